@@ -1,0 +1,100 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Pronto takes no third-party Swift package: the toolchain and Debian's libraries only (docs/decisions/0001).
+// Folders are the data path; the arrows between targets are checked by CI with
+// `--explicit-target-dependency-import-check error`.
+
+let settings: [SwiftSetting] = [.swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny")]
+
+func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "pronto",
+    products: [.executable(name: "pronto", targets: ["pronto"])],
+    traits: [
+        .trait(
+            name: "LocalSpeech",
+            description: "Silero VAD (and local speech models) through sherpa-onnx, installed by scripts/install from PyPI")
+    ],
+    targets: [
+        // System libraries: a module map each.
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CHTTPParser", providers: [.apt(["libhttp-parser-dev"])]),
+        .systemLibrary(name: "CSpeexDSP", pkgConfig: "speexdsp", providers: [.apt(["libspeexdsp-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CPocketSphinx", pkgConfig: "pocketsphinx", providers: [.apt(["libpocketsphinx-dev"])]),
+        .systemLibrary(name: "CSherpaOnnx", pkgConfig: "sherpa-onnx"),
+        .target(name: "CLinux"),
+
+        // Core: no sockets, files, clock, environment, random numbers, database.
+        core("Telephony"),
+        core("Audio", ["Telephony", "CSpeexDSP"]),
+        core("MediaDialects", ["Telephony", "Audio"]),
+        core("EventSocket", ["Telephony"]),
+        core("Assistants", ["Telephony", "Audio"]),
+        core("Conversation", ["Telephony", "Audio", "Assistants", "MediaDialects", "EventSocket"]),
+        core("Records", ["Telephony"]),
+
+        // Shell.
+        core("Observability", ["Telephony", "CLinux"]),
+        core("Networking", ["Telephony", "Observability", "CLinux", "COpenSSL", "CCurl", "CHTTPParser", "CZlib"]),
+        .target(
+            name: "SpeechEngines",
+            dependencies: [
+                "Telephony", "Audio", "Observability", "CLinux", "CPocketSphinx",
+                .target(name: "CSherpaOnnx", condition: .when(traits: ["LocalSpeech"])),
+            ],
+            swiftSettings: settings),
+        core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "COpenSSL"]),
+        core("Configuration", ["Telephony"]),
+        core(
+            "PhoneServer",
+            [
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
+                "Networking", "SpeechEngines", "Observability", "COpenSSL",
+            ]),
+        core("AdminAPI", ["Telephony", "Records", "Networking", "Observability"]),
+        core(
+            "Simulators",
+            ["Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Observability"]),
+        .executableTarget(
+            name: "pronto",
+            dependencies: [
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
+                "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
+                "Simulators",
+            ],
+            swiftSettings: settings),
+
+        tests("TelephonyTests", ["Telephony"]),
+        tests("AudioTests", ["Audio", "Telephony"]),
+        tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
+        tests("EventSocketTests", ["EventSocket", "Telephony"]),
+        tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
+        tests(
+            "ConversationTests",
+            ["Conversation", "Assistants", "Audio", "Telephony", "MediaDialects", "EventSocket"]),
+        tests("NetworkingTests", ["Networking", "Telephony", "Observability"]),
+        tests("ObservabilityTests", ["Observability", "Telephony"]),
+        tests("ConfigurationTests", ["Configuration", "Telephony"]),
+        tests("StoresTests", ["Stores", "Records", "Telephony"]),
+        tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
+        tests(
+            "IntegrationTests",
+            [
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
+                "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
+                "Simulators",
+            ]),
+    ]
+)

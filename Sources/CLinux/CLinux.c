@@ -1,0 +1,46 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+#include <errno.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int pronto_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int pronto_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t data) {
+    struct epoll_event event = { .events = events, .data.u64 = data };
+    return epoll_ctl(epoll, operation, fd, &event);
+}
+
+int pronto_epoll_wait(int epoll, pronto_epoll_event *events, int capacity, int64_t timeout_us) {
+    struct epoll_event found[256];
+    if (capacity > 256) capacity = 256;
+    struct timespec timeout = { timeout_us / 1000000, (timeout_us % 1000000) * 1000 };
+    // epoll_pwait2 (Linux 5.11) keeps microseconds; epoll_wait would round a 20 ms tick to whole milliseconds.
+    int count = (int)syscall(SYS_epoll_pwait2, epoll, found, capacity, timeout_us < 0 ? NULL : &timeout, NULL, 0);
+    if (count < 0 && errno == ENOSYS)
+        count = epoll_wait(epoll, found, capacity, timeout_us < 0 ? -1 : (int)((timeout_us + 999) / 1000));
+    if (count < 0) return errno == EINTR ? 0 : -1;
+    for (int i = 0; i < count; i++) events[i] = (pronto_epoll_event){ found[i].events, found[i].data.u64 };
+    return count;
+}
+
+int pronto_accept(int fd, void *address, uint32_t *length) {
+    return accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int pronto_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+
+static int64_t read_clock(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t pronto_monotonic_ns(void) { return read_clock(CLOCK_MONOTONIC); }
+int64_t pronto_thread_cpu_ns(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+void pronto_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
