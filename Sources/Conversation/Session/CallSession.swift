@@ -307,6 +307,11 @@ package struct CallSession: Sendable {
         return min(a, b)
     }
 
+    /// When `start` was called, on the clock of `now`.
+    package var beganAt: Duration { self.startedAt }
+    package var uplinkFormat: AudioFormat { self.uplink }
+    package var downlinkFormat: AudioFormat { self.downlink }
+
     var isLeavingAfterSpeech: Bool {
         if case .leaving = self.phase { self.isResponding } else { false }
     }
