@@ -79,7 +79,7 @@ let package = Package(
         tests("TelephonyTests", ["Telephony"]),
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
-        tests("EventSocketTests", ["EventSocket", "Telephony"]),
+        tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(
             "ConversationTests",
