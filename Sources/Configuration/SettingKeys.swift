@@ -7,6 +7,21 @@ package enum LogFormat: String, Sendable, CaseIterable { case text, json }
 /// Who hears where the caller speaks, when turns are ours.
 package enum VoiceDetection: String, Sendable, CaseIterable { case silero, energy, off }
 
+/// The WebSocket dialects that a leg can be stated to speak (docs/dialects.md).
+package enum PhoneDialect: String, Sendable, CaseIterable {
+    case modAudioStream = "mod-audio-stream"
+    case modAudioStreamFork = "mod-audio-stream-fork"
+    case binaryDown = "binary-down"
+    case drachtioFork = "mod-audio-fork-drachtio"
+    case jambonzFork = "mod-audio-fork-jambonz"
+}
+
+/// How one sample is written on a leg.
+package enum PhoneEncoding: String, Sendable, CaseIterable { case l16, pcmu, pcma }
+
+/// How a module with playback by message wants its audio.
+package enum PhoneDownlink: String, Sendable, CaseIterable { case binary, streamAudio = "stream-audio" }
+
 /// The shape of OpenAI's Realtime protocol: the present one, or the older one of Azure's legacy path and of some
 /// compatible servers.
 package enum OpenAIShape: String, Sendable, CaseIterable { case ga, beta }
@@ -21,6 +36,23 @@ package struct SettingKeys: Sendable {
         "Address of the media listener. Loopback by default: who may speak to it is decided by PRONTO_ALLOWED_PEERS.")
     let mediaPort = Setting<Int>.port(
         "REALTIME_PORT", default: 8085, "Port of the media listener (WebSocket). 0: any free port.")
+    let dialect = Setting<PhoneDialect>.choice(
+        "PRONTO_DIALECT", default: .modAudioStreamFork,
+        "The WebSocket dialect of legs whose address and subprotocol do not say: the module that FreeSWITCH has.")
+    let phoneEncoding = Setting<PhoneEncoding>.choice(
+        "PRONTO_PHONE_ENCODING", default: .l16, "What legs send, where their address does not say.")
+    let phoneRate = Setting<Int>.integer(
+        "PRONTO_PHONE_RATE", 8000...48000, unit: "Hz", default: 8000,
+        "At which rate legs send, where their address does not say (l16 only; G.711 has 8000).")
+    let phoneDownlink = Setting<PhoneDownlink>.choice(
+        "PRONTO_PHONE_DOWNLINK", default: .binary,
+        "How binary-down builds take audio: binary messages, or streamAudio JSON that they play at once.")
+    let phoneFlush = Setting<String?>.optionalText(
+        "PRONTO_PHONE_FLUSH", longest: 1024,
+        "The text that empties the buffer of a binary-down build. Unset: it has none, and interruptions end late.")
+    let phoneWarmUp = Setting<Duration>.milliseconds(
+        "STREAM_PLAYBACK_WARMUP_MS", 0...2000, default: 400,
+        "What the fork's module buffers before it plays; as the dialplan sets the channel variable of that name.")
     let allowedPeers = Setting<[AddressRange]>.list(
         "PRONTO_ALLOWED_PEERS", of: "addresses and CIDR ranges with commas between them",
         default: "127.0.0.0/8,::1", value: ["127.0.0.0/8", "::1"].compactMap { AddressRange($0) },
