@@ -55,7 +55,9 @@ struct HTTPHead {
         bytes.withContiguousStorageIfAvailable { buffer -> Int? in
             var index = max(3, start)
             while index < buffer.count {
-                if buffer[index] == 0x0A, buffer[index - 1] == 0x0D, buffer[index - 2] == 0x0A, buffer[index - 3] == 0x0D {
+                if buffer[index] == 0x0A, buffer[index - 1] == 0x0D, buffer[index - 2] == 0x0A,
+                    buffer[index - 3] == 0x0D
+                {
                     return index + 1
                 }
                 index += 1

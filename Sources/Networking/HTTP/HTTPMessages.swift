@@ -24,7 +24,8 @@ package struct HTTPRequest: Sendable {
         var components: [String] = []
         for part in self.path.split(separator: "/") {
             guard let decoded = percentDecoded(part, plusIsSpace: false),
-                !decoded.utf8.contains(where: { $0 < 0x20 || $0 == 0x2F || $0 == 0x7F }), decoded != "..", decoded != "."
+                !decoded.utf8.contains(where: { $0 < 0x20 || $0 == 0x2F || $0 == 0x7F }), decoded != "..",
+                decoded != "."
             else { return nil }
             components.append(decoded)
         }

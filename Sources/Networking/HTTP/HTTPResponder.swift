@@ -20,7 +20,11 @@ package final class HTTPResponder {
         guard let connection = self.connection else { return }
         let (handedOver, wasStreaming) = (HandedOver(connection), self.isStreaming)
         self.loop.execute {
-            if wasStreaming { handedOver.value.abandon() } else { handedOver.value.writeWhole(HTTPResponse(status: 500)) }
+            if wasStreaming {
+                handedOver.value.abandon()
+            } else {
+                handedOver.value.writeWhole(HTTPResponse(status: 500))
+            }
         }
     }
 

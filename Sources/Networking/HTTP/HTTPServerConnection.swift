@@ -205,7 +205,9 @@ final class HTTPServerConnection {
         } else {
             self.keepsAlive = false
         }
-        if !self.keepsAlive { text += "Connection: close\r\n" } else if !self.isCurrentVersion {
+        if !self.keepsAlive {
+            text += "Connection: close\r\n"
+        } else if !self.isCurrentVersion {
             text += "Connection: keep-alive\r\n"
         }
         self.connection.write(text + "\r\n")

@@ -44,7 +44,10 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         switch Int32(address.pointee.sa_family) {
         case AF_INET:
             let (bytes, own) = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { pointer in
-                (withUnsafeBytes(of: pointer.pointee.sin_addr) { Array($0) }, UInt16(bigEndian: pointer.pointee.sin_port))
+                (
+                    withUnsafeBytes(of: pointer.pointee.sin_addr) { Array($0) },
+                    UInt16(bigEndian: pointer.pointee.sin_port)
+                )
             }
             self.init(bytes: bytes, port: port ?? own)
         case AF_INET6:

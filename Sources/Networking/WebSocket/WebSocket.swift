@@ -236,7 +236,8 @@ package final class WebSocket {
         let isFrameEnd = self.framePosition == frame.payloadLength
         if isFrameEnd { self.frame = nil }
         if frame.opcode.isControl {
-            try self.receivedControl(frame.opcode, UnsafeRawBufferPointer(piece), isWhole: isWhole, isFrameEnd: isFrameEnd)
+            try self.receivedControl(
+                frame.opcode, UnsafeRawBufferPointer(piece), isWhole: isWhole, isFrameEnd: isFrameEnd)
         } else {
             try self.receivedData(
                 UnsafeRawBufferPointer(piece), isWhole: isWhole, isMessageEnd: isFrameEnd && frame.isFinal,
