@@ -1,9 +1,13 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -44,3 +48,51 @@ static int64_t read_clock(clockid_t clock) {
 int64_t pronto_monotonic_ns(void) { return read_clock(CLOCK_MONOTONIC); }
 int64_t pronto_thread_cpu_ns(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 void pronto_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+int64_t pronto_realtime_ns(void) { return read_clock(CLOCK_REALTIME); }
+
+static _Thread_local void *thread_owner;
+void *pronto_thread_owner(void) { return thread_owner; }
+void pronto_set_thread_owner(void *owner) { thread_owner = owner; }
+
+int pronto_random(void *bytes, size_t count) {
+    uint8_t *at = bytes;
+    while (count > 0) {
+        ssize_t got = getrandom(at, count, 0);
+        if (got < 0) {
+            if (errno == EINTR) continue;
+            return -1;
+        }
+        at += got;
+        count -= (size_t)got;
+    }
+    return 0;
+}
+
+int pronto_socket(int family, int type, int protocol) {
+    return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+}
+
+int pronto_set_option(int fd, int level, int name, int value) {
+    return setsockopt(fd, level, name, &value, sizeof value);
+}
+
+void pronto_tune_tcp(int fd) {
+    pronto_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    pronto_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    pronto_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+    pronto_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
+    pronto_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
+    pronto_set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 30000);
+}
+
+void pronto_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+
+int pronto_thread_start(void *(*body)(void *), void *argument, uint64_t *identity) {
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, body, argument);
+    if (error == 0) *identity = (uint64_t)thread;
+    return error;
+}
+
+int pronto_thread_join(uint64_t identity) { return pthread_join((pthread_t)identity, NULL); }
+int pronto_thread_detach(uint64_t identity) { return pthread_detach((pthread_t)identity); }

@@ -18,17 +18,43 @@ package protocol MediaDialect: Sendable {
     var downlink: AudioFormat { get }
     /// How the playout has to treat this leg.
     var traits: PlayoutTraits { get }
+    /// Set where the module only stores what `encode(frame:)` carries, and somebody has to play it by Event Socket.
+    var playsThroughControl: ControlPlayback? { get }
+    /// Silence to send after the last frame of an utterance (and after its mark), or the module sits on the end of it.
+    var tail: Duration { get }
 
     /// A whole message has come. Appends what it means to `input` (events in order; audio reassembled to 20 ms frames).
     /// Garbage is `input.problem`, never a trap.
     mutating func received(_ kind: MessageKind, _ message: UnsafeRawBufferPointer, _ input: inout DialectInput)
 
-    /// Appends to `bytes` the one message that carries `frame` (any whole number of samples in `downlink`), and says its
-    /// kind. Nil: this leg cannot play by message (see `playsThroughControl`).
+    /// Appends to `bytes` the one message that carries `frame` (any whole number of samples in `downlink`, an odd byte
+    /// is left out), and says its kind. Nil, nothing appended: the frame is empty or larger than the module takes.
     mutating func encode(frame: UnsafeRawBufferPointer, into bytes: inout [UInt8]) -> MessageKind?
 
     /// Appends the message that carries `command`; nil when the dialect has none for it (the caller uses ESL).
     mutating func encode(_ command: PhoneCommand, into bytes: inout [UInt8]) -> MessageKind?
+}
+
+extension MediaDialect {
+    package var playsThroughControl: ControlPlayback? { nil }
+    package var tail: Duration { .zero }
+}
+
+/// How audio is played where the module writes it to a file and says so by an event.
+///
+/// For each message the module fires `event` with a JSON body whose `file` is the path; the controller then sends
+/// `uuid_broadcast <uuid> <file> aleg`, and stops it with `uuid_break <uuid> all` (last packet 20 ms later). Two files
+/// have `hole` of silence between them (protocols/freeswitch.md §3.4), so a message should hold as much of an utterance
+/// as there is, at least `chunk` unless the utterance ends before.
+package struct ControlPlayback: Hashable, Sendable {
+    package var event: String
+    package var chunk: Duration
+    package var hole: Duration
+    package init(event: String, chunk: Duration, hole: Duration) {
+        self.event = event
+        self.chunk = chunk
+        self.hole = hole
+    }
 }
 
 /// What one message meant. Reused: once grown it allocates nothing.

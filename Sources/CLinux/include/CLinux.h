@@ -27,3 +27,24 @@ int64_t pronto_monotonic_ns(void);
 int64_t pronto_thread_cpu_ns(void);
 /// Names the calling thread (at most 15 bytes are kept).
 void pronto_name_thread(const char *name);
+
+/// The owner of the calling thread (an event loop's address), or NULL. Thread-local, so that a reused pthread_t cannot
+/// be taken for an old loop.
+void *pronto_thread_owner(void);
+void pronto_set_thread_owner(void *owner);
+/// Fills `bytes` from the kernel's random source. 0, or -1 with errno.
+int pronto_random(void *bytes, size_t count);
+/// socket(2) with SOCK_NONBLOCK and SOCK_CLOEXEC.
+int pronto_socket(int family, int type, int protocol);
+/// Sets an integer socket option. 0, or -1 with errno.
+int pronto_set_option(int fd, int level, int name, int value);
+/// TCP_NODELAY, keep-alive (60 s idle, 15 s apart, 4 probes) and TCP_USER_TIMEOUT (30 s): a peer that vanished is noticed.
+void pronto_tune_tcp(int fd);
+/// Process-wide SIG_IGN for SIGPIPE: OpenSSL writes to sockets without MSG_NOSIGNAL.
+void pronto_ignore_sigpipe(void);
+/// Starts a joinable thread. 0, or an errno value. `identity` receives the pthread_t as an integer.
+int pronto_thread_start(void *(*body)(void *), void *argument, uint64_t *identity);
+int pronto_thread_join(uint64_t identity);
+int pronto_thread_detach(uint64_t identity);
+/// Seconds and nanoseconds since 1970 (CLOCK_REALTIME), in nanoseconds.
+int64_t pronto_realtime_ns(void);

@@ -1,0 +1,385 @@
+import Assistants
+import Audio
+import Telephony
+
+/// What the assistant tells, and how the ladder answers its failures.
+extension CallSession {
+    /// The shell opened the assistant that was asked for, and says what it can do. Comes before any of its events.
+    package mutating func assistantOpened(
+        _ capabilities: AssistantCapabilities, at now: Duration, _ output: inout SessionOutput
+    ) {
+        guard self.phase != .ended else { return }
+        self.capabilities = capabilities
+    }
+
+    /// The assistant could not even be made (no key, no model file): the ladder decides.
+    package mutating func assistantUnavailable(
+        _ failure: AssistantFailure, at now: Duration, _ output: inout SessionOutput
+    ) {
+        self.assistantFailed(failure, at: now, &output)
+    }
+
+    package mutating func assistant(_ event: AssistantEvent, at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase != .ended else { return }
+        switch event {
+        case .ready(let input, let produced): self.ready(input: input, produced: produced, at: now, &output)
+        case .callerSpeechStarted: self.callerStarted(at: now, &output)
+        case .callerSpeechStopped: self.callerStopped(at: now, &output)
+        case .callerTurnCommitted(let item): self.turnCommitted(item, at: now, &output)
+        case .callerTranscript(let item, let text, let isFinal):
+            self.callerSaid(item, text.value, isFinal: isFinal, at: now, &output)
+        case .responseStarted:
+            self.isResponding = true
+            self.responseSpoke = false
+        case .agentAudioFinished(let item): self.audioFinished(item, at: now, &output)
+        case .agentTranscript(let item, let text, let isFinal):
+            guard item.number > self.cutBelow || isFinal else { break }
+            let item = PlayoutItem(session: self.assistantSession, number: item.number)
+            self.transcript.agentSaid(text.value, item: item, isFinal: isFinal, at: now)
+            output.commands.append(.note(.agentSaid(text, isFinal: isFinal)))
+        case .interrupted:
+            // The back end has stopped by itself: no resume is possible.
+            if self.playout.isSounding(at: now) { self.apply(.confirm, at: now, &output) }
+        case .toolCalled(let call): self.toolCalled(call, at: now, &output)
+        case .toolsCancelled(let ids): self.pendingTools.subtract(ids)
+        case .responseFinished(let outcome): self.responseFinished(outcome, at: now, &output)
+        case .usage(let usage): output.commands.append(.note(.usage(usage)))
+        case .goingAway(let time): self.set(.recycle, now + max((time ?? .seconds(10)) - .seconds(10), .zero))
+        case .failed(let failure): self.assistantFailed(failure, at: now, &output)
+        }
+        self.review(at: now, &output)
+    }
+
+    // MARK: Opening
+
+    mutating func open(_ index: Int, at now: Duration, _ output: inout SessionOutput) {
+        self.forgetAssistant()
+        self.assistantSession += 1
+        self.phase = .opening
+        self.set(.assistantReady, now + self.plan.deadlines.ready)
+        output.commands.append(
+            .openAssistant(index: index, session: self.assistantSession, history: self.transcript.history))
+    }
+
+    /// State that belongs to one session with one assistant.
+    private mutating func forgetAssistant() {
+        self.isReady = false
+        self.capabilities = nil
+        self.isResponding = false
+        self.responseSpoke = false
+        self.arriving = nil
+        self.cutBelow = 0
+        self.pendingTools.removeAll()
+        self.detectorHearsCaller = false
+        self.isDoubtful = false
+        self.doubtfulItem = nil
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle] { self.clear(timer) }
+    }
+
+    mutating func closeAssistant(_ output: inout SessionOutput) {
+        self.forgetAssistant()
+        output.commands.append(.closeAssistant)
+    }
+
+    private mutating func ready(
+        input: AudioFormat, produced: AudioFormat, at now: Duration, _ output: inout SessionOutput
+    ) {
+        guard self.phase == .opening, !self.isReady else { return }
+        do {
+            self.toAssistant = try Transcoder(from: self.uplink, to: input)
+            self.fromAssistant = try Transcoder(from: produced, to: self.downlink)
+        } catch {
+            self.assistantFailed(AssistantFailure("format-not-carried", .failOver), at: now, &output)
+            return
+        }
+        self.isReady = true
+        self.phase = .talking
+        self.clear(.assistantReady)
+        output.commands.append(.note(.assistantReady(index: self.ladder.current)))
+        let early = self.early
+        self.early = []
+        early.withUnsafeBytes { bytes in
+            let length = self.uplink.bytes(in: self.frameLength)
+            var start = 0
+            while start + length <= bytes.count {
+                self.forward(UnsafeRawBufferPointer(rebasing: bytes[start..<(start + length)]), &output)
+                start += length
+            }
+        }
+        if self.awaitsAudio {
+            // The caller was waiting for an answer when the former session broke.
+            self.askForReply(.reply, at: now, &output)
+        } else if self.plan.opening == .agent, !self.hasGreeted {
+            self.askForReply(.greeting, at: now, &output)
+        }
+    }
+
+    mutating func askForReply(_ request: ResponseRequest, at now: Duration, _ output: inout SessionOutput) {
+        self.awaitsAudio = true
+        self.noInput.busy()
+        self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+        output.commands.append(.assistant(.respond(request)))
+    }
+
+    // MARK: Turns
+
+    private mutating func callerStarted(at now: Duration, _ output: inout SessionOutput) {
+        self.detectorHearsCaller = true
+        self.noInput.busy(callerSpoke: true)
+        guard self.phase == .talking else { return }
+        let sounds = self.playout.isSounding(at: now)
+        if !sounds, self.isResponding, self.drivesTurns {
+            // The caller was not done after all: an answer to half a sentence would speak into the other half.
+            output.commands.append(.assistant(.cancelResponse))
+            self.awaitsAudio = false
+            self.clear(.firstAudio)
+        }
+        if let decision = self.bargeIn.speechStarted(agentSounds: sounds, voice: self.voice, at: now) {
+            self.apply(decision, at: now, &output)
+        }
+    }
+
+    private mutating func callerStopped(at now: Duration, _ output: inout SessionOutput) {
+        self.detectorHearsCaller = false
+        // The detector waits for silence before it says so; the level gate knows when the voice really ended.
+        let heard = self.voice.lastVoiced.flatMap { now - $0 < .seconds(3) ? $0 : nil }
+        self.callerStoppedAt = min(heard ?? now, now)
+        if let decision = self.bargeIn.speechStopped(voice: self.voice, at: now) {
+            self.apply(decision, at: now, &output)
+        }
+    }
+
+    private mutating func turnCommitted(_ item: CallerItem, at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase == .talking else { return }
+        self.transcript.callerBegan(item: item.number, session: self.assistantSession, at: now)
+        if self.isDoubtful {
+            // What was only a cough waits for its words; meanwhile the agent goes on.
+            self.isDoubtful = false
+            self.doubtfulItem = item
+            return
+        }
+        self.awaitsAudio = true
+        self.noInput.busy()
+        self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+        if self.drivesTurns { output.commands.append(.assistant(.respond(.reply))) }
+    }
+
+    /// Whether we, and not the assistant's server, ask for each reply.
+    var drivesTurns: Bool {
+        guard case .twoStep = self.plan.bargeIn else { return false }
+        return self.capabilities?.canBePaused ?? false
+    }
+
+    private mutating func callerSaid(
+        _ item: CallerItem, _ text: String, isFinal: Bool, at now: Duration, _ output: inout SessionOutput
+    ) {
+        self.transcript.callerSaid(
+            text, item: item.number, session: self.assistantSession, isFinal: isFinal, at: now)
+        output.commands.append(.note(.callerSaid(Redacted(text), isFinal: isFinal)))
+        let means = !Backchannel.matches(text, language: self.plan.language)
+        if means, let decision = self.bargeIn.meant() { self.apply(decision, at: now, &output) }
+        guard isFinal, self.doubtfulItem == item, self.phase == .talking else { return }
+        self.doubtfulItem = nil
+        guard means || !self.playout.isSounding(at: now), !text.isEmpty else { return }
+        // Taken for noise, but it was words: the caller is owed an answer.
+        if self.playout.isSounding(at: now) { self.apply(.confirm, at: now, &output) }
+        self.askForReply(.reply, at: now, &output)
+    }
+
+    // MARK: Barge-in
+
+    mutating func apply(_ decision: BargeIn.Decision, at now: Duration, _ output: inout SessionOutput) {
+        switch decision {
+        case .pause:
+            guard self.canPause else {
+                _ = self.bargeIn.meant()
+                self.cut(at: now, &output)
+                return
+            }
+            self.playout.pause(at: now)
+            self.flushPhone(&output)
+            output.commands.append(.note(.paused))
+        case .resume:
+            self.falseInterruptions += 1
+            self.isDoubtful = true
+            self.playout.resume()
+            self.pump(at: now, &output)
+            output.commands.append(.note(.bargeIn(confirmed: false)))
+        case .confirm:
+            self.bargeIns += 1
+            self.cut(at: now, &output)
+            output.commands.append(.note(.bargeIn(confirmed: true)))
+        }
+    }
+
+    private var canPause: Bool { self.capabilities?.canBePaused ?? false }
+
+    private mutating func flushPhone(_ output: inout SessionOutput) {
+        if self.downlinkTraits.canFlush { output.commands.append(.phone(.flush)) }
+    }
+
+    private var downlinkTraits: PlayoutTraits { self.playout.traits }
+
+    /// Ends the agent's turn here: silence, cancel, and the truth about what was heard.
+    mutating func cut(at now: Duration, _ output: inout SessionOutput) {
+        let wasPaused = self.playout.isPaused
+        self.bargeIn.reset()
+        self.isDoubtful = false
+        let accounts = self.playout.discard(at: now)
+        if !wasPaused { self.flushPhone(&output) }
+        if self.isResponding { output.commands.append(.assistant(.cancelResponse)) }
+        for account in accounts {
+            self.transcript.settle(account, interrupted: true, at: now)
+            guard account.item.session != 0 else {
+                self.housePending.remove(account.item.number)
+                continue
+            }
+            output.commands.append(.note(.cut(heard: account.heard, received: account.received)))
+            guard account.item.session == self.assistantSession else { continue }
+            self.cutBelow = max(self.cutBelow, account.item.number)
+            if self.capabilities?.needsHeardReport ?? false, account.received > .zero {
+                let item = AgentItem(account.item.number)
+                output.commands.append(.assistant(.truncate(item, heard: min(account.heard, account.received))))
+            }
+        }
+        self.arriving = nil
+        self.awaitsAudio = false
+        self.clear(.firstAudio)
+        self.clear(.stall)
+        self.pump(at: now, &output)
+    }
+
+    // MARK: Responses
+
+    private mutating func audioFinished(_ item: AgentItem, at now: Duration, _ output: inout SessionOutput) {
+        let item = PlayoutItem(session: self.assistantSession, number: item.number)
+        if self.arriving == item {
+            self.decoded.removeAll(keepingCapacity: true)
+            self.fromAssistant?.finish(into: &self.decoded)
+            if !self.decoded.isEmpty, item.number > self.cutBelow {
+                _ = self.decoded.withUnsafeBytes { self.playout.enqueue($0, of: item, at: now) }
+            }
+            self.arriving = nil
+        }
+        self.playout.finish(item)
+        self.clear(.stall)
+        self.pump(at: now, &output)
+    }
+
+    private mutating func responseFinished(
+        _ outcome: ResponseOutcome, at now: Duration, _ output: inout SessionOutput
+    ) {
+        self.isResponding = false
+        self.clear(.stall)
+        if let arriving = self.arriving { self.playout.finish(arriving) }
+        switch outcome {
+        case .completed, .incomplete, .cancelled:
+            if self.responseSpoke { self.hasGreeted = true }
+            if outcome == .cancelled, self.detectorHearsCaller {
+                self.awaitsAudio = false
+                self.clear(.firstAudio)
+            }
+            if outcome != .cancelled, !self.responseSpoke, self.pendingTools.isEmpty, self.afterResponse == nil {
+                // A reply without a sound (text only, or nothing): the caller must not wait for it in vain.
+                if self.awaitsAudio { self.set(.firstAudio, now) }
+            }
+        case .failed(let failure):
+            if failure.verdict != .ignore { self.assistantFailed(failure, at: now, &output) }
+        }
+        if let leaving = self.afterResponse {
+            self.afterResponse = nil
+            self.leave(leaving, at: now, &output)
+        }
+        self.pump(at: now, &output)
+    }
+
+    // MARK: Tools
+
+    private mutating func toolCalled(_ call: ToolCall, at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase == .talking else { return }
+        output.commands.append(.note(.tool(name: call.name)))
+        self.noInput.busy()
+        switch call.name {
+        case "end_call":
+            self.answer(call, "{\"status\":\"ending\"}", respond: false, &output)
+            self.decide(.hangUp(.farewell), at: now, &output)
+        case "transfer_call", "request_handoff":
+            self.transferCalled(call, at: now, &output)
+        default:
+            self.pendingTools.insert(call.id)
+            self.set(.tool, now + self.plan.deadlines.tool)
+            self.clear(.firstAudio)
+            output.commands.append(.runTool(call))
+        }
+    }
+
+    private mutating func transferCalled(_ call: ToolCall, at now: Duration, _ output: inout SessionOutput) {
+        let asked = JSONText.string("destination", in: call.arguments.value) ?? ""
+        let destination = self.plan.destinations.first {
+            $0.name.lowercased() == asked.lowercased() || $0.number.value == asked
+        }
+        guard let destination else {
+            let names = self.plan.destinations.map(\.name).joined(separator: ", ")
+            self.answer(
+                call, "{\"error\":\"unknown destination\",\"destinations\":\(JSONText.quoted(names))}", respond: true,
+                &output)
+            return
+        }
+        self.answer(call, "{\"status\":\"transferring\"}", respond: false, &output)
+        self.decide(.transfer(destination, .transferred), at: now, &output)
+    }
+
+    private mutating func answer(
+        _ call: ToolCall, _ text: String, respond: Bool, _ output: inout SessionOutput
+    ) {
+        output.commands.append(.assistant(.toolResult(id: call.id, output: Redacted(text), respond: respond)))
+        if respond { self.awaitsAudio = true }
+    }
+
+    /// A tool decided the end: it comes when the response that called the tool has been spoken.
+    private mutating func decide(_ leaving: Leaving, at now: Duration, _ output: inout SessionOutput) {
+        self.clear(.firstAudio)
+        self.awaitsAudio = false
+        if self.isResponding {
+            self.afterResponse = leaving
+            self.set(.lastWords, now + self.plan.deadlines.lastWords)
+        } else {
+            self.leave(leaving, at: now, &output)
+        }
+    }
+
+    /// A tool that the shell ran has its result (JSON or text).
+    package mutating func toolFinished(
+        id: String, result: Redacted<String>, at now: Duration, _ output: inout SessionOutput
+    ) {
+        guard self.phase == .talking, self.pendingTools.remove(id) != nil else { return }
+        if self.pendingTools.isEmpty { self.clear(.tool) }
+        output.commands.append(
+            .assistant(.toolResult(id: id, output: result, respond: true)))
+        self.awaitsAudio = true
+        self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+    }
+
+    // MARK: Failure
+
+    mutating func assistantFailed(
+        _ failure: AssistantFailure, at now: Duration, _ output: inout SessionOutput
+    ) {
+        guard failure.verdict != .ignore, self.phase == .talking || self.phase == .opening else { return }
+        output.commands.append(.note(.assistantFailed(index: self.ladder.current, slug: failure.slug)))
+        if let arriving = self.arriving { self.playout.finish(arriving) }
+        // Something is owed to the caller if they wait for an answer, or one was broken off.
+        if self.isResponding, self.arriving != nil || !self.responseSpoke { self.awaitsAudio = true }
+        if !self.hasGreeted, self.plan.opening == .agent { self.awaitsAudio = false }
+        switch self.ladder.failed(failure.verdict) {
+        case .again(let index):
+            self.open(index, at: now, &output)
+        case .next(let index):
+            if self.hasGreeted { self.speak(.changeOver, at: now, &output) }
+            self.open(index, at: now, &output)
+        case .human:
+            self.closeAssistant(&output)
+            self.handToHuman(.assistantsExhausted, at: now, &output)
+        }
+    }
+}

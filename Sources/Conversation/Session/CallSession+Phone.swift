@@ -1,0 +1,259 @@
+import Assistants
+import Telephony
+
+/// What the phone leg tells, what time brings, and how a call ends.
+extension CallSession {
+    package mutating func phone(_ event: PhoneEvent, at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase != .ended else { return }
+        switch event {
+        case .digit(let digit):
+            self.noInput.busy(callerSpoke: true)
+            if self.phase == .talking {
+                if self.playout.isSounding(at: now) || self.bargeIn.isPaused, self.plan.bargeIn != .off {
+                    self.apply(.confirm, at: now, &output)
+                }
+                output.commands.append(.assistant(.digit(digit)))
+            }
+        case .markReached:
+            break
+        case .held:
+            self.isHeld = true
+            self.noInput.busy()
+        case .resumed:
+            self.isHeld = false
+        case .hungUp(let cause):
+            self.end(
+                CallTermination(
+                    cause: cause, fault: .nobody, reason: CallTermination.callerHungUp.reason), at: now, &output)
+            return
+        case .mediaLost:
+            // The caller may still be there: the module reconnects, or the channel's hang-up follows.
+            self.playout.pause(at: now)
+            self.noInput.busy()
+            self.set(.mediaReturn, now + self.plan.deadlines.mediaReturn)
+        case .transferred:
+            if case .transferring(_, let termination) = self.phase {
+                self.end(termination, at: now, &output)
+            } else {
+                self.end(.transferred, at: now, &output)
+            }
+            return
+        case .transferFailed:
+            self.transferFailed(at: now, &output)
+        }
+        self.review(at: now, &output)
+    }
+
+    /// The media connection is back (the same leg, or another connection of the same call).
+    package mutating func mediaReturned(at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase != .ended else { return }
+        self.clear(.mediaReturn)
+        if !self.bargeIn.isPaused { self.playout.resume() }
+        self.pump(at: now, &output)
+        self.review(at: now, &output)
+    }
+
+    /// Somebody in charge ends the call: a drain, an operator. `spoken` in the termination says what the caller hears.
+    package mutating func endRequested(
+        _ termination: CallTermination, at now: Duration, _ output: inout SessionOutput
+    ) {
+        guard self.phase != .ended else { return }
+        self.cut(at: now, &output)
+        self.closeAssistant(&output)
+        switch termination.spoken {
+        case .apologyAndTransfer, .transfer: self.handToHuman(termination, at: now, &output)
+        case .apology:
+            self.speak(.apology, at: now, &output)
+            self.leave(.hangUp(termination), at: now, &output)
+        case .nothing:
+            output.commands.append(.phone(.hangUp(termination.cause)))
+            self.end(termination, at: now, &output)
+        }
+    }
+
+    // MARK: What time brings
+
+    mutating func expired(_ timer: Timer, at now: Duration, _ output: inout SessionOutput) {
+        switch timer {
+        case .assistantReady:
+            self.assistantFailed(AssistantFailure("not-ready-in-time", .retry), at: now, &output)
+        case .firstAudio:
+            guard self.phase == .talking, self.awaitsAudio else { return }
+            if self.hasSaidFiller {
+                self.hasSaidFiller = false
+                self.assistantFailed(AssistantFailure("nothing-audible", .retry), at: now, &output)
+            } else {
+                self.hasSaidFiller = true
+                self.speak(.filler, at: now, &output)
+                self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+            }
+        case .stall:
+            guard self.phase == .talking, self.arriving != nil, self.isResponding else { return }
+            if let end = self.playout.heardOutAt(now) {
+                self.set(.stall, end + self.plan.deadlines.stall)
+            } else if self.bargeIn.isPaused {
+                self.set(.stall, now + self.plan.deadlines.stall)
+            } else {
+                self.assistantFailed(AssistantFailure("audio-stalled", .retry), at: now, &output)
+            }
+        case .tool:
+            for id in self.pendingTools.sorted() {
+                output.commands.append(
+                    .assistant(
+                        .toolResult(id: id, output: Redacted("{\"error\":\"the tool did not answer\"}"), respond: true)))
+            }
+            self.pendingTools.removeAll()
+            self.awaitsAudio = true
+            self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+        case .maximumDuration:
+            switch self.phase {
+            case .leaving, .transferring, .ended: break
+            case .opening, .talking:
+                self.cut(at: now, &output)
+                self.closeAssistant(&output)
+                self.speak(.maximumDuration, at: now, &output)
+                self.leave(.hangUp(.maximumDuration), at: now, &output)
+            }
+        case .lastWords:
+            if let leaving = self.afterResponse {
+                self.afterResponse = nil
+                self.leave(leaving, at: now, &output)
+            } else if case .leaving(let leaving) = self.phase {
+                self.go(leaving, at: now, &output)
+            }
+        case .transfer:
+            self.transferFailed(at: now, &output)
+        case .mediaReturn:
+            self.end(.phoneLost, at: now, &output)
+        case .recycle:
+            self.recycle(at: now, &output)
+        }
+    }
+
+    /// Moves to a fresh session of the same assistant before the provider cuts the old one: at a quiet moment.
+    private mutating func recycle(at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase == .talking else { return }
+        self.open(self.ladder.current, at: now, &output)
+    }
+
+    /// After each event: is it quiet, is an end due, has the last word been heard?
+    mutating func review(at now: Duration, _ output: inout SessionOutput) {
+        switch self.phase {
+        case .leaving(let leaving):
+            if !self.isResponding, self.housePending.isEmpty, !self.playout.isSounding(at: now) {
+                self.go(leaving, at: now, &output)
+            }
+        case .talking:
+            let isQuiet =
+                !self.playout.isSounding(at: now) && !self.detectorHearsCaller && !self.awaitsAudio
+                && !self.isResponding && self.pendingTools.isEmpty && !self.isHeld && !self.bargeIn.isPaused
+                && self.timers[Timer.mediaReturn.rawValue] == nil
+            guard isQuiet else {
+                self.noInput.busy()
+                break
+            }
+            if let recycle = self.timers[Timer.recycle.rawValue], recycle - now < .seconds(240) {
+                // Quiet now, and the session has less than some minutes left: a better moment may not come.
+                self.clear(.recycle)
+                self.recycle(at: now, &output)
+                return
+            }
+            self.noInput.quiet(since: now)
+            switch self.noInput.wake(at: now) {
+            case .prompt: self.prompt(at: now, &output)
+            case .giveUp:
+                self.closeAssistant(&output)
+                self.speak(.goodbyeSilent, at: now, &output)
+                self.leave(.hangUp(.callerSilent), at: now, &output)
+            case nil: break
+            }
+        case .opening, .transferring, .ended: break
+        }
+    }
+
+    private mutating func prompt(at now: Duration, _ output: inout SessionOutput) {
+        self.speak(.stillThere, at: now, &output)
+    }
+
+    // MARK: The house voice
+
+    mutating func speak(_ sentence: HouseSentence, at now: Duration, _ output: inout SessionOutput) {
+        self.houseSentences += 1
+        self.housePending.insert(self.houseSentences)
+        output.commands.append(.note(.houseSentence(slug: sentence.slug)))
+        output.commands.append(.speak(sentence, number: self.houseSentences))
+    }
+
+    // MARK: Ends
+
+    /// No assistant can go on: an apology, then the fallback; without a fallback, the apology and the hang-up.
+    mutating func handToHuman(_ termination: CallTermination, at now: Duration, _ output: inout SessionOutput) {
+        self.isResponding = false
+        self.afterResponse = nil
+        if termination.spoken != .transfer { self.speak(.apology, at: now, &output) }
+        if let fallback = self.plan.fallback {
+            self.leave(.transfer(fallback, termination), at: now, &output)
+        } else {
+            self.leave(.hangUp(termination), at: now, &output)
+        }
+    }
+
+    /// Nothing more is to be said: waits until what sounds has been heard.
+    mutating func leave(_ leaving: Leaving, at now: Duration, _ output: inout SessionOutput) {
+        if case .transfer(let destination, let termination) = leaving, termination == .transferred,
+            !self.responseSpoke
+        {
+            self.speak(.transferring(to: destination.name), at: now, &output)
+        }
+        self.bargeIn.reset()
+        self.playout.resume()
+        self.phase = .leaving(leaving)
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle] { self.clear(timer) }
+        self.set(.lastWords, now + self.plan.deadlines.lastWords)
+        self.pump(at: now, &output)
+        self.review(at: now, &output)
+    }
+
+    private mutating func go(_ leaving: Leaving, at now: Duration, _ output: inout SessionOutput) {
+        self.clear(.lastWords)
+        switch leaving {
+        case .hangUp(let termination):
+            output.commands.append(.phone(.hangUp(termination.cause)))
+            self.end(termination, at: now, &output)
+        case .transfer(let destination, let termination):
+            self.phase = .transferring(destination, termination)
+            self.set(.transfer, now + self.plan.deadlines.transfer)
+            output.commands.append(.note(.transferStarted(name: destination.name)))
+            output.commands.append(.phone(.blindTransfer(destination)))
+        }
+    }
+
+    /// The caller is still with us. A human was to help: try the fallback once, otherwise say so and go on, or end.
+    private mutating func transferFailed(at now: Duration, _ output: inout SessionOutput) {
+        guard case .transferring(let destination, let termination) = self.phase else { return }
+        self.clear(.transfer)
+        self.speak(.transferFailed, at: now, &output)
+        if termination == .transferred, self.isReady {
+            self.phase = .talking
+            output.commands.append(
+                .assistant(.inform(Redacted("The transfer to \(destination.name) failed; the caller is still here."))))
+        } else if let fallback = self.plan.fallback, fallback != destination {
+            self.leave(.transfer(fallback, .assistantsExhausted), at: now, &output)
+        } else {
+            self.leave(.hangUp(.transferFailed), at: now, &output)
+        }
+    }
+
+    /// The one finaliser: every end comes through here, once.
+    mutating func end(_ termination: CallTermination, at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase != .ended else { return }
+        for account in self.playout.discard(at: now) {
+            self.transcript.settle(account, interrupted: account.heard < account.received, at: now)
+        }
+        if self.isAgentSounding { output.commands.append(.note(.agentSpeaking(false))) }
+        self.phase = .ended
+        self.timers = Array(repeating: nil, count: Timer.allCases.count)
+        output.commands.append(.closeAssistant)
+        output.commands.append(.finish(termination))
+    }
+}

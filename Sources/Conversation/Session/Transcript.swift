@@ -1,0 +1,121 @@
+import Assistants
+import Telephony
+
+/// One party's whole contribution, as it goes into the records.
+package struct Turn: Sendable, Equatable {
+    package enum Speaker: String, Sendable { case caller, agent }
+    package var speaker: Speaker
+    /// What the assistant understood, or was going to say.
+    package var text: Redacted<String>
+    /// What of it the caller heard (agent turns that were cut), cut at a word.
+    package var heardText: Redacted<String>
+    package var heard: Duration
+    package var received: Duration
+    package var wasInterrupted: Bool
+    /// Caller stopped → first agent audio on the wire (agent turns that answer one).
+    package var latency: Duration?
+    /// Since the call began.
+    package var began: Duration
+}
+
+/// What was said, by whom, and how much of it was heard. Keeps turns in the order in which they began.
+package struct Transcript: Sendable {
+    private struct Open: Sendable {
+        var turn: Turn
+        var item: PlayoutItem?
+        var callerItem: Int?
+        var session: Int
+        var isFinal = false
+        var isSettled = false
+    }
+    /// A turn's text is kept up to this many characters: a provider that never stops must not fill the memory.
+    private static let maximumText = 20_000
+    private static let maximumTurns = 2000
+    private var open: [Open] = []
+
+    package init() {}
+
+    package var turns: [Turn] { self.open.map(\.turn).filter { !$0.text.value.isEmpty || $0.received > .zero } }
+
+    package mutating func callerSaid(_ text: String, item: Int, session: Int, isFinal: Bool, at now: Duration) {
+        let text = String(text.prefix(Self.maximumText))
+        self.callerBegan(item: item, session: session, at: now)
+        guard let index = self.open.lastIndex(where: { $0.callerItem == item && $0.session == session }) else { return }
+        self.open[index].turn.text = Redacted(isFinal ? text : self.bounded(self.open[index].turn.text.value + text))
+        self.open[index].turn.heardText = self.open[index].turn.text
+        self.open[index].isFinal = isFinal
+    }
+
+    /// A caller's turn has its place in the order before its words are known (they may come after the answer).
+    package mutating func callerBegan(item: Int, session: Int, at now: Duration) {
+        guard self.open.count < Self.maximumTurns,
+            !self.open.contains(where: { $0.callerItem == item && $0.session == session })
+        else { return }
+        let turn = Turn(
+            speaker: .caller, text: Redacted(""), heardText: Redacted(""), heard: .zero, received: .zero,
+            wasInterrupted: false, latency: nil, began: now)
+        self.open.append(Open(turn: turn, item: nil, callerItem: item, session: session))
+    }
+
+    package mutating func agentSaid(_ text: String, item: PlayoutItem, isFinal: Bool, at now: Duration) {
+        guard let index = self.index(of: item, at: now) else { return }
+        self.open[index].turn.text = Redacted(
+            isFinal
+                ? String(text.prefix(Self.maximumText)) : self.bounded(self.open[index].turn.text.value + text))
+        self.open[index].isFinal = isFinal
+        if self.open[index].isSettled { self.settleText(index) }
+    }
+
+    package mutating func agentBegan(item: PlayoutItem, latency: Duration?, at now: Duration) {
+        guard let index = self.index(of: item, at: now) else { return }
+        self.open[index].turn.latency = latency
+    }
+
+    /// The account of an item is closed: this much of what was received was heard.
+    package mutating func settle(_ account: Playout.Heard, interrupted: Bool, at now: Duration) {
+        guard let index = self.index(of: account.item, at: now) else { return }
+        self.open[index].turn.heard = account.heard
+        self.open[index].turn.received = account.received
+        self.open[index].turn.wasInterrupted = interrupted
+        self.open[index].isSettled = true
+        self.settleText(index)
+    }
+
+    /// Items of the agent that are not settled yet.
+    package var unsettled: [PlayoutItem] { self.open.filter { !$0.isSettled }.compactMap(\.item) }
+
+    /// What a new assistant is told: only what was said and heard.
+    package var history: [ConversationEntry] {
+        self.open.compactMap { open in
+            let text = open.turn.heardText.value
+            guard !text.isEmpty else { return nil }
+            return ConversationEntry(role: open.turn.speaker == .caller ? .caller : .agent, text: text)
+        }
+    }
+
+    private mutating func index(of item: PlayoutItem, at now: Duration) -> Int? {
+        if let index = self.open.lastIndex(where: { $0.item == item }) { return index }
+        guard self.open.count < Self.maximumTurns else { return nil }
+        let turn = Turn(
+            speaker: .agent, text: Redacted(""), heardText: Redacted(""), heard: .zero, received: .zero,
+            wasInterrupted: false, latency: nil, began: now)
+        self.open.append(Open(turn: turn, item: item, callerItem: nil, session: item.session))
+        return self.open.count - 1
+    }
+
+    /// Text runs evenly over the audio, near enough to find the word at which the caller cut in.
+    private mutating func settleText(_ index: Int) {
+        let turn = self.open[index].turn
+        let text = turn.text.value
+        guard turn.wasInterrupted, turn.received > .zero, turn.heard < turn.received else {
+            self.open[index].turn.heardText = turn.text
+            return
+        }
+        let share = Double(turn.heard.nanoseconds) / Double(turn.received.nanoseconds)
+        let cut = text.prefix(Int(Double(text.count) * share))
+        let whole = cut.lastIndex(where: { $0 == " " }).map { cut[..<$0] } ?? cut.prefix(0)
+        self.open[index].turn.heardText = Redacted(String(whole))
+    }
+
+    private func bounded(_ text: String) -> String { String(text.prefix(Self.maximumText)) }
+}

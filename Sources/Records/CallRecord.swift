@@ -1,0 +1,79 @@
+import Telephony
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// The call detail record (`voip_cdr`): written once, when a call is over.
+package struct CallRecord: Sendable, Equatable {
+    package enum Direction: String, Sendable, CaseIterable { case inbound, outbound }
+
+    package var id: CallID
+    package var tenant: TenantID
+    /// The assistant that answered; nil when the call was refused before one was found.
+    package var assistant: AssistantID?
+    package var direction: Direction = .inbound
+    package var caller: Redacted<String>?
+    package var dialed: Redacted<String>?
+    /// The phone leg's dialect, a slug.
+    package var dialect: String?
+    /// Back ends that spoke, in the order of their use.
+    package var providers: [ProviderName] = []
+
+    package var startedAt: Date
+    /// The first agent audio left for the phone; nil: never answered.
+    package var answeredAt: Date?
+    package var endedAt: Date
+
+    package var termination: CallTermination
+    /// Where the caller was handed to.
+    package var transferredTo: TransferDestination?
+    /// The recording's path, relative to the recordings folder.
+    package var recording: String?
+    package var quality: CallQuality = CallQuality()
+    package var usage: CallUsage = CallUsage()
+    /// The gateway node that carried the call.
+    package var node: String?
+
+    package init(id: CallID, tenant: TenantID, startedAt: Date, endedAt: Date, termination: CallTermination) {
+        self.id = id
+        self.tenant = tenant
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+        self.termination = termination
+    }
+
+    /// From the first signal to the last hang-up; a clock that was set back counts as zero.
+    package var duration: Duration {
+        let seconds = self.endedAt.timeIntervalSince(self.startedAt)
+        // 1e9 s is 31 years: a clock that jumped must not overflow what reads this.
+        return .milliseconds(seconds.isFinite ? Int64((min(max(seconds, 0), 1e9) * 1000).rounded()) : 0)
+    }
+}
+
+/// How a call sounded and how quickly it answered.
+package struct CallQuality: Sendable, Equatable {
+    /// Dry frames inside an utterance (idle silence is not counted).
+    package var underruns: Int = 0
+    package var bargeIns: Int = 0
+    /// Barge-ins that turned out to be noise: the agent resumed.
+    package var falseInterruptions: Int = 0
+    /// Time to first audio over the call's turns.
+    package var latencyMedian: Duration?
+    package var latencyP95: Duration?
+    package var uplinkBytes: Int = 0
+    package var downlinkBytes: Int = 0
+    package init() {}
+}
+
+/// What the call used up at its providers, in their units.
+package struct CallUsage: Sendable, Equatable {
+    package var inputTextTokens: Int = 0
+    package var inputAudioTokens: Int = 0
+    package var cachedTokens: Int = 0
+    package var outputTextTokens: Int = 0
+    package var outputAudioTokens: Int = 0
+    package init() {}
+}

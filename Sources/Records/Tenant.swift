@@ -1,0 +1,16 @@
+import Telephony
+
+/// A customer of the platform: FusionPBX's domain (`v_domains`).
+package struct Tenant: Sendable, Equatable {
+    package var id: TenantID
+    /// The SIP domain, as `example.com`; unique, lower case. Paths such as `/rt/{tenant}` may name it.
+    package var name: String
+    /// A tenant that is not enabled is answered by nobody.
+    package var isEnabled: Bool
+
+    package init(id: TenantID, name: String, isEnabled: Bool = true) {
+        self.id = id
+        self.name = name.lowercased()
+        self.isEnabled = isEnabled
+    }
+}

@@ -1,0 +1,171 @@
+import Foundation
+import Records
+import Telephony
+
+extension CallRecord {
+    static let table = "voip_cdr"
+
+    var row: Row {
+        var row = Row()
+        row.set("domain_uuid", self.tenant.text)
+        row.set("call_uuid", self.id.text)
+        row.set("start_time", self.startedAt)
+        row.set("answer_time", self.answeredAt)
+        row.set("end_time", self.endedAt)
+        row.set("duration_ms", milliseconds: self.duration)
+        row.set("voice_secretary_uuid", self.assistant?.text)
+        row.set("direction", self.direction.rawValue)
+        row.set("caller_id_number", self.caller?.value)
+        row.set("destination_number", self.dialed?.value)
+        row.set("dialect", self.dialect)
+        row.set("providers", list: self.providers.map(\.text))
+        row.set("hangup_cause_q850", self.termination.cause.q850)
+        row.set("hangup_cause", self.termination.cause.name)
+        row.set("fault", self.termination.fault.rawValue)
+        row.set("reason", self.termination.reason)
+        row.set("spoken_fallback", self.termination.spoken.rawValue)
+        row.set("transfer_name", self.transferredTo?.name)
+        row.set("transfer_extension", self.transferredTo?.number.value)
+        row.set("transfer_context", self.transferredTo?.context)
+        row.set("recording_path", self.recording)
+        row.set("underruns", self.quality.underruns)
+        row.set("barge_ins", self.quality.bargeIns)
+        row.set("false_interruptions", self.quality.falseInterruptions)
+        row.set("latency_p50_ms", milliseconds: self.quality.latencyMedian)
+        row.set("latency_p95_ms", milliseconds: self.quality.latencyP95)
+        row.set("uplink_bytes", self.quality.uplinkBytes)
+        row.set("downlink_bytes", self.quality.downlinkBytes)
+        row.set("input_text_tokens", self.usage.inputTextTokens)
+        row.set("input_audio_tokens", self.usage.inputAudioTokens)
+        row.set("cached_tokens", self.usage.cachedTokens)
+        row.set("output_text_tokens", self.usage.outputTextTokens)
+        row.set("output_audio_tokens", self.usage.outputAudioTokens)
+        row.set("node", self.node)
+        return row
+    }
+
+    init(row: Row) throws(StoreError) {
+        let cause = HangupCause(q850: try row.integer("hangup_cause_q850"), name: try row.text("hangup_cause"))
+        let termination = CallTermination(
+            cause: cause, fault: try row.value("fault") { Fault(rawValue: $0) }, reason: try row.text("reason"),
+            spoken: try row.value("spoken_fallback") { SpokenFallback(rawValue: $0) })
+        self.init(
+            id: try row.value("call_uuid") { CallID($0) }, tenant: try row.value("domain_uuid") { TenantID($0) },
+            startedAt: try row.date("start_time"), endedAt: try row.date("end_time"), termination: termination)
+        self.answeredAt = try row.dateIfAny("answer_time")
+        self.assistant = try row.valueIfAny("voice_secretary_uuid") { AssistantID($0) }
+        self.direction = try row.value("direction") { Direction(rawValue: $0) }
+        self.caller = try row.textIfAny("caller_id_number").map { Redacted($0) }
+        self.dialed = try row.textIfAny("destination_number").map { Redacted($0) }
+        self.dialect = try row.textIfAny("dialect")
+        self.providers = try ProviderName.list(row, "providers")
+        if let name = try row.textIfAny("transfer_name") {
+            self.transferredTo = TransferDestination(
+                name: name, number: try row.text("transfer_extension"), context: try row.text("transfer_context"))
+        }
+        self.recording = try row.textIfAny("recording_path")
+        self.quality.underruns = try row.integer("underruns")
+        self.quality.bargeIns = try row.integer("barge_ins")
+        self.quality.falseInterruptions = try row.integer("false_interruptions")
+        self.quality.latencyMedian = try row.millisecondsIfAny("latency_p50_ms")
+        self.quality.latencyP95 = try row.millisecondsIfAny("latency_p95_ms")
+        self.quality.uplinkBytes = try row.integer("uplink_bytes")
+        self.quality.downlinkBytes = try row.integer("downlink_bytes")
+        self.usage.inputTextTokens = try row.integer("input_text_tokens")
+        self.usage.inputAudioTokens = try row.integer("input_audio_tokens")
+        self.usage.cachedTokens = try row.integer("cached_tokens")
+        self.usage.outputTextTokens = try row.integer("output_text_tokens")
+        self.usage.outputAudioTokens = try row.integer("output_audio_tokens")
+        self.node = try row.textIfAny("node")
+    }
+}
+
+extension ConversationRecord {
+    static let table = "v_voice_conversations"
+
+    func row(turns: Int) -> Row {
+        var row = Row()
+        row.set("voice_conversation_uuid", self.id.text)
+        row.set("domain_uuid", self.tenant.text)
+        row.set("voice_secretary_uuid", self.assistant?.text)
+        row.set("call_uuid", self.call.text)
+        row.set("start_time", self.startedAt)
+        row.set("end_time", self.endedAt)
+        let length = self.endedAt.timeIntervalSince(self.startedAt)
+        row.set("duration_seconds", seconds: .seconds(length.isFinite ? min(max(length, 0), 1e9) : 0))
+        row.set("processing_mode", self.mode.rawValue)
+        row.set("language", self.language)
+        row.set("total_turns", turns)
+        row.set("final_action", self.finalAction.rawValue)
+        return row
+    }
+
+    init(row: Row) throws(StoreError) {
+        self.init(
+            id: try row.value("voice_conversation_uuid") { ConversationID($0) },
+            tenant: try row.value("domain_uuid") { TenantID($0) }, call: try row.value("call_uuid") { CallID($0) },
+            startedAt: try row.date("start_time"), endedAt: try row.date("end_time"),
+            finalAction: try row.value("final_action") { FinalAction(rawValue: $0) })
+        self.assistant = try row.valueIfAny("voice_secretary_uuid") { AssistantID($0) }
+        self.mode = try row.value("processing_mode") { ProcessingMode(rawValue: $0) }
+        self.language = try row.textIfAny("language")
+    }
+}
+
+extension TurnRecord {
+    static let table = "v_voice_messages"
+
+    func row(of conversation: ConversationRecord) -> Row {
+        var row = Row()
+        row.set("voice_conversation_uuid", conversation.id.text)
+        row.set("turn_number", self.number)
+        row.set("domain_uuid", conversation.tenant.text)
+        row.set("role", self.role.rawValue)
+        row.set("content", self.text.value)
+        row.set("content_heard", self.heardText?.value)
+        row.set("heard_ms", milliseconds: self.heard)
+        row.set("was_interrupted", self.wasInterrupted)
+        row.set("latency_ms", milliseconds: self.latency)
+        row.set("provider_used", self.provider?.text)
+        row.set("start_time", self.startedAt)
+        row.set("end_time", self.endedAt)
+        return row
+    }
+
+    init(row: Row) throws(StoreError) {
+        self.init(
+            number: try row.integer("turn_number"), role: try row.value("role") { Role(rawValue: $0) },
+            text: try row.text("content"), startedAt: try row.date("start_time"), endedAt: try row.date("end_time"))
+        self.heardText = try row.textIfAny("content_heard").map { Redacted($0) }
+        self.heard = try row.millisecondsIfAny("heard_ms")
+        self.wasInterrupted = try row.bool("was_interrupted")
+        self.latency = try row.millisecondsIfAny("latency_ms")
+        self.provider = try row.valueIfAny("provider_used") { ProviderName($0) }
+    }
+}
+
+extension ToolUse {
+    static let table = "v_voice_tool_uses"
+
+    func row(of conversation: ConversationRecord) -> Row {
+        var row = Row()
+        row.set("voice_conversation_uuid", conversation.id.text)
+        row.set("tool_number", self.number)
+        row.set("domain_uuid", conversation.tenant.text)
+        row.set("tool_name", self.name)
+        row.set("arguments", self.arguments.value)
+        row.set("result", self.result?.value)
+        row.set("outcome", self.outcome.rawValue)
+        row.set("start_time", self.startedAt)
+        row.set("duration_ms", milliseconds: self.duration)
+        return row
+    }
+
+    init(row: Row) throws(StoreError) {
+        self.init(
+            number: try row.integer("tool_number"), name: try row.text("tool_name"),
+            arguments: try row.text("arguments"), result: try row.textIfAny("result"),
+            outcome: try row.value("outcome") { Outcome(rawValue: $0) }, startedAt: try row.date("start_time"),
+            duration: try row.milliseconds("duration_ms"))
+    }
+}

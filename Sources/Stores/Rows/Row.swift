@@ -1,0 +1,174 @@
+import Foundation
+import Records
+import Telephony
+
+/// One value of a column.
+package enum StoredValue: Sendable, Equatable {
+    case null
+    case integer(Int64)
+    case real(Double)
+    case text(String)
+}
+
+/// One row: columns and their values. What SQLite, the spool and later PostgreSQL have in common.
+///
+/// Reading is strict: a column that is missing, of another type or out of range is `corrupt`, with its name.
+package struct Row: Sendable, Equatable {
+    package var values: [String: StoredValue]
+    package init(_ values: [String: StoredValue] = [:]) { self.values = values }
+
+    // Writing.
+
+    mutating func set(_ column: String, _ value: String?) { self.values[column] = value.map { .text($0) } ?? .null }
+    mutating func set(_ column: String, _ value: Int?) {
+        self.values[column] = value.map { .integer(Int64($0)) } ?? .null
+    }
+    mutating func set(_ column: String, _ value: Double?) { self.values[column] = value.map { .real($0) } ?? .null }
+    mutating func set(_ column: String, _ value: Bool?) {
+        self.values[column] = value.map { .integer($0 ? 1 : 0) } ?? .null
+    }
+    mutating func set(_ column: String, _ value: Date?) { self.set(column, value.map(Timestamp.text)) }
+    mutating func set(_ column: String, list: [String]) { self.set(column, Row.json(list)) }
+    /// In milliseconds, rounded down, within `Row.durations`.
+    mutating func set(_ column: String, milliseconds: Duration?) {
+        self.set(column, milliseconds.map { Row.clamped($0, perSecond: 1000) })
+    }
+    /// In seconds, rounded down.
+    mutating func set(_ column: String, seconds: Duration?) {
+        self.set(column, seconds.map { Row.clamped($0, perSecond: 1) })
+    }
+
+    // Reading.
+
+    func text(_ column: String) throws(StoreError) -> String {
+        guard let text = try self.textIfAny(column) else { throw Row.corrupt(column) }
+        return text
+    }
+
+    func textIfAny(_ column: String) throws(StoreError) -> String? {
+        switch self.values[column] {
+        case .text(let text): return text
+        case .null: return nil
+        default: throw Row.corrupt(column)
+        }
+    }
+
+    func integer(_ column: String) throws(StoreError) -> Int {
+        guard let number = try self.integerIfAny(column) else { throw Row.corrupt(column) }
+        return number
+    }
+
+    func integerIfAny(_ column: String) throws(StoreError) -> Int? {
+        switch self.values[column] {
+        case .integer(let number): return Int(number)
+        case .null: return nil
+        default: throw Row.corrupt(column)
+        }
+    }
+
+    func realIfAny(_ column: String) throws(StoreError) -> Double? {
+        switch self.values[column] {
+        case .real(let number): return number
+        // JSON (the spool) writes 1.0 as 1.
+        case .integer(let number): return Double(number)
+        case .null: return nil
+        default: throw Row.corrupt(column)
+        }
+    }
+
+    func bool(_ column: String) throws(StoreError) -> Bool { try self.integer(column) != 0 }
+    func boolIfAny(_ column: String) throws(StoreError) -> Bool? { try self.integerIfAny(column).map { $0 != 0 } }
+
+    func date(_ column: String) throws(StoreError) -> Date {
+        guard let date = try self.dateIfAny(column) else { throw Row.corrupt(column) }
+        return date
+    }
+
+    func dateIfAny(_ column: String) throws(StoreError) -> Date? {
+        guard let text = try self.textIfAny(column) else { return nil }
+        guard let date = Timestamp.date(text) else { throw Row.corrupt(column) }
+        return date
+    }
+
+    func list(_ column: String) throws(StoreError) -> [String] {
+        let text = try self.text(column)
+        guard let list = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
+            throw Row.corrupt(column)
+        }
+        return list
+    }
+
+    func milliseconds(_ column: String) throws(StoreError) -> Duration {
+        guard let duration = try self.millisecondsIfAny(column) else { throw Row.corrupt(column) }
+        return duration
+    }
+
+    func millisecondsIfAny(_ column: String) throws(StoreError) -> Duration? {
+        guard let number = try self.integerIfAny(column) else { return nil }
+        guard Row.durations.contains(number) else { throw Row.corrupt(column) }
+        return .milliseconds(number)
+    }
+
+    func seconds(_ column: String) throws(StoreError) -> Duration {
+        let number = try self.integer(column)
+        guard (0...Row.durations.upperBound / 1000).contains(number) else { throw Row.corrupt(column) }
+        return .seconds(number)
+    }
+
+    /// A text that `make` accepts: an id, an enum's raw value.
+    func value<Value>(_ column: String, _ make: (String) -> Value?) throws(StoreError) -> Value {
+        guard let value = make(try self.text(column)) else { throw Row.corrupt(column) }
+        return value
+    }
+
+    func valueIfAny<Value>(_ column: String, _ make: (String) -> Value?) throws(StoreError) -> Value? {
+        guard let text = try self.textIfAny(column) else { return nil }
+        guard let value = make(text) else { throw Row.corrupt(column) }
+        return value
+    }
+
+    static func corrupt(_ column: String) -> StoreError {
+        StoreError(.corrupt, "column \(column) holds what it cannot hold")
+    }
+
+    /// Milliseconds that a stored duration may have: to ten years, far from where `Duration.nanoseconds` overflows.
+    static let durations: ClosedRange<Int> = 0...315_360_000_000
+
+    static func json(_ list: [String]) -> String {
+        // An array of strings always encodes.
+        (try? JSONEncoder().encode(list)).map { String(decoding: $0, as: UTF8.self) } ?? "[]"
+    }
+
+    private static func clamped(_ duration: Duration, perSecond: Int64) -> Int {
+        let (seconds, attoseconds) = duration.components
+        let limit = Int64(Row.durations.upperBound) / 1000
+        let whole = min(max(seconds, 0), limit)
+        let fraction: Int64 = seconds < 0 || whole == limit ? 0 : attoseconds / (1_000_000_000_000_000_000 / perSecond)
+        return Int(whole * perSecond + max(fraction, 0))
+    }
+}
+
+extension StoredValue: Codable {
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let number = try? container.decode(Int64.self) {
+            self = .integer(number)
+        } else if let number = try? container.decode(Double.self) {
+            self = .real(number)
+        } else {
+            self = .text(try container.decode(String.self))
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .integer(let number): try container.encode(number)
+        case .real(let number): try container.encode(number)
+        case .text(let text): try container.encode(text)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import Foundation
+import Records
+import Telephony
+
+extension SQLiteStore: TenantStore {
+    package func tenant(_ id: TenantID) async throws(StoreError) -> Tenant? {
+        try await self.perform { database throws(StoreError) in
+            try database.rows("SELECT * FROM v_domains WHERE domain_uuid = ?", [.text(id.text)]).first
+                .map { row throws(StoreError) in try Tenant(row: row) }
+        }
+    }
+
+    package func tenant(named name: String) async throws(StoreError) -> Tenant? {
+        try await self.perform { database throws(StoreError) in
+            try database.rows("SELECT * FROM v_domains WHERE domain_name = ?", [.text(name.lowercased())]).first
+                .map { row throws(StoreError) in try Tenant(row: row) }
+        }
+    }
+
+    package func tenants() async throws(StoreError) -> [Tenant] {
+        try await self.perform { database throws(StoreError) in
+            try database.rows("SELECT * FROM v_domains ORDER BY domain_name")
+                .map { row throws(StoreError) in try Tenant(row: row) }
+        }
+    }
+
+    package func tenant(owning assistant: AssistantID) async throws(StoreError) -> TenantID? {
+        try await self.perform { database throws(StoreError) in
+            try database.rows(
+                "SELECT domain_uuid FROM v_voice_secretaries WHERE voice_secretary_uuid = ?", [.text(assistant.text)]
+            ).first.map { row throws(StoreError) in try row.value("domain_uuid") { TenantID($0) } }
+        }
+    }
+
+    package func save(_ tenant: Tenant) async throws(StoreError) {
+        try StoreError.check("domain_name", tenant.name, 1...253)
+        try await self.perform { database throws(StoreError) in
+            _ = try database.insert(
+                tenant.row, into: Tenant.table,
+                or: """
+                    ON CONFLICT (domain_uuid) DO UPDATE
+                    SET domain_name = excluded.domain_name, domain_enabled = excluded.domain_enabled
+                    """)
+        }
+    }
+}
+
+extension SQLiteStore: AssistantStore {
+    package func assistant(_ id: AssistantID, of tenant: TenantID) async throws(StoreError) -> Assistant? {
+        try await self.assistants("voice_secretary_uuid = ?2", tenant, [.text(id.text)]).first
+    }
+
+    package func assistant(number: String, of tenant: TenantID) async throws(StoreError) -> Assistant? {
+        try await self.assistants("extension = ?2 AND enabled AND is_enabled", tenant, [.text(number)]).first
+    }
+
+    package func assistant(named name: String, of tenant: TenantID) async throws(StoreError) -> Assistant? {
+        try await self.assistants("secretary_name = ?2", tenant, [.text(name)]).first
+    }
+
+    package func assistants(of tenant: TenantID) async throws(StoreError) -> [Assistant] {
+        try await self.assistants("1", tenant, [])
+    }
+
+    private func assistants(
+        _ condition: String, _ tenant: TenantID, _ values: [StoredValue]
+    ) async throws(StoreError) -> [Assistant] {
+        try await self.perform { database throws(StoreError) in
+            try database.rows(
+                "SELECT * FROM v_voice_secretaries WHERE domain_uuid = ?1 AND \(condition) ORDER BY secretary_name",
+                [.text(tenant.text)] + values
+            ).map { row throws(StoreError) in try Assistant(row: row) }
+        }
+    }
+
+    package func save(_ assistant: Assistant, of tenant: TenantID) async throws(StoreError) {
+        try StoreError.check(assistant.tenant, is: tenant)
+        try StoreError.check("secretary_name", assistant.name, 1...128)
+        try StoreError.check("language", assistant.language, 2...35)
+        try StoreError.check("personality_prompt", assistant.instructions.value, 0...200_000)
+        if let number = assistant.number { try StoreError.check("extension", number, 1...64) }
+        let row = try assistant.row()
+        try await self.perform { database throws(StoreError) in
+            try database.upsert(row, into: Assistant.table, key: "voice_secretary_uuid")
+        }
+    }
+
+    package func removeAssistant(_ id: AssistantID, of tenant: TenantID) async throws(StoreError) -> Bool {
+        try await self.remove("v_voice_secretaries", "voice_secretary_uuid", id.text, tenant)
+    }
+
+    private func remove(
+        _ table: String, _ key: String, _ id: String, _ tenant: TenantID
+    ) async throws(StoreError) -> Bool {
+        try await self.perform { database throws(StoreError) in
+            try database.run(
+                "DELETE FROM \(table) WHERE domain_uuid = ? AND \(key) = ?", [.text(tenant.text), .text(id)]) > 0
+        }
+    }
+}
+
+extension SQLiteStore: DestinationStore {
+    package func destination(
+        _ id: DestinationID, of tenant: TenantID
+    ) async throws(StoreError) -> DestinationRecord? {
+        try await self.destinations("transfer_destination_uuid = ?2", tenant, [.text(id.text)]).first
+    }
+
+    package func destinations(
+        for assistant: AssistantID, of tenant: TenantID
+    ) async throws(StoreError) -> [DestinationRecord] {
+        try await self.destinations(
+            "is_enabled AND (secretary_uuid IS NULL OR secretary_uuid = ?2)", tenant, [.text(assistant.text)])
+    }
+
+    package func destinations(of tenant: TenantID) async throws(StoreError) -> [DestinationRecord] {
+        try await self.destinations("1", tenant, [])
+    }
+
+    private func destinations(
+        _ condition: String, _ tenant: TenantID, _ values: [StoredValue]
+    ) async throws(StoreError) -> [DestinationRecord] {
+        try await self.perform { database throws(StoreError) in
+            try database.rows(
+                """
+                SELECT * FROM v_voice_transfer_destinations WHERE domain_uuid = ?1 AND \(condition)
+                ORDER BY priority, name
+                """, [.text(tenant.text)] + values
+            ).map { row throws(StoreError) in try DestinationRecord(row: row) }
+        }
+    }
+
+    package func save(_ destination: DestinationRecord, of tenant: TenantID) async throws(StoreError) {
+        try StoreError.check(destination.tenant, is: tenant)
+        try StoreError.check("name", destination.name, 1...128)
+        try StoreError.check("destination_number", destination.number.value, 1...64)
+        try StoreError.check("destination_context", destination.context, 1...128)
+        let row = destination.row
+        try await self.perform { database throws(StoreError) in
+            try database.transaction { () throws(StoreError) in
+                // The foreign key alone would take another tenant's assistant.
+                if let assistant = destination.assistant {
+                    let found = try database.rows(
+                        "SELECT 1 AS found FROM v_voice_secretaries WHERE domain_uuid = ? AND voice_secretary_uuid = ?",
+                        [.text(tenant.text), .text(assistant.text)])
+                    guard !found.isEmpty else { throw StoreError(.invalid, "the tenant has no such assistant") }
+                }
+                try database.upsert(row, into: DestinationRecord.table, key: "transfer_destination_uuid")
+            }
+        }
+    }
+
+    package func removeDestination(_ id: DestinationID, of tenant: TenantID) async throws(StoreError) -> Bool {
+        try await self.remove("v_voice_transfer_destinations", "transfer_destination_uuid", id.text, tenant)
+    }
+}
+
+extension StoreError {
+    static func check(_ given: TenantID, is tenant: TenantID) throws(StoreError) {
+        guard given == tenant else { throw StoreError(.otherTenant, "the value belongs to another tenant") }
+    }
+
+    /// In bytes of UTF-8; a NUL would end the text for C.
+    static func check(_ column: String, _ text: String, _ length: ClosedRange<Int>) throws(StoreError) {
+        guard length.contains(text.utf8.count), !text.utf8.contains(0) else {
+            throw StoreError(.invalid, "\(column) must have \(length.lowerBound) to \(length.upperBound) bytes")
+        }
+    }
+}

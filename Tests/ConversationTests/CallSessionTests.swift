@@ -1,0 +1,326 @@
+import Assistants
+import Telephony
+import Testing
+
+@testable import Conversation
+
+@Suite struct CallSessionTests {
+    @Test("A call begins with the assistant and its greeting; early caller audio is not lost")
+    func opening() {
+        var call = SessionDriver()
+        call.start()
+        #expect(call.trace == ["open 0 as 1 after 0"])
+        call.caller(true, for: .milliseconds(200))
+        #expect(call.framesToAssistant == 0)
+        call.ready()
+        #expect(call.trace.last == "greet")
+        #expect(call.framesToAssistant == 10)
+    }
+
+    @Test("Caller first: nothing is said until the caller has spoken")
+    func callerFirst() {
+        var call = SessionDriver(SessionDriver.plan { $0.opening = .caller })
+        call.startTalking()
+        #expect(call.trace == ["open 0 as 1 after 0"])
+    }
+
+    @Test("A turn: heard, answered, measured from the moment the voice ended")
+    func turn() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.caller(true, for: .milliseconds(400))
+        call.assistant(.callerSpeechStarted)
+        call.caller(false, for: .milliseconds(500))
+        call.assistant(.callerSpeechStopped)
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        #expect(call.trace == ["reply"])
+        call.assistant(.callerTranscript(CallerItem(1), Redacted("what time is it"), isFinal: true))
+        call.advance(by: .milliseconds(100))
+        call.say(item: 2, .milliseconds(600), text: "It is noon.")
+        #expect(call.session.latencies == [.milliseconds(600)])
+        call.advance(by: .seconds(1))
+        let turns = call.session.turns
+        #expect(turns.map(\.speaker) == [.agent, .caller, .agent])
+        #expect(turns[2].heardText.value == "It is noon.")
+        #expect(turns[2].heard == .milliseconds(600))
+    }
+
+    @Test("Barge-in after the provider has finished sending: silence first, then the truth about what was heard")
+    func bargeIn() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.say(item: 2, .seconds(4), text: "one two three four five six seven eight")
+        call.advance(by: .seconds(1))
+        call.caller(true, for: .milliseconds(100))
+        call.assistant(.callerSpeechStarted)
+        #expect(call.trace == ["flush"])
+        let frames = call.framesToPhone
+        call.caller(true, for: .milliseconds(300))
+        #expect(call.framesToPhone == frames, "nothing sounds after the pause")
+        #expect(call.trace == ["flush", "truncate 2 at 1100"])
+        #expect(call.session.bargeIns == 1)
+        let cut = call.session.turns.last
+        #expect(cut?.wasInterrupted == true)
+        #expect(cut?.heardText.value == "one two")
+    }
+
+    @Test("Barge-in while the provider generates also cancels, and late audio of that item is dropped")
+    func bargeInWhileGenerating() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.audio(item: 2, .seconds(2))
+        call.advance(by: .milliseconds(500))
+        call.caller(true, for: .milliseconds(40))
+        call.assistant(.callerSpeechStarted)
+        call.caller(true, for: .milliseconds(400))
+        #expect(call.trace == ["flush", "cancel", "truncate 2 at 540"])
+        let frames = call.framesToPhone
+        call.audio(item: 2, .seconds(1))
+        call.advance(by: .milliseconds(200))
+        #expect(call.framesToPhone == frames)
+    }
+
+    @Test("A cough pauses and the answer goes on from what was heard; the provider is told nothing")
+    func falseInterruption() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.say(item: 2, .seconds(3))
+        call.advance(by: .seconds(1))
+        call.caller(true, for: .milliseconds(80))
+        call.assistant(.callerSpeechStarted)
+        call.caller(false, for: .milliseconds(600))
+        #expect(call.trace == ["flush"])
+        #expect(call.session.falseInterruptions == 1)
+        call.assistant(.callerSpeechStopped)
+        call.assistant(.callerTurnCommitted(CallerItem(7)))
+        call.assistant(.callerTranscript(CallerItem(7), Redacted("mhm"), isFinal: true))
+        call.advance(by: .seconds(3))
+        #expect(call.trace == ["flush"])
+        #expect(call.session.turns.last { $0.speaker == .agent }?.heard == .seconds(3))
+    }
+
+    @Test("What was taken for a cough but was words is answered after all")
+    func doubtfulWords() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.say(item: 2, .seconds(3))
+        call.advance(by: .seconds(1))
+        call.caller(true, for: .milliseconds(80))
+        call.assistant(.callerSpeechStarted)
+        call.caller(false, for: .milliseconds(500))
+        call.assistant(.callerSpeechStopped)
+        call.assistant(.callerTurnCommitted(CallerItem(7)))
+        call.assistant(.callerTranscript(CallerItem(7), Redacted("stop please"), isFinal: true))
+        #expect(call.trace.first == "flush")
+        #expect(call.trace.last == "reply")
+        #expect(call.trace.contains { $0.hasPrefix("truncate 2 at ") })
+    }
+
+    @Test("Nothing audible: a filler, a retry, the next assistant, then the human, each heard")
+    func ladder() {
+        var call = SessionDriver(SessionDriver.plan { $0.deadlines.ready = .seconds(2) })
+        call.startTalking()
+        call.assistant(.callerSpeechStarted)
+        call.assistant(.callerSpeechStopped)
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        call.advance(by: .seconds(4))
+        #expect(call.trace == ["reply", "say filler"])
+        call.houseSpeaks(1...1)
+        call.advance(by: .seconds(4))
+        #expect(call.trace.suffix(1) == ["open 0 as 2 after 0"])
+        call.advance(by: .seconds(2))
+        #expect(call.trace.suffix(2) == ["say change-over", "open 1 as 3 after 0"])
+        call.houseSpeaks(2...2)
+        call.ready()
+        #expect(call.trace.last == "reply", "the caller still waits for an answer")
+        call.assistant(.failed(AssistantFailure("quota", .failOver)))
+        #expect(call.trace.suffix(2) == ["close", "say apology"])
+        call.houseSpeaks(3...3)
+        call.advance(by: .seconds(2))
+        #expect(call.trace.last == "transfer to reception")
+        call.phone(.transferred)
+        #expect(call.finished.map(\.reason) == ["assistants-exhausted"])
+    }
+
+    @Test("A transfer waits until the agent's words were heard, and tells the assistant when it failed")
+    func transfer() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.audio(item: 2, .seconds(1))
+        call.assistant(.toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"sales"}"#)))
+        call.assistant(.agentAudioFinished(AgentItem(2)))
+        call.assistant(.responseFinished(.completed))
+        call.advance(by: .milliseconds(900))
+        #expect(call.trace == ["result t"])
+        call.advance(by: .milliseconds(200))
+        #expect(call.trace == ["result t", "transfer to Sales"])
+        call.phone(.transferFailed(reason: "busy"))
+        #expect(call.trace.suffix(2) == ["say transfer-failed", "inform"])
+        #expect(call.finished.isEmpty)
+    }
+
+    @Test("A transfer that the model did not announce is announced by the house")
+    func silentTransfer() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.assistant(.toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"Sales"}"#)))
+        call.assistant(.responseFinished(.completed))
+        #expect(call.trace == ["result t", "say transferring"])
+        call.houseSpeaks(1...1)
+        call.advance(by: .seconds(1))
+        #expect(call.trace.last == "transfer to Sales")
+    }
+
+    @Test("An unknown destination is refused to the model, and the call goes on")
+    func unknownDestination() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.assistant(.toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"Mars"}"#)))
+        #expect(call.trace == ["result t and speak"])
+        call.assistant(.toolCalled(ToolCall(id: "u", name: "transfer_call", arguments: "garbage")))
+        #expect(call.trace.last == "result u and speak")
+    }
+
+    @Test("The farewell is heard before the hang-up")
+    func farewell() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.audio(item: 2, .seconds(2))
+        call.assistant(.toolCalled(ToolCall(id: "t", name: "end_call", arguments: "{}")))
+        call.assistant(.agentAudioFinished(AgentItem(2)))
+        call.assistant(.responseFinished(.completed))
+        call.advance(by: .milliseconds(1950))
+        #expect(call.trace == ["result t"])
+        call.advance(by: .milliseconds(100))
+        #expect(call.trace == ["result t", "hang up NORMAL_CLEARING", "close", "finish farewell"])
+        #expect(call.session.turns.last?.heard == .seconds(2))
+    }
+
+    @Test("A slow tool is answered for, and its late result is ignored")
+    func slowTool() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.assistant(.toolCalled(ToolCall(id: "t", name: "lookup_customer", arguments: "{}")))
+        call.assistant(.responseFinished(.completed))
+        call.advance(by: .seconds(15))
+        #expect(call.trace == ["run lookup_customer", "result t and speak"])
+        call.perform { $0.toolFinished(id: "t", result: Redacted("late"), at: $1, &$2) }
+        #expect(call.trace.count == 2)
+    }
+
+    @Test("A silent caller is asked twice, then told goodbye; on hold the clock stands still")
+    func noInput() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.phone(.held)
+        call.advance(by: .seconds(300))
+        #expect(call.trace.isEmpty)
+        call.phone(.resumed)
+        call.advance(by: .seconds(11))
+        call.houseSpeaks(1...1)
+        call.advance(by: .seconds(11))
+        call.houseSpeaks(2...2)
+        call.advance(by: .seconds(11))
+        #expect(call.trace == ["say still-there", "say still-there", "close", "say goodbye-silent"])
+        call.houseSpeaks(3...3)
+        call.advance(by: .seconds(1))
+        #expect(call.finished == [.callerSilent])
+    }
+
+    @Test("The longest call ends with a sentence, even when the house voice has none")
+    func maximumDuration() {
+        var call = SessionDriver(SessionDriver.plan { $0.maximumDuration = .seconds(60) })
+        call.startTalking()
+        call.advance(by: .seconds(61))
+        #expect(call.trace.suffix(2) == ["close", "say maximum-duration"])
+        call.advance(by: .seconds(21))
+        #expect(call.finished == [.maximumDuration])
+    }
+
+    @Test("A media connection that comes back goes on; one that does not ends the call")
+    func mediaLost() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.say(item: 2, .seconds(2))
+        call.advance(by: .milliseconds(500))
+        call.phone(.mediaLost(reason: "closed"))
+        let frames = call.framesToPhone
+        call.advance(by: .seconds(3))
+        #expect(call.framesToPhone == frames)
+        call.perform { $0.mediaReturned(at: $1, &$2) }
+        call.advance(by: .seconds(2))
+        #expect(call.session.turns.last?.heard == .seconds(2))
+        call.phone(.mediaLost(reason: "closed"))
+        call.advance(by: .seconds(9))
+        #expect(call.finished == [.phoneLost])
+    }
+
+    @Test("Two minutes of unheard audio are enough: the response is stopped, the account stays true")
+    func tooMuchAudio() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        for _ in 0..<130 { call.audio(item: 2, .seconds(1)) }
+        #expect(call.trace.contains("cancel"))
+        #expect(call.trace.contains("truncate 2 at 0"))
+    }
+
+    @Test("A session near its end moves at a quiet moment, with the conversation so far")
+    func recycling() {
+        var call = SessionDriver()
+        call.startTalking()
+        call.assistant(.agentTranscript(AgentItem(1), Redacted("Good morning."), isFinal: true))
+        call.assistant(.goingAway(in: .seconds(200)))
+        #expect(call.trace == ["open 0 as 2 after 1"])
+        call.ready()
+        #expect(call.trace.last == "open 0 as 2 after 1", "no second greeting")
+    }
+
+    enum State: CaseIterable { case fresh, opening, greeting, listening, answering, paused, leaving, transferring, lost }
+
+    @Test("A hang-up in any state finishes once, closes the assistant, and nothing is asked afterwards",
+        arguments: State.allCases)
+    func hangUp(in state: State) {
+        var call = SessionDriver()
+        switch state {
+        case .fresh: break
+        case .opening: call.start()
+        case .greeting:
+            call.start()
+            call.ready()
+            call.assistant(.responseStarted)
+            call.audio(item: 1, .seconds(2))
+        case .listening: call.startTalking()
+        case .answering, .paused, .leaving, .transferring, .lost:
+            call.startTalking()
+            call.say(item: 2, .seconds(2))
+            call.advance(by: .milliseconds(300))
+        }
+        if state == .paused {
+            call.caller(true, for: .milliseconds(40))
+            call.assistant(.callerSpeechStarted)
+        }
+        if state == .leaving || state == .transferring {
+            call.assistant(.toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"sales"}"#)))
+        }
+        if state == .transferring { call.advance(by: .seconds(3)) }
+        if state == .lost { call.phone(.mediaLost(reason: "reset")) }
+        call.phone(.hungUp(.normalClearing))
+        #expect(call.finished == [.callerHungUp])
+        #expect(call.trace.suffix(2) == ["close", "finish caller-hung-up"])
+        #expect(call.session.nextWake == nil)
+        let count = call.trace.count
+        call.caller(true, for: .milliseconds(100))
+        call.assistant(.callerSpeechStarted)
+        call.audio(item: 9, .seconds(1))
+        call.phone(.hungUp(.normalClearing))
+        call.perform { $0.wake(at: $1, &$2) }
+        call.perform { $0.endRequested(.draining, at: $1, &$2) }
+        #expect(call.trace.count == count)
+    }
+}

@@ -1,0 +1,8 @@
+DROP TABLE voip_cdr;
+DROP TABLE v_voice_tool_uses;
+DROP TABLE v_voice_messages;
+DROP TABLE v_voice_conversations;
+DROP TABLE v_voice_transfer_destinations;
+DROP TABLE v_voice_secretaries;
+DROP TABLE v_voice_ai_providers;
+-- v_domains stays: it may be FusionPBX's own.

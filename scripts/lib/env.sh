@@ -1,0 +1,38 @@
+# Sourced by the other scripts: where the locally installed speech libraries are, and whether to build with them.
+#
+# Sets ROOT (the repository), PKG_CONFIG_PATH and PRONTO_TRAITS. PRONTO_TRAITS is `--traits LocalSpeech` when `.deps`
+# is complete, and empty, with the reason on standard error, when it is not: Pronto then builds without the neural
+# voice-activity detector, and an energy detector serves. Pass it unquoted: `swift build $PRONTO_TRAITS`.
+
+ROOT="${ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
+DEPS="$ROOT/.deps"
+
+# The versions that Pronto was tested with; scripts/install fetches exactly these.
+SHERPA_VERSION=2.0.1
+SILERO_VERSION=6.2.3
+
+# Prints what of `.deps` is missing, one word or path; nothing when it is complete.
+pronto_missing_deps() {
+    local file
+    [ "$(cat "$DEPS/versions" 2>/dev/null)" = "sherpa-onnx-core $SHERPA_VERSION, silero-vad $SILERO_VERSION" ] \
+        || { echo "versions"; return; }
+    for file in include/sherpa-onnx/c-api/c-api.h lib/libsherpa-onnx-c-api.so lib/libonnxruntime.so \
+        models/silero_vad_16k_op15.onnx pkgconfig/sherpa-onnx.pc; do
+        [ -s "$DEPS/$file" ] || { echo "$file"; return; }
+    done
+    # The .pc file names absolute paths: a moved clone must be installed again.
+    grep -qxF "prefix=$DEPS" "$DEPS/pkgconfig/sherpa-onnx.pc" || echo "pkgconfig/sherpa-onnx.pc (the clone was moved)"
+}
+
+PRONTO_TRAITS=""
+_pronto_missing="$(pronto_missing_deps)"
+if [ -n "${PRONTO_NO_LOCAL_SPEECH:-}" ]; then
+    echo "speech: building without LocalSpeech (PRONTO_NO_LOCAL_SPEECH is set)" >&2
+elif [ -z "$_pronto_missing" ]; then
+    export PKG_CONFIG_PATH="$DEPS/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+    PRONTO_TRAITS="--traits LocalSpeech"
+else
+    echo "speech: building without LocalSpeech: .deps lacks $_pronto_missing (scripts/install fetches it)" >&2
+fi
+unset _pronto_missing
+export ROOT DEPS PRONTO_TRAITS
