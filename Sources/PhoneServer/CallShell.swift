@@ -62,7 +62,8 @@ final class CallShell {
         self.logger = gateway.logger.with(["call.id": .string(identity.call.text)])
         self.startedAt = loop.now
         self.session = CallSession(
-            plan: plan, uplink: leg.dialect.uplink, downlink: leg.dialect.downlink, traits: leg.dialect.traits)
+            plan: plan, uplink: leg.dialect.uplink, downlink: leg.dialect.downlink, traits: leg.dialect.traits,
+            tail: leg.dialect.tail)
         self.report = CallReport(identity: identity, plan: plan)
     }
 
@@ -117,6 +118,7 @@ final class CallShell {
         self.performed = 0
         self.performedEffects = 0
         self.isSettling = false
+        if let leg = self.leg { leg.sendGathered(isComplete: self.session.hasSentEverything) }
         self.armTimer()
     }
 

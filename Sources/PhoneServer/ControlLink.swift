@@ -255,6 +255,11 @@ final class ControlShell {
         case .channelHold: observer(.held)
         case .channelUnhold: observer(.resumed)
         case .dtmf: if let digit = event.digit { observer(.digit(digit)) }
+        case .custom:
+            // The community module has put our audio into a file; playing it is our job (freeswitch.md §3.4).
+            if case .playback(let file)? = event.audioStream, let play = try? ApiCommand.broadcast(file, to: channel) {
+                self.execute(play, timeout: nil) { _ in }
+            }
         default: break
         }
     }

@@ -38,7 +38,8 @@ package struct StandardPlans: CallPlanning {
         plan.noInput = NoInputClock.Configuration(
             patience: assistant.noInput.isEnabled ? assistant.noInput.after : .zero,
             prompts: assistant.noInput.action == .hangup ? 0 : assistant.noInput.retries)
-        plan.maximumDuration = Self.shorter(assistant.maximumDuration, self.defaults.maximumDuration)
+        plan.maximumDuration = Self.shorter(
+            assistant.maximumDuration ?? self.defaults.maximumDuration, self.defaults.maximumDuration)
         plan.deadlines = self.defaults.deadlines
         plan.destinations = Self.destinations(for: assistant, in: entry).map(\.transferDestination)
         plan.fallback =

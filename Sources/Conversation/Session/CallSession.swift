@@ -97,12 +97,15 @@ package struct CallSession: Sendable {
     /// - Parameters:
     ///   - uplink: what the leg sends, mono, stated.
     ///   - downlink: what the leg plays.
-    package init(plan: CallPlan, uplink: AudioFormat, downlink: AudioFormat, traits: PlayoutTraits) {
+    ///   - tail: silence that the leg needs after an utterance.
+    package init(
+        plan: CallPlan, uplink: AudioFormat, downlink: AudioFormat, traits: PlayoutTraits, tail: Duration = .zero
+    ) {
         self.plan = plan
         self.uplink = uplink
         self.downlink = downlink
         self.ladder = Ladder(count: plan.assistants.count)
-        self.playout = Playout(format: downlink, traits: traits, maximum: plan.maximumPlayout)
+        self.playout = Playout(format: downlink, traits: traits, tail: tail, maximum: plan.maximumPlayout)
         self.bargeIn = BargeIn(mode: plan.bargeIn)
         self.noInput = NoInputClock(plan.noInput)
     }
@@ -271,6 +274,9 @@ package struct CallSession: Sendable {
                 interrupted: false, at: now)
         }
     }
+
+    /// Nothing waits to be sent to the phone now: what is being gathered for it should go.
+    package var hasSentEverything: Bool { self.playout.nextDue == nil }
 
     // MARK: Time
 
