@@ -113,6 +113,8 @@ package struct OpenAIRealtimeScript: Sendable {
     /// From the commit to the caller's transcript: it comes during the answer, as it does in life.
     package var transcriptDelay: Duration = .milliseconds(150)
     package var mishaps: [Mishap] = []
+    /// The handshake is answered with this HTTP status instead.
+    package var handshakeStatus: Int?
     /// The key that must be presented; nil: any.
     package var key: String?
     /// Whether the older shape is spoken when it is asked for. OpenAI refuses it.
