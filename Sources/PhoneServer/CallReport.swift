@@ -49,7 +49,7 @@ package struct CallReport {
 
     /// The records of the call, complete. `duration` is the loop's, which no clock change can bend.
     func close(
-        _ termination: CallTermination, session: CallSession, duration: Duration, recording: String?
+        _ termination: CallTermination, session: borrowing CallSession, duration: Duration, recording: String?
     ) -> FinishedCall {
         let endedAt = self.startedAt.addingTimeInterval(duration.inSeconds)
         var call = CallRecord(
@@ -75,7 +75,7 @@ package struct CallReport {
             call: call, conversation: conversation, turns: self.turns(of: session, endedAt: endedAt), tools: self.tools)
     }
 
-    private func quality(of session: CallSession) -> CallQuality {
+    private func quality(of session: borrowing CallSession) -> CallQuality {
         var quality = CallQuality()
         quality.underruns = session.underruns
         quality.bargeIns = session.bargeIns
@@ -90,7 +90,7 @@ package struct CallReport {
         return quality
     }
 
-    private func turns(of session: CallSession, endedAt: Date) -> [TurnRecord] {
+    private func turns(of session: borrowing CallSession, endedAt: Date) -> [TurnRecord] {
         let turns = session.turns
         return turns.enumerated().map { index, turn in
             let began = self.startedAt.addingTimeInterval((turn.began - session.beganAt).inSeconds)

@@ -36,7 +36,7 @@ extension CallShell {
     }
 
     private func callerAudio(of leg: PhoneLeg, at now: Duration) {
-        let length = leg.dialect.uplink.bytes(in: .milliseconds(20))
+        let length = leg.frameBytes
         guard length > 0 else { return }
         leg.input.audio.withUnsafeBytes { audio in
             var start = 0

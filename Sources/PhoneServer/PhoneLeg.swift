@@ -6,6 +6,8 @@ import Telephony
 final class PhoneLeg {
     let socket: WebSocket
     var dialect: any MediaDialect
+    /// Bytes of one 20 ms uplink frame. Asked fifty times a second, and a getter of an existential copies it.
+    let frameBytes: Int
     /// Reused from message to message.
     var input = DialectInput()
     private var wire: [UInt8] = []
@@ -23,6 +25,7 @@ final class PhoneLeg {
         self.socket = socket
         self.dialect = dialect
         self.lastMessage = now
+        self.frameBytes = dialect.uplink.bytes(in: .milliseconds(20))
         self.gatheredBytes = dialect.playsThroughControl.map { dialect.downlink.bytes(in: $0.chunk) } ?? 0
     }
 

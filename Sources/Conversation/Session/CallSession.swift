@@ -8,7 +8,7 @@ import Telephony
 /// performs the commands in order and calls `wake` at `nextWake`. `now` is monotonic from any fixed origin.
 ///
 /// Nothing here waits: between hearing the caller speak and stopping the agent there is no socket, no task and no lock.
-package struct CallSession: Sendable {
+package struct CallSession: ~Copyable, Sendable {
     /// Where the call is.
     enum Phase: Equatable, Sendable {
         /// An assistant is being opened. Left by its `ready`, or by the ladder.
