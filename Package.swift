@@ -76,6 +76,10 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // The program under test of scripts/autobahn.
+        .executableTarget(
+            name: "pronto-autobahn", dependencies: ["Networking", "Telephony"], swiftSettings: settings),
+
         tests("TelephonyTests", ["Telephony"]),
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
