@@ -58,6 +58,7 @@ extension Settings {
         guard let data = FileManager.default.contents(atPath: path) else { throw failure("the file cannot be read") }
         guard data.count <= 1_048_576 else { throw failure("the file is larger than 1 MB") }
         guard let text = String(data: data, encoding: .utf8) else { throw failure("the file is no UTF-8") }
-        return text
+        // Editors of another system begin a file with a byte order mark.
+        return text.hasPrefix("\u{FEFF}") ? String(text.dropFirst()) : text
     }
 }
