@@ -14,132 +14,133 @@ package enum OpenAIShape: String, Sendable, CaseIterable { case ga, beta }
 /// Every setting, in the order of the page. Reached through `Settings`, as `settings.mediaPort`.
 package struct SettingKeys: Sendable {
     // The phone's side.
-    let audioMode = Setting<AudioMode>.choice(
+    package let audioMode = Setting<AudioMode>.choice(
         "AUDIO_MODE", default: .websocket, "How calls bring their audio, where they do not say.")
-    let mediaHost = Setting<String>.host(
+    package let mediaHost = Setting<String>.host(
         "REALTIME_HOST", default: "127.0.0.1",
         "Address of the media listener. Loopback by default: who may speak to it is decided by PRONTO_ALLOWED_PEERS.")
-    let mediaPort = Setting<Int>.port(
+    package let mediaPort = Setting<Int>.port(
         "REALTIME_PORT", default: 8085, "Port of the media listener (WebSocket). 0: any free port.")
-    let allowedPeers = Setting<[AddressRange]>.list(
+    package let allowedPeers = Setting<[AddressRange]>.list(
         "PRONTO_ALLOWED_PEERS", of: "addresses and CIDR ranges with commas between them",
         default: "127.0.0.0/8,::1", value: ["127.0.0.0/8", "::1"].compactMap { AddressRange($0) },
         "Peers whose address alone counts as authentication on the media listener.", parse: { AddressRange($0) })
-    let proxyHost = Setting<String>.host(
+    package let proxyHost = Setting<String>.host(
         "PRONTO_PROXY_HOST", default: "127.0.0.1", "Address of the listener for peers behind a proxy.")
-    let proxyPort = Setting<Int?>.optionalPort(
+    package let proxyPort = Setting<Int?>.optionalPort(
         "PRONTO_PROXY_PORT",
         "Port of the listener for peers behind a proxy, where every connection needs a stream token. Unset: none.")
-    let tokenKeys = Setting<String?>.optionalText(
+    package let tokenKeys = Setting<String?>.optionalText(
         "PRONTO_TOKEN_KEYS", longest: 4096,
         "Keys of stream tokens: id:base64, of 16 to 64 bytes each, with commas between them. The first signs, all verify."
     ).secret
-    let isDevelopment = Setting<Bool>.switched(
+    package let isDevelopment = Setting<Bool>.switched(
         "PRONTO_DEVELOPMENT", default: false,
         "Accept media connections without any authentication. For a developer's machine only.")
-    let certificate = Setting<String?>.optionalPath(
+    package let certificate = Setting<String?>.optionalPath(
         "PRONTO_TLS_CERTIFICATE", "PEM file with the certificate chain of the listeners. Unset: no TLS.")
-    let privateKey = Setting<String?>.optionalPath(
+    package let privateKey = Setting<String?>.optionalPath(
         "PRONTO_TLS_KEY", "PEM file with the private key of PRONTO_TLS_CERTIFICATE.")
-    let loops = Setting<Int>.integer(
+    package let loops = Setting<Int>.integer(
         "PRONTO_LOOPS", 0...64, default: 0, "Event loops, each with a thread of its own. 0: one for each core.")
-    let sessionsPerTenant = Setting<Int>.integer(
+    package let sessionsPerTenant = Setting<Int>.integer(
         "MAX_SESSIONS_PER_DOMAIN", 1...100_000, unit: "calls", default: 100,
         "The most calls of one tenant at a time; the next is refused.")
-    let drain = Setting<Duration>.seconds(
+    package let drain = Setting<Duration>.seconds(
         "PRONTO_DRAIN_SECONDS", 0...3600, default: 30,
         "After a request to stop: how long live calls may go on before they are handed to their fallback.")
 
     // FreeSWITCH's Event Socket.
-    let switchHost = Setting<String>.host(
+    package let switchHost = Setting<String>.host(
         "ESL_HOST", default: "127.0.0.1", "Address of FreeSWITCH's Event Socket (mod_event_socket).")
-    let switchPort = Setting<Int>.port("ESL_PORT", default: 8021, "Port of FreeSWITCH's Event Socket.")
-    let switchPassword = Setting<String?>.optionalText(
+    package let switchPort = Setting<Int>.port("ESL_PORT", default: 8021, "Port of FreeSWITCH's Event Socket.")
+    package let switchPassword = Setting<String?>.optionalText(
         "ESL_PASSWORD",
         "Password of the Event Socket. Unset: no call control; hand-over and hang-up are left to the dialplan."
     ).secret
-    let switchConnectTimeout = Setting<Duration>.seconds(
+    package let switchConnectTimeout = Setting<Duration>.seconds(
         "ESL_CONNECT_TIMEOUT", 0.1...60, default: 5, "How long a connection to the Event Socket may take.")
-    let switchReplyTimeout = Setting<Duration>.seconds(
+    package let switchReplyTimeout = Setting<Duration>.seconds(
         "ESL_API_TIMEOUT", 0.1...60, default: 5, "How long a reply to a command may take.")
-    let switchReconnectDelay = Setting<Duration>.seconds(
+    package let switchReconnectDelay = Setting<Duration>.seconds(
         "ESL_RECONNECT_DELAY", 0.1...60, default: 2,
         "The first pause before connecting again; it doubles up to a minute and never gives up.")
 
     // The assistants.
-    let openAIKey = Setting<String?>.optionalText(
+    package let openAIKey = Setting<String?>.optionalText(
         "OPENAI_API_KEY", longest: 1024,
         "OpenAI's key, for tenants that have no key of their own. Unset: only tenants with their own key use OpenAI."
     ).secret
-    let openAIBaseURL = Setting<String>.url(
+    package let openAIBaseURL = Setting<String>.url(
         "OPENAI_BASE_URL", default: "https://api.openai.com/v1",
         "Where OpenAI's protocol is spoken: OpenAI, Azure, a compatible server or the simulator.")
-    let openAIShape = Setting<OpenAIShape>.choice(
+    package let openAIShape = Setting<OpenAIShape>.choice(
         "PRONTO_OPENAI_SHAPE", default: .ga,
         "The protocol's shape: ga, or beta for Azure's legacy path and older compatible servers.")
-    let openAIModel = Setting<String>.text(
+    package let openAIModel = Setting<String>.text(
         "OPENAI_REALTIME_MODEL", default: "gpt-realtime", "The model, where an assistant names none.")
-    let openAIVoice = Setting<String>.text(
+    package let openAIVoice = Setting<String>.text(
         "OPENAI_REALTIME_VOICE", default: "marin", "The voice, where an assistant names none.")
-    let fallbackProviders = Setting<[String]>.list(
+    package let fallbackProviders = Setting<[String]>.list(
         "REALTIME_FALLBACK_PROVIDERS", of: "openai, local", default: "local", value: ["local"],
         "Back ends that are tried after an assistant's own ones, in this order.",
         parse: { ["openai", "local"].contains($0) ? $0 : nil })
-    let caFile = Setting<String?>.optionalPath(
+    package let caFile = Setting<String?>.optionalPath(
         "PRONTO_CA_FILE", "PEM file with authorities that are trusted besides the system's, towards providers.")
 
     // Turns.
-    let vadThreshold = Setting<Double>.decimal(
+    package let vadThreshold = Setting<Double>.decimal(
         "REALTIME_VAD_THRESHOLD", 0...1, default: 0.5,
         "Probability from which sound counts as speech, where an assistant names none.")
-    let silence = Setting<Duration>.milliseconds(
+    package let silence = Setting<Duration>.milliseconds(
         "REALTIME_SILENCE_MS", 100...5000, default: 500, "Silence that ends a caller's turn.")
-    let prefixPadding = Setting<Duration>.milliseconds(
+    package let prefixPadding = Setting<Duration>.milliseconds(
         "REALTIME_PREFIX_PADDING_MS", 0...2000, default: 300, "Audio kept from before the detected start of speech.")
-    let maximumOutputTokens = Setting<Int>.integer(
+    package let maximumOutputTokens = Setting<Int>.integer(
         "REALTIME_MAX_OUTPUT_TOKENS", 1...4096, unit: "tokens", default: 4096, "The longest answer.")
-    let bargeIn = Setting<Bool>.switched(
+    package let bargeIn = Setting<Bool>.switched(
         "REALTIME_BARGE_IN", default: true, "Whether a caller may interrupt, where an assistant does not say.")
-    let bargeInConfirmation = Setting<Duration>.milliseconds(
+    package let bargeInConfirmation = Setting<Duration>.milliseconds(
         "PRONTO_BARGE_IN_CONFIRM_MS", 0...2000, default: 300,
         "How long a paused agent waits for the interruption to prove itself before it resumes. 0: final at once.")
-    let firstAudioDeadline = Setting<Duration>.milliseconds(
+    package let firstAudioDeadline = Setting<Duration>.milliseconds(
         "PRONTO_FIRST_AUDIO_DEADLINE_MS", 500...30000, default: 4000,
         "From the caller's last word to the agent's first: beyond it the caller hears a filler, then the next back end."
     )
-    let voiceDetection = Setting<VoiceDetection>.choice(
+    package let voiceDetection = Setting<VoiceDetection>.choice(
         "PRONTO_VAD", default: .energy, "Who hears where the caller speaks, when turns are ours.")
-    let sileroModel = Setting<String?>.optionalPath(
+    package let sileroModel = Setting<String?>.optionalPath(
         "PRONTO_SILERO_MODEL", "The silero_vad.onnx file. Needed by PRONTO_VAD=silero.")
-    let idleTimeout = Setting<Duration>.seconds(
+    package let idleTimeout = Setting<Duration>.seconds(
         "SESSION_IDLE_TIMEOUT_SECONDS", 5...3600, default: 30,
         "Nobody speaks for this long: the call ends, where an assistant does not say.")
-    let maximumDuration = Setting<Duration>.seconds(
+    package let maximumDuration = Setting<Duration>.seconds(
         "SESSION_MAX_DURATION_SECONDS", 10...86400, default: 600,
         "The longest conversation, where an assistant does not say.")
 
     // What is kept.
-    let database = Setting<String>.path(
+    package let database = Setting<String>.path(
         "PRONTO_DATABASE", default: "pronto.db",
         "The SQLite file. Beside it, PRONTO_DATABASE.spool keeps calls that the database could not take.")
-    let secretKey = Setting<String?>.optionalText(
+    package let secretKey = Setting<String?>.optionalText(
         "PRONTO_SECRET_KEY", longest: 4096,
         "Keys that secrets are encrypted with at rest: [id:]base64 of 32 bytes, with commas between them; the first encrypts."
     ).secret
-    let secretKeyFile = Setting<String?>.optionalPath(
+    package let secretKeyFile = Setting<String?>.optionalPath(
         "PRONTO_SECRET_KEY_FILE", "A file with the text of PRONTO_SECRET_KEY, in its place.")
-    let recording = Setting<Bool>.switched(
+    package let recording = Setting<Bool>.switched(
         "PRONTO_RECORDING", default: false, "Whether calls are recorded, where an assistant does not say.")
-    let recordings = Setting<String>.path(
+    package let recordings = Setting<String>.path(
         "PRONTO_RECORDINGS", default: "recordings", "The folder of recordings.")
 
     // Seen while running.
-    let adminHost = Setting<String>.host(
+    package let adminHost = Setting<String>.host(
         "PRONTO_ADMIN_HOST", default: "127.0.0.1", "Address of the listener for health, metrics and the API.")
-    let adminPort = Setting<Int>.port(
+    package let adminPort = Setting<Int>.port(
         "HEALTH_PORT", default: 8100, "Port of the listener for health, metrics and the API. 0: any free port.")
-    let logLevel = Setting<LogLevel>.choice("LOG_LEVEL", default: .info, "The least level that is logged.")
-    let logFormat = Setting<LogFormat>.choice("PRONTO_LOG_FORMAT", default: .text, "One line of text, or one of JSON.")
+    package let logLevel = Setting<LogLevel>.choice("LOG_LEVEL", default: .info, "The least level that is logged.")
+    package let logFormat = Setting<LogFormat>.choice(
+        "PRONTO_LOG_FORMAT", default: .text, "One line of text, or one of JSON.")
 
     /// The headings of the page, each with the first setting under it.
     static let headings: [(title: String, first: String)] = [
