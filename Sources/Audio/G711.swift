@@ -2,8 +2,8 @@ import Telephony
 
 /// ITU-T G.711: one byte a sample, in two laws. Whole buffers at once.
 ///
-/// Encoding is computed rather than looked up: a table of 65 536 entries would push a call's own data out of the
-/// processor's first cache.
+/// Encoding looks the magnitude up without the bits that no code keeps: 4096 and 2048 entries, which leave a call's own
+/// data in the processor's first cache, where a table of 65 536 would not.
 package enum G711 {
     package enum Law: Sendable, CaseIterable {
         /// Of North America and Japan (`PCMU`).
@@ -16,10 +16,21 @@ package enum G711 {
     package static func encode(_ samples: UnsafeBufferPointer<Int16>, as law: Law, into codes: inout [UInt8]) {
         let start: Int = codes.count
         codes.append(contentsOf: repeatElement(0, count: samples.count))
-        codes.withUnsafeMutableBufferPointer { codes in
-            switch law {
-            case .mu: for index in 0..<samples.count { codes[start &+ index] = self.muLaw(samples[index]) }
-            case .a: for index in 0..<samples.count { codes[start &+ index] = self.aLaw(samples[index]) }
+        let magnitudes: [UInt8] = law == .mu ? self.muMagnitudes : self.aMagnitudes
+        magnitudes.withUnsafeBufferPointer { magnitudes in
+            codes.withUnsafeMutableBufferPointer { codes in
+                switch law {
+                case .mu:
+                    for index in 0..<samples.count {
+                        let (magnitude, mask) = self.muParts(samples[index])
+                        codes[start &+ index] = magnitudes[Int(truncatingIfNeeded: magnitude &>> 3)] ^ mask
+                    }
+                case .a:
+                    for index in 0..<samples.count {
+                        let (magnitude, mask) = self.aParts(samples[index])
+                        codes[start &+ index] = magnitudes[Int(truncatingIfNeeded: magnitude &>> 4)] ^ mask
+                    }
+                }
             }
         }
     }
@@ -41,27 +52,33 @@ package enum G711 {
     private static let muTable: [Int16] = (0..<256).map { G711.linear(muLaw: UInt8($0)) }
     private static let aTable: [Int16] = (0..<256).map { G711.linear(aLaw: UInt8($0)) }
 
-    /// µ-law: the magnitude plus a bias of 132 (33 in G.711's 14 bits) has its top bit in one of eight segments; the
-    /// four bits below it are kept. All bits are inverted on the line.
-    package static func muLaw(_ sample: Int16) -> UInt8 {
-        let magnitude: UInt32 = UInt32(sample.magnitude) &+ 132
-        let mask: UInt8 = sample < 0 ? 0x7F : 0xFF
-        // 15 bits at most: what lies beyond is the loudest code.
-        let clipped: UInt32 = min(magnitude, 0x7FFF)
-        let segment: UInt32 = 24 &- UInt32(truncatingIfNeeded: (clipped | 0xFF).leadingZeroBitCount)
-        let code: UInt32 = segment &<< 4 | (clipped &>> (segment &+ 3)) & 0xF
-        return UInt8(truncatingIfNeeded: code) ^ mask
+    /// µ-law's magnitude of a sample, and what its code is inverted with: all bits on the line, less the sign's.
+    ///
+    /// 132 is the bias (33 in G.711's 14 bits); beyond 15 bits is the loudest code.
+    private static func muParts(_ sample: Int16) -> (magnitude: UInt32, mask: UInt8) {
+        let magnitude: UInt32 = UInt32(truncatingIfNeeded: sample.magnitude) &+ 132
+        return (min(magnitude, 0x7FFF), sample < 0 ? 0x7F : 0xFF)
     }
 
-    /// A-law: eight segments, the first two of equal step; every second bit is inverted on the line.
-    package static func aLaw(_ sample: Int16) -> UInt8 {
-        let mask: UInt8 = sample < 0 ? 0x55 : 0xD5
-        // Negative values by one's complement, so that both signs have 32 768 magnitudes.
-        let magnitude = UInt32(UInt16(bitPattern: sample < 0 ? ~sample : sample))
-        let segment: UInt32 = 24 &- UInt32(truncatingIfNeeded: (magnitude | 0xFF).leadingZeroBitCount)
-        let shift: UInt32 = segment == 0 ? 4 : segment &+ 3
-        let code: UInt32 = segment &<< 4 | (magnitude &>> shift) & 0xF
-        return UInt8(truncatingIfNeeded: code) ^ mask
+    /// A-law's: negative values by one's complement, so that both signs have 32 768 magnitudes; every second bit is
+    /// inverted on the line.
+    private static func aParts(_ sample: Int16) -> (magnitude: UInt32, mask: UInt8) {
+        let magnitude = UInt32(truncatingIfNeeded: UInt16(bitPattern: sample < 0 ? ~sample : sample))
+        return (magnitude, sample < 0 ? 0x55 : 0xD5)
+    }
+
+    /// Codes by magnitude >> 3: the top bit says which of eight segments, the four bits below it are kept.
+    private static let muMagnitudes: [UInt8] = (0..<4096).map { index in
+        let magnitude: UInt32 = UInt32(index) << 3
+        let segment: UInt32 = 24 - UInt32((magnitude | 0xFF).leadingZeroBitCount)
+        return UInt8(segment << 4 | (magnitude >> (segment + 3)) & 0xF)
+    }
+
+    /// Codes by magnitude >> 4: the first two of the eight segments have equal steps.
+    private static let aMagnitudes: [UInt8] = (0..<2048).map { index in
+        let magnitude: UInt32 = UInt32(index) << 4
+        let segment: UInt32 = 24 - UInt32((magnitude | 0xFF).leadingZeroBitCount)
+        return UInt8(segment << 4 | (magnitude >> (segment == 0 ? 4 : segment + 3)) & 0xF)
     }
 
     private static func linear(muLaw code: UInt8) -> Int16 {

@@ -344,27 +344,33 @@ private struct JSONCursor {
         }
     }
 
-    /// Stops at a quote, a backslash, a control character or the end, eight bytes at a time: nearly all of an audio
-    /// message is one such run.
+    /// Stops at a quote, a backslash, a control character or the end: nearly all of an audio message is one such run.
+    ///
+    /// 32 bytes at a time as four words; `SIMD32` costs 60 times as much without AVX flags (measured, Swift 6.3.1).
     private mutating func skipPlainText() {
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let highs: UInt64 = 0x8080_8080_8080_8080
-        while self.offset &+ 8 <= self.text.count {
-            let word = UInt64(littleEndian: self.text.loadUnaligned(fromByteOffset: self.offset, as: UInt64.self))
-            let quote: UInt64 = word ^ (ones &* 0x22)
-            let backslash: UInt64 = word ^ (ones &* 0x5C)
-            // The lowest byte marked is always a true one; only bytes above it may be marked by a borrow.
-            var marks: UInt64 = (quote &- ones) & ~quote
-            marks |= (backslash &- ones) & ~backslash
-            marks |= (word &- ones &* 0x20) & ~word
-            marks &= highs
-            guard marks == 0 else {
-                self.offset &+= marks.trailingZeroBitCount >> 3
-                return
-            }
-            self.offset &+= 8
+        guard let base = self.text.baseAddress else { return }
+        var offset: Int = self.offset
+        let end: Int = self.text.count
+        while offset &+ 32 <= end {
+            var marks: UInt64 = self.endMarks(base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            marks |= self.endMarks(base.loadUnaligned(fromByteOffset: offset &+ 8, as: UInt64.self))
+            marks |= self.endMarks(base.loadUnaligned(fromByteOffset: offset &+ 16, as: UInt64.self))
+            marks |= self.endMarks(base.loadUnaligned(fromByteOffset: offset &+ 24, as: UInt64.self))
+            guard marks & 0x8080_8080_8080_8080 == 0 else { break }
+            offset &+= 32
         }
+        self.offset = offset
         while let byte = self.next, byte >= 0x20, byte != 0x22, byte != 0x5C { self.offset &+= 1 }
+    }
+
+    /// The top bit of a byte is set where the word has an end of plain text; a borrow may set it in other bytes too,
+    /// but never where there is none at all.
+    @inline(__always)
+    private func endMarks(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quote: UInt64 = word ^ (ones &* 0x22)
+        let backslash: UInt64 = word ^ (ones &* 0x5C)
+        return ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- ones &* 0x20) & ~word)
     }
 
     private mutating func escape() throws(JSONScanError) {

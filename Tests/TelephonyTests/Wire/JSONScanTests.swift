@@ -133,6 +133,22 @@ private func refusal(_ bytes: [UInt8]) -> JSONScanError? {
         }
     }
 
+    @Test("The end of a string is found at every place of a long text", arguments: 0..<72)
+    func everyPlace(length: Int) {
+        let before = String(repeating: "a", count: length)
+        let after = String(repeating: "b", count: 80)
+        let member: Int? = scanned("{\"k\":\"\(before)\",\"n\":7,\"z\":\"\(after)\"}") { scan in
+            #expect(scan["k"]?.bytes.count == length)
+            #expect(scan["z"]?.bytes.count == 80)
+            return scan["n"]?.integer ?? 0
+        }
+        #expect(member == 7)
+        #expect(scanned("\"\(before)\\n\(after)\"") { $0.string } == .some(.some(before + "\n" + after)))
+        #expect(refusal(Array("\"\(before)\u{1F}\(after)\"".utf8)) == .unexpectedByte(offset: length + 1))
+        // Bytes beside the ends in value, and those above ASCII, are text.
+        #expect(scanned("\"\(before)!#[]\u{7F}é\(after)\"") { $0.string != nil } == true)
+    }
+
     @Test("10 000 mutations: refused or read, never more")
     func mutations() {
         var state: UInt64 = 11
