@@ -76,10 +76,14 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // The program under test of scripts/autobahn.
+        .executableTarget(
+            name: "pronto-autobahn", dependencies: ["Networking", "Telephony"], swiftSettings: settings),
+
         tests("TelephonyTests", ["Telephony"]),
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
-        tests("EventSocketTests", ["EventSocket", "Telephony"]),
+        tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(
             "ConversationTests",

@@ -32,9 +32,10 @@ package struct Assistant: Sendable, Equatable {
     package var turns: TurnSettings = TurnSettings()
     package var bargeIn: BargeInSettings = BargeInSettings()
     package var noInput: NoInputSettings = NoInputSettings()
-    /// Nobody says anything for this long: the call ends (`idle_timeout_seconds`).
-    package var idleTimeout: Duration = .seconds(30)
-    package var maximumDuration: Duration = .seconds(600)
+    /// Nobody says anything for this long: the call ends; nil: as the gateway is configured.
+    package var idleTimeout: Duration?
+    /// The longest call; nil: as the gateway is configured.
+    package var maximumDuration: Duration?
 
     /// Whether calls are recorded; nil: as the gateway is configured.
     package var isRecorded: Bool?

@@ -7,7 +7,7 @@ import Testing
 @Suite struct CallSessionTests {
     @Test("A call begins with the assistant and its greeting; early caller audio is not lost")
     func opening() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.start()
         #expect(call.trace == ["open 0 as 1 after 0"])
         call.caller(true, for: .milliseconds(200))
@@ -19,14 +19,14 @@ import Testing
 
     @Test("Caller first: nothing is said until the caller has spoken")
     func callerFirst() {
-        var call = SessionDriver(SessionDriver.plan { $0.opening = .caller })
+        let call = SessionDriver(SessionDriver.plan { $0.opening = .caller })
         call.startTalking()
         #expect(call.trace == ["open 0 as 1 after 0"])
     }
 
     @Test("A turn: heard, answered, measured from the moment the voice ended")
     func turn() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.caller(true, for: .milliseconds(400))
         call.assistant(.callerSpeechStarted)
@@ -47,7 +47,7 @@ import Testing
 
     @Test("Barge-in after the provider has finished sending: silence first, then the truth about what was heard")
     func bargeIn() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.say(item: 2, .seconds(4), text: "one two three four five six seven eight")
         call.advance(by: .seconds(1))
@@ -66,7 +66,7 @@ import Testing
 
     @Test("Barge-in while the provider generates also cancels, and late audio of that item is dropped")
     func bargeInWhileGenerating() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.assistant(.responseStarted)
         call.audio(item: 2, .seconds(2))
@@ -83,7 +83,7 @@ import Testing
 
     @Test("A cough pauses and the answer goes on from what was heard; the provider is told nothing")
     func falseInterruption() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.say(item: 2, .seconds(3))
         call.advance(by: .seconds(1))
@@ -102,7 +102,7 @@ import Testing
 
     @Test("What was taken for a cough but was words is answered after all")
     func doubtfulWords() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.say(item: 2, .seconds(3))
         call.advance(by: .seconds(1))
@@ -119,7 +119,7 @@ import Testing
 
     @Test("Nothing audible: a filler, a retry, the next assistant, then the human, each heard")
     func ladder() {
-        var call = SessionDriver(SessionDriver.plan { $0.deadlines.ready = .seconds(2) })
+        let call = SessionDriver(SessionDriver.plan { $0.deadlines.ready = .seconds(2) })
         call.startTalking()
         call.assistant(.callerSpeechStarted)
         call.assistant(.callerSpeechStopped)
@@ -145,7 +145,7 @@ import Testing
 
     @Test("A transfer waits until the agent's words were heard, and tells the assistant when it failed")
     func transfer() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.assistant(.responseStarted)
         call.audio(item: 2, .seconds(1))
@@ -163,7 +163,7 @@ import Testing
 
     @Test("A transfer that the model did not announce is announced by the house")
     func silentTransfer() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.assistant(.responseStarted)
         call.assistant(.toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"Sales"}"#)))
@@ -176,7 +176,7 @@ import Testing
 
     @Test("An unknown destination is refused to the model, and the call goes on")
     func unknownDestination() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.assistant(.toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"Mars"}"#)))
         #expect(call.trace == ["result t and speak"])
@@ -186,7 +186,7 @@ import Testing
 
     @Test("The farewell is heard before the hang-up")
     func farewell() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.assistant(.responseStarted)
         call.audio(item: 2, .seconds(2))
@@ -202,7 +202,7 @@ import Testing
 
     @Test("A slow tool is answered for, and its late result is ignored")
     func slowTool() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.assistant(.responseStarted)
         call.assistant(.toolCalled(ToolCall(id: "t", name: "lookup_customer", arguments: "{}")))
@@ -215,7 +215,7 @@ import Testing
 
     @Test("A silent caller is asked twice, then told goodbye; on hold the clock stands still")
     func noInput() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.phone(.held)
         call.advance(by: .seconds(300))
@@ -234,7 +234,7 @@ import Testing
 
     @Test("The longest call ends with a sentence, even when the house voice has none")
     func maximumDuration() {
-        var call = SessionDriver(SessionDriver.plan { $0.maximumDuration = .seconds(60) })
+        let call = SessionDriver(SessionDriver.plan { $0.maximumDuration = .seconds(60) })
         call.startTalking()
         call.advance(by: .seconds(61))
         #expect(call.trace.suffix(2) == ["close", "say maximum-duration"])
@@ -244,7 +244,7 @@ import Testing
 
     @Test("A media connection that comes back goes on; one that does not ends the call")
     func mediaLost() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.say(item: 2, .seconds(2))
         call.advance(by: .milliseconds(500))
@@ -262,7 +262,7 @@ import Testing
 
     @Test("Two minutes of unheard audio are enough: the response is stopped, the account stays true")
     func tooMuchAudio() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.assistant(.responseStarted)
         for _ in 0..<130 { call.audio(item: 2, .seconds(1)) }
@@ -272,7 +272,7 @@ import Testing
 
     @Test("A session near its end moves at a quiet moment, with the conversation so far")
     func recycling() {
-        var call = SessionDriver()
+        let call = SessionDriver()
         call.startTalking()
         call.assistant(.agentTranscript(AgentItem(1), Redacted("Good morning."), isFinal: true))
         call.assistant(.goingAway(in: .seconds(200)))
@@ -286,7 +286,7 @@ import Testing
     @Test("A hang-up in any state finishes once, closes the assistant, and nothing is asked afterwards",
         arguments: State.allCases)
     func hangUp(in state: State) {
-        var call = SessionDriver()
+        let call = SessionDriver()
         switch state {
         case .fresh: break
         case .opening: call.start()

@@ -4,7 +4,7 @@ import Telephony
 @testable import Conversation
 
 /// Drives a `CallSession` in virtual time and writes down what it wants, one word a command.
-struct SessionDriver {
+final class SessionDriver {
     var session: CallSession
     var now: Duration = .zero
     /// Commands but frames, with the millisecond at which they came.
@@ -32,10 +32,10 @@ struct SessionDriver {
             traits: PlayoutTraits(lead: .milliseconds(60), canFlush: true))
     }
 
-    mutating func start() { self.perform { $0.start(at: $1, &$2) } }
+    func start() { self.perform { $0.start(at: $1, &$2) } }
 
     /// Starts and lets the assistant come up (and, where it greets, speak a greeting of `greeting`).
-    mutating func startTalking(greeting: Duration = .milliseconds(400)) {
+    func startTalking(greeting: Duration = .milliseconds(400)) {
         self.start()
         self.ready()
         guard self.session.plan.opening == .agent else { return }
@@ -44,16 +44,16 @@ struct SessionDriver {
         self.trace.removeAll()
     }
 
-    mutating func ready() {
+    func ready() {
         self.perform { $0.assistantOpened(Self.capabilities, at: $1, &$2) }
         self.assistant(.ready(input: .l16(.realtime), output: .l16(.realtime)))
     }
 
-    mutating func assistant(_ event: AssistantEvent) { self.perform { $0.assistant(event, at: $1, &$2) } }
-    mutating func phone(_ event: PhoneEvent) { self.perform { $0.phone(event, at: $1, &$2) } }
+    func assistant(_ event: AssistantEvent) { self.perform { $0.assistant(event, at: $1, &$2) } }
+    func phone(_ event: PhoneEvent) { self.perform { $0.phone(event, at: $1, &$2) } }
 
     /// A whole response of one item, delivered at once.
-    mutating func say(item: Int, _ duration: Duration, text: String = "") {
+    func say(item: Int, _ duration: Duration, text: String = "") {
         self.assistant(.responseStarted)
         self.audio(item: item, duration)
         if !text.isEmpty { self.assistant(.agentTranscript(AgentItem(item), Redacted(text), isFinal: true)) }
@@ -61,7 +61,7 @@ struct SessionDriver {
         self.assistant(.responseFinished(.completed))
     }
 
-    mutating func audio(item: Int, _ duration: Duration) {
+    func audio(item: Int, _ duration: Duration) {
         let bytes = [UInt8](repeating: 3, count: AudioFormat.l16(.realtime).bytes(in: duration))
         self.perform { session, now, output in
             bytes.withUnsafeBytes { session.agentAudio($0, of: AgentItem(item), at: now, &output) }
@@ -69,7 +69,7 @@ struct SessionDriver {
     }
 
     /// The caller makes a sound (or none) for this long, in 20 ms frames of real time.
-    mutating func caller(_ voiced: Bool, for duration: Duration) {
+    func caller(_ voiced: Bool, for duration: Duration) {
         var frame: [UInt8] = []
         for index in 0..<160 {
             let sample: Int16 = voiced ? (index % 8 < 4 ? 8000 : -8000) : 0
@@ -86,7 +86,7 @@ struct SessionDriver {
     }
 
     /// Lets time pass, waking the session whenever it asks.
-    mutating func advance(by duration: Duration) {
+    func advance(by duration: Duration) {
         let end = self.now + duration
         var wakes = 0
         while let wake = self.session.nextWake, wake <= end {
@@ -98,13 +98,13 @@ struct SessionDriver {
         self.now = end
     }
 
-    mutating func perform(_ event: (inout CallSession, Duration, inout SessionOutput) -> Void) {
+    func perform(_ event: (inout CallSession, Duration, inout SessionOutput) -> Void) {
         self.output.removeAll()
         event(&self.session, self.now, &self.output)
         for command in self.output.commands { self.write(command) }
     }
 
-    private mutating func write(_ command: SessionCommand) {
+    private func write(_ command: SessionCommand) {
         switch command {
         case .phoneFrame: self.framesToPhone += 1
         case .assistantAudio: self.framesToAssistant += 1
@@ -142,7 +142,7 @@ struct SessionDriver {
     }
 
     /// The house voice says all that it was asked to (each sentence sounds half a second).
-    mutating func houseSpeaks(_ numbers: ClosedRange<Int>) {
+    func houseSpeaks(_ numbers: ClosedRange<Int>) {
         let bytes = [UInt8](repeating: 5, count: AudioFormat.l16(.narrowband).bytes(in: .milliseconds(500)))
         for number in numbers {
             self.perform { session, now, output in

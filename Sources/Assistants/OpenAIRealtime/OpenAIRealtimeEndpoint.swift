@@ -14,7 +14,8 @@ extension OpenAIRealtimeConfiguration {
         case .azure:
             path = azurePrefix(base.path, "/openai/v1") + "/realtime?model=\(name)"
         case .azureLegacy(let version):
-            path = azurePrefix(base.path, "/openai")
+            path =
+                azurePrefix(base.path, "/openai")
                 + "/realtime?api-version=\(percentEncoded(version))&deployment=\(name)"
         }
         return WebSocketTarget(url: base.origin + path, headers: try self.headers())

@@ -223,7 +223,9 @@ extension OpenAIRealtimeMachine {
         response["output"]?.forEachElement { item in
             if item["type"]?.isText("function_call") ?? false { calls.append(item) }
         }
-        for call in calls.prefix(OpenAIRealtimeResponses.toolLimit) { self.toolCalled(call, named: call["name"], &output) }
+        for call in calls.prefix(OpenAIRealtimeResponses.toolLimit) {
+            self.toolCalled(call, named: call["name"], &output)
+        }
     }
 
     private func outcome(of response: JSONScan, wasCancelledByUs: Bool) -> ResponseOutcome {
@@ -345,7 +347,9 @@ extension OpenAIRealtimeMachine {
         case "message":
             // Numbered in the order in which they begin.
             guard !isDone, let id = item["id"]?.string, let idScan = item["id"] else { return }
-            guard self.agentItems.index(of: idScan) == nil, !self.responses.isStopped(scan["response_id"]) else { return }
+            guard self.agentItems.index(of: idScan) == nil, !self.responses.isStopped(scan["response_id"]) else {
+                return
+            }
             _ = self.agentItems.add(id: id, responseID: scan["response_id"]?.string ?? "")
         case "function_call":
             if isDone {

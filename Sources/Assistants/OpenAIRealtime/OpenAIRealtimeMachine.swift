@@ -37,6 +37,7 @@ package struct OpenAIRealtimeMachine: AssistantMachine {
         package var unknownEvents = 0
         package var garbledMessages = 0
         package var droppedAudio = 0
+        package init() {}
     }
 
     /// So much garbage is a broken server, not an accident.

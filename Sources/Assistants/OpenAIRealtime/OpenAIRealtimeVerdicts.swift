@@ -40,7 +40,8 @@ package enum OpenAIRealtimeVerdicts {
         case .finished: AssistantFailure("closed", .retry)
         case .closed(let code, let reason): self.ofClose(code: code, reason: reason)
         case .refused(let status): self.ofStatus(status)
-        case .failed(let slug): AssistantFailure("connection-" + slug, self.failOverSlugs.contains(slug) ? .failOver : .retry)
+        case .failed(let slug):
+            AssistantFailure("connection-" + slug, self.failOverSlugs.contains(slug) ? .failOver : .retry)
         }
     }
 

@@ -38,6 +38,8 @@ package struct Playout: Sendable {
     package let format: AudioFormat
     package let traits: PlayoutTraits
     private let ptime: Duration
+    /// Silence to send after an utterance, or the leg sits on the end of it.
+    private let tail: Duration
     private let frameBytes: Int
     private let maximumBytes: Int
 
@@ -50,6 +52,8 @@ package struct Playout: Sendable {
     /// When the run's first frame sounds, and how many frames of it were sent. Nil: idle, the next frame starts a run.
     private var runStart: Duration?
     private var runFrames = 0
+    /// As many of them as ended with real audio: what follows is padding.
+    private var audioFrames = 0
     package private(set) var isPaused = false
     /// Everything below this offset counts as heard (earlier runs, flushed legs).
     private var heardFloor = 0
@@ -63,9 +67,10 @@ package struct Playout: Sendable {
     /// - Parameters:
     ///   - maximum: the most that may wait; beyond it the response has to be cancelled (design §3: 120 s).
     package init(
-        format: AudioFormat, traits: PlayoutTraits, ptime: Duration = .milliseconds(20),
+        format: AudioFormat, traits: PlayoutTraits, tail: Duration = .zero, ptime: Duration = .milliseconds(20),
         maximum: Duration = .seconds(120)
     ) {
+        self.tail = tail
         self.format = format
         self.traits = traits
         self.ptime = ptime
@@ -120,6 +125,7 @@ package struct Playout: Sendable {
         if count < self.frameBytes { self.appendSilence(self.frameBytes - count, to: &frame) }
         self.runFrames += 1
         if count > 0 {
+            self.audioFrames = self.runFrames
             self.note(Span(offset: self.cursor, count: count, playsAt: playsAt))
             self.cursor += count
             self.sentBytes += count
@@ -134,18 +140,18 @@ package struct Playout: Sendable {
         if available >= self.frameBytes { return true }
         let isFinished = self.items.last?.isFinished ?? true
         if available > 0 { return isFinished }
-        // The PCMU fork never plays an utterance shorter than its warm-up: pad the run to it.
-        return isFinished && self.runStart != nil && self.runFrames > 0
-            && self.ptime * self.runFrames < self.traits.warmUp && !self.isRunOver
+        // The PCMU fork never plays an utterance shorter than its warm-up, and jambonz's sits on the last frames until
+        // more comes: pad the run.
+        guard isFinished, self.audioFrames > 0 else { return false }
+        let wanted = max(self.traits.warmUp, self.tail > .zero ? self.ptime * self.audioFrames + self.tail : .zero)
+        return self.ptime * self.runFrames < wanted
     }
-
-    /// Set when the run was padded or needs no padding.
-    private var isRunOver: Bool { self.traits.warmUp == .zero }
 
     private mutating func beginRunIfNeeded(at now: Duration) {
         guard let runStart = self.runStart else {
             self.runStart = now
             self.runFrames = 0
+            self.audioFrames = 0
             return
         }
         let ranDryAt = runStart + self.ptime * self.runFrames
@@ -157,6 +163,7 @@ package struct Playout: Sendable {
         }
         self.runStart = now
         self.runFrames = 0
+        self.audioFrames = 0
     }
 
     private var isInsideItem: Bool {
@@ -261,6 +268,7 @@ package struct Playout: Sendable {
         self.spans.removeAll(keepingCapacity: true)
         self.runStart = nil
         self.runFrames = 0
+        self.audioFrames = 0
         self.isPaused = true
     }
 

@@ -166,7 +166,8 @@ extension CallSession {
 
     /// Whether we, and not the assistant's server, ask for each reply.
     var drivesTurns: Bool {
-        guard case .twoStep = self.plan.bargeIn else { return false }
+        // A server that interrupts by itself cannot be told to go on, and one that must not interrupt must not be let.
+        guard self.plan.bargeIn != .final else { return false }
         return self.capabilities?.canBePaused ?? false
     }
 

@@ -8,7 +8,7 @@ import Telephony
 /// performs the commands in order and calls `wake` at `nextWake`. `now` is monotonic from any fixed origin.
 ///
 /// Nothing here waits: between hearing the caller speak and stopping the agent there is no socket, no task and no lock.
-package struct CallSession: Sendable {
+package struct CallSession: ~Copyable, Sendable {
     /// Where the call is.
     enum Phase: Equatable, Sendable {
         /// An assistant is being opened. Left by its `ready`, or by the ladder.
@@ -97,12 +97,15 @@ package struct CallSession: Sendable {
     /// - Parameters:
     ///   - uplink: what the leg sends, mono, stated.
     ///   - downlink: what the leg plays.
-    package init(plan: CallPlan, uplink: AudioFormat, downlink: AudioFormat, traits: PlayoutTraits) {
+    ///   - tail: silence that the leg needs after an utterance.
+    package init(
+        plan: CallPlan, uplink: AudioFormat, downlink: AudioFormat, traits: PlayoutTraits, tail: Duration = .zero
+    ) {
         self.plan = plan
         self.uplink = uplink
         self.downlink = downlink
         self.ladder = Ladder(count: plan.assistants.count)
-        self.playout = Playout(format: downlink, traits: traits, maximum: plan.maximumPlayout)
+        self.playout = Playout(format: downlink, traits: traits, tail: tail, maximum: plan.maximumPlayout)
         self.bargeIn = BargeIn(mode: plan.bargeIn)
         self.noInput = NoInputClock(plan.noInput)
     }
@@ -272,6 +275,9 @@ package struct CallSession: Sendable {
         }
     }
 
+    /// Nothing waits to be sent to the phone now: what is being gathered for it should go.
+    package var hasSentEverything: Bool { self.playout.nextDue == nil }
+
     // MARK: Time
 
     /// When `wake` has to be called next; nil: only events matter.
@@ -306,6 +312,11 @@ package struct CallSession: Sendable {
         guard let b else { return a }
         return min(a, b)
     }
+
+    /// When `start` was called, on the clock of `now`.
+    package var beganAt: Duration { self.startedAt }
+    package var uplinkFormat: AudioFormat { self.uplink }
+    package var downlinkFormat: AudioFormat { self.downlink }
 
     var isLeavingAfterSpeech: Bool {
         if case .leaving = self.phase { self.isResponding } else { false }

@@ -9,11 +9,4 @@ extension JSONText {
             return document[key]?.string
         }
     }
-
-    /// `text` as a JSON string with its quotes.
-    static func quoted(_ text: String) -> String {
-        var bytes: [UInt8] = []
-        Self.appendString(text, to: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
-    }
 }

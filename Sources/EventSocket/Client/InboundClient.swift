@@ -187,9 +187,15 @@ package struct InboundClient: Sendable {
             return self.execute(.api(command), id: id, timeout: timeout, at: now, into: &effects)
         }
         self.jobsStarted &+= 1
-        // A prefix that is not fit to be a job's name is the shell's mistake; the command is still carried out.
-        let job = "\(self.jobPrefix)-\(self.jobsStarted)"
-        let wrapped = (try? EventSocketCommand.background(command, job: job)) ?? .api(command)
+        // A prefix that is not fit to be a job's name is the shell's mistake; the command is still carried out, and its
+        // connection waits for it.
+        let wrapped: EventSocketCommand
+        do {
+            wrapped = try .background(command, job: "\(self.jobPrefix)-\(self.jobsStarted)")
+        } catch {
+            effects.append(.oddity("unsafe-job-prefix"))
+            wrapped = .api(command)
+        }
         self.execute(wrapped, id: id, timeout: timeout, at: now, into: &effects)
     }
 

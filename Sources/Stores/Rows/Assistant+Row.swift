@@ -100,8 +100,8 @@ extension Assistant {
         self.noInput.action = try row.value("silence_fallback_action") { NoInputSettings.Action(rawValue: $0) }
         self.noInput.prompts = try row.list("silence_fallback_prompts")
         self.noInput.retries = try row.integer("silence_fallback_max_retries")
-        self.idleTimeout = try row.seconds("idle_timeout_seconds")
-        self.maximumDuration = try row.seconds("max_duration_seconds")
+        self.idleTimeout = try row.secondsIfAny("idle_timeout_seconds")
+        self.maximumDuration = try row.secondsIfAny("max_duration_seconds")
         self.isRecorded = try row.boolIfAny("recording_enabled")
         if let number = try row.textIfAny("transfer_extension") {
             self.fallback = FallbackDestination(

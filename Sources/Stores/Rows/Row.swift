@@ -110,7 +110,12 @@ package struct Row: Sendable, Equatable {
     }
 
     func seconds(_ column: String) throws(StoreError) -> Duration {
-        let number = try self.integer(column)
+        guard let duration = try self.secondsIfAny(column) else { throw Row.corrupt(column) }
+        return duration
+    }
+
+    func secondsIfAny(_ column: String) throws(StoreError) -> Duration? {
+        guard let number = try self.integerIfAny(column) else { return nil }
         guard (0...Row.durations.upperBound / 1000).contains(number) else { throw Row.corrupt(column) }
         return .seconds(number)
     }

@@ -56,6 +56,7 @@ extension SQLiteStore: ProviderAccountStore {
         }
     }
 
+    @discardableResult
     package func removeAccount(
         _ provider: ProviderName, kind: ProviderAccount.Kind, of tenant: TenantID
     ) async throws(StoreError) -> Bool {

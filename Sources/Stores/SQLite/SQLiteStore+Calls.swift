@@ -5,6 +5,7 @@ import Telephony
 extension SQLiteStore: RecordsStore {}
 
 extension SQLiteStore: CallRecordStore {
+    @discardableResult
     package func finish(_ finished: FinishedCall, of tenant: TenantID) async throws(StoreError) -> FinishOutcome {
         try finished.check(tenant)
         return try await self.perform { database throws(StoreError) in

@@ -85,6 +85,7 @@ extension SQLiteStore: AssistantStore {
         }
     }
 
+    @discardableResult
     package func removeAssistant(_ id: AssistantID, of tenant: TenantID) async throws(StoreError) -> Bool {
         try await self.remove("v_voice_secretaries", "voice_secretary_uuid", id.text, tenant)
     }
@@ -150,6 +151,7 @@ extension SQLiteStore: DestinationStore {
         }
     }
 
+    @discardableResult
     package func removeDestination(_ id: DestinationID, of tenant: TenantID) async throws(StoreError) -> Bool {
         try await self.remove("v_voice_transfer_destinations", "transfer_destination_uuid", id.text, tenant)
     }

@@ -12,6 +12,13 @@ package enum JSONText {
         bytes.append(UInt8(ascii: "\""))
     }
 
+    /// `text` as a JSON string with its quotes.
+    package static func quoted(_ text: some StringProtocol) -> String {
+        var bytes: [UInt8] = []
+        self.appendString(text, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Appends a whole number.
     package static func appendInteger(_ value: Int, to bytes: inout [UInt8]) {
         if value < 0 { bytes.append(UInt8(ascii: "-")) }

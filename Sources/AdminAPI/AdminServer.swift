@@ -1,0 +1,53 @@
+import Networking
+import Observability
+import Telephony
+
+/// The listener for health, metrics and (later) the API: a port of its own, never the media port.
+package enum AdminServer {
+    /// What `/health` says.
+    package struct Health: Sendable {
+        package var isDraining: Bool
+        package var activeCalls: Int
+        package init(isDraining: Bool, activeCalls: Int) {
+            self.isDraining = isDraining
+            self.activeCalls = activeCalls
+        }
+    }
+
+    /// Binds and serves. Throws `ListenError`, or `AdminAddressError` when `host` is no IP address.
+    package static func start(
+        host: String, port: Int, loops: [EventLoop], health: @escaping @Sendable () -> Health,
+        registry: MetricsRegistry
+    ) throws -> HTTPServer {
+        guard let address = SocketAddress(host, port: port) else { throw AdminAddressError() }
+        return try HTTPServer(on: loops, address: address) { _ in
+            { request, responder in responder.respond(self.answer(request, health, registry)) }
+        }
+    }
+
+    private static func answer(
+        _ request: HTTPRequest, _ health: () -> Health, _ registry: MetricsRegistry
+    ) -> HTTPResponse {
+        guard request.method == "GET" || request.method == "HEAD" else {
+            return HTTPResponse(status: 405, headers: ["Allow": "GET, HEAD"])
+        }
+        switch request.path {
+        case "/health":
+            let now = health()
+            let status = now.isDraining ? "draining" : "healthy"
+            return HTTPResponse(
+                status: now.isDraining ? 503 : 200,
+                text: "{\"status\":\"\(status)\",\"service\":\"pronto\",\"active_sessions\":\(now.activeCalls)}\n",
+                type: "application/json")
+        case "/metrics":
+            return HTTPResponse(status: 200, text: registry.text, type: "text/plain; version=0.0.4; charset=utf-8")
+        default:
+            return HTTPResponse(status: 404, text: "There is /health and /metrics.\n")
+        }
+    }
+}
+
+/// PRONTO_ADMIN_HOST is not an IP address.
+package struct AdminAddressError: Error, CustomStringConvertible {
+    package var description: String { "PRONTO_ADMIN_HOST is not an IP address" }
+}

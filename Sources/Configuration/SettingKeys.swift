@@ -1,0 +1,227 @@
+/// `AUDIO_MODE`. The requirements also name `rtp`, `esl` and `dual`, which come with their legs.
+package enum AudioMode: String, Sendable, CaseIterable { case websocket }
+
+package enum LogLevel: String, Sendable, CaseIterable { case trace, debug, info, notice, warning, error }
+package enum LogFormat: String, Sendable, CaseIterable { case text, json }
+
+/// Who hears where the caller speaks, when turns are ours.
+package enum VoiceDetection: String, Sendable, CaseIterable { case silero, energy, off }
+
+/// The WebSocket dialects that a leg can be stated to speak (docs/dialects.md).
+package enum PhoneDialect: String, Sendable, CaseIterable {
+    case modAudioStream = "mod-audio-stream"
+    case modAudioStreamFork = "mod-audio-stream-fork"
+    case binaryDown = "binary-down"
+    case drachtioFork = "mod-audio-fork-drachtio"
+    case jambonzFork = "mod-audio-fork-jambonz"
+}
+
+/// How one sample is written on a leg.
+package enum PhoneEncoding: String, Sendable, CaseIterable { case l16, pcmu, pcma }
+
+/// How a module with playback by message wants its audio.
+package enum PhoneDownlink: String, Sendable, CaseIterable { case binary, streamAudio = "stream-audio" }
+
+/// The shape of OpenAI's Realtime protocol: the present one, or the older one of Azure's legacy path and of some
+/// compatible servers.
+package enum OpenAIShape: String, Sendable, CaseIterable { case ga, beta }
+
+/// Every setting, in the order of the page. Reached through `Settings`, as `settings.mediaPort`.
+package struct SettingKeys: Sendable {
+    // The phone's side.
+    package let audioMode = Setting<AudioMode>.choice(
+        "AUDIO_MODE", default: .websocket, "How calls bring their audio, where they do not say.")
+    package let mediaHost = Setting<String>.host(
+        "REALTIME_HOST", default: "127.0.0.1",
+        "Address of the media listener. Loopback by default: who may speak to it is decided by PRONTO_ALLOWED_PEERS.")
+    package let mediaPort = Setting<Int>.port(
+        "REALTIME_PORT", default: 8085, "Port of the media listener (WebSocket). 0: any free port.")
+    package let dialect = Setting<PhoneDialect>.choice(
+        "PRONTO_DIALECT", default: .modAudioStreamFork,
+        "The WebSocket dialect of legs whose address and subprotocol do not say: the module that FreeSWITCH has.")
+    package let phoneEncoding = Setting<PhoneEncoding>.choice(
+        "PRONTO_PHONE_ENCODING", default: .l16, "What legs send, where their address does not say.")
+    package let phoneRate = Setting<Int>.integer(
+        "PRONTO_PHONE_RATE", 8000...48000, unit: "Hz", default: 8000,
+        "At which rate legs send, where their address does not say (l16 only; G.711 has 8000).")
+    package let phoneDownlink = Setting<PhoneDownlink>.choice(
+        "PRONTO_PHONE_DOWNLINK", default: .binary,
+        "How binary-down builds take audio: binary messages, or streamAudio JSON that they play at once.")
+    package let phoneFlush = Setting<String?>.optionalText(
+        "PRONTO_PHONE_FLUSH", longest: 1024,
+        "The text that empties the buffer of a binary-down build. Unset: it has none, and interruptions end late.")
+    package let phoneWarmUp = Setting<Duration>.milliseconds(
+        "STREAM_PLAYBACK_WARMUP_MS", 0...2000, default: 400,
+        "What the fork's module buffers before it plays; as the dialplan sets the channel variable of that name.")
+    package let allowedPeers = Setting<[AddressRange]>.list(
+        "PRONTO_ALLOWED_PEERS", of: "addresses and CIDR ranges with commas between them",
+        default: "127.0.0.0/8,::1", value: ["127.0.0.0/8", "::1"].compactMap { AddressRange($0) },
+        "Peers whose address alone counts as authentication on the media listener.", parse: { AddressRange($0) })
+    package let proxyHost = Setting<String>.host(
+        "PRONTO_PROXY_HOST", default: "127.0.0.1", "Address of the listener for peers behind a proxy.")
+    package let proxyPort = Setting<Int?>.optionalPort(
+        "PRONTO_PROXY_PORT",
+        "Port of the listener for peers behind a proxy, where every connection needs a stream token. Unset: none.")
+    package let tokenKeys = Setting<String?>.optionalText(
+        "PRONTO_TOKEN_KEYS", longest: 4096,
+        "Keys of stream tokens: id:base64, of 16 to 64 bytes each, with commas between them. The first signs, all verify."
+    ).secret
+    package let isDevelopment = Setting<Bool>.switched(
+        "PRONTO_DEVELOPMENT", default: false,
+        "Accept media connections without any authentication. For a developer's machine only.")
+    package let certificate = Setting<String?>.optionalPath(
+        "PRONTO_TLS_CERTIFICATE", "PEM file with the certificate chain of the listeners. Unset: no TLS.")
+    package let privateKey = Setting<String?>.optionalPath(
+        "PRONTO_TLS_KEY", "PEM file with the private key of PRONTO_TLS_CERTIFICATE.")
+    package let loops = Setting<Int>.integer(
+        "PRONTO_LOOPS", 0...64, default: 0, "Event loops, each with a thread of its own. 0: one for each core.")
+    package let sessionsPerTenant = Setting<Int>.integer(
+        "MAX_SESSIONS_PER_DOMAIN", 1...100_000, unit: "calls", default: 100,
+        "The most calls of one tenant at a time; the next is refused.")
+    package let drain = Setting<Duration>.seconds(
+        "PRONTO_DRAIN_SECONDS", 0...3600, default: 30,
+        "After a request to stop: how long live calls may go on before they are handed to their fallback.")
+
+    // FreeSWITCH's Event Socket.
+    package let switchHost = Setting<String>.host(
+        "ESL_HOST", default: "127.0.0.1", "Address of FreeSWITCH's Event Socket (mod_event_socket).")
+    package let switchPort = Setting<Int>.port("ESL_PORT", default: 8021, "Port of FreeSWITCH's Event Socket.")
+    package let switchPassword = Setting<String?>.optionalText(
+        "ESL_PASSWORD",
+        "Password of the Event Socket. Unset: no call control; hand-over and hang-up are left to the dialplan."
+    ).secret
+    package let switchConnectTimeout = Setting<Duration>.seconds(
+        "ESL_CONNECT_TIMEOUT", 0.1...60, default: 5, "How long a connection to the Event Socket may take.")
+    package let switchReplyTimeout = Setting<Duration>.seconds(
+        "ESL_API_TIMEOUT", 0.1...60, default: 5, "How long a reply to a command may take.")
+    package let switchReconnectDelay = Setting<Duration>.seconds(
+        "ESL_RECONNECT_DELAY", 0.1...60, default: 2,
+        "The first pause before connecting again; it doubles up to a minute and never gives up.")
+
+    // The assistants.
+    package let openAIKey = Setting<String?>.optionalText(
+        "OPENAI_API_KEY", longest: 1024,
+        "OpenAI's key, for tenants that have no key of their own. Unset: only tenants with their own key use OpenAI."
+    ).secret
+    package let openAIBaseURL = Setting<String>.url(
+        "OPENAI_BASE_URL", default: "https://api.openai.com/v1",
+        "Where OpenAI's protocol is spoken: OpenAI, Azure, a compatible server or the simulator.")
+    package let openAIShape = Setting<OpenAIShape>.choice(
+        "PRONTO_OPENAI_SHAPE", default: .ga,
+        "The protocol's shape: ga, or beta for Azure's legacy path and older compatible servers.")
+    package let openAIModel = Setting<String>.text(
+        "OPENAI_REALTIME_MODEL", default: "gpt-realtime", "The model, where an assistant names none.")
+    package let openAIVoice = Setting<String>.text(
+        "OPENAI_REALTIME_VOICE", default: "marin", "The voice, where an assistant names none.")
+    package let fallbackProviders = Setting<[String]>.list(
+        "REALTIME_FALLBACK_PROVIDERS", of: "openai, local", default: "local", value: ["local"],
+        "Back ends that are tried after an assistant's own ones, in this order.",
+        parse: { ["openai", "local"].contains($0) ? $0 : nil })
+    package let caFile = Setting<String?>.optionalPath(
+        "PRONTO_CA_FILE", "PEM file with authorities that are trusted besides the system's, towards providers.")
+
+    // Turns.
+    package let vadThreshold = Setting<Double>.decimal(
+        "REALTIME_VAD_THRESHOLD", 0...1, default: 0.5,
+        "Probability from which sound counts as speech, where an assistant names none.")
+    package let silence = Setting<Duration>.milliseconds(
+        "REALTIME_SILENCE_MS", 100...5000, default: 500, "Silence that ends a caller's turn.")
+    package let prefixPadding = Setting<Duration>.milliseconds(
+        "REALTIME_PREFIX_PADDING_MS", 0...2000, default: 300, "Audio kept from before the detected start of speech.")
+    package let maximumOutputTokens = Setting<Int>.integer(
+        "REALTIME_MAX_OUTPUT_TOKENS", 1...4096, unit: "tokens", default: 4096, "The longest answer.")
+    package let bargeIn = Setting<Bool>.switched(
+        "REALTIME_BARGE_IN", default: true, "Whether a caller may interrupt, where an assistant does not say.")
+    package let bargeInConfirmation = Setting<Duration>.milliseconds(
+        "PRONTO_BARGE_IN_CONFIRM_MS", 0...2000, default: 300,
+        "How long a paused agent waits for the interruption to prove itself before it resumes. 0: final at once.")
+    package let firstAudioDeadline = Setting<Duration>.milliseconds(
+        "PRONTO_FIRST_AUDIO_DEADLINE_MS", 500...30000, default: 4000,
+        "From the caller's last word to the agent's first: beyond it the caller hears a filler, then the next back end."
+    )
+    package let voiceDetection = Setting<VoiceDetection>.choice(
+        "PRONTO_VAD", default: .energy, "Who hears where the caller speaks, when turns are ours.")
+    package let sileroModel = Setting<String?>.optionalPath(
+        "PRONTO_SILERO_MODEL", "The silero_vad.onnx file. Needed by PRONTO_VAD=silero.")
+    package let idleTimeout = Setting<Duration>.seconds(
+        "SESSION_IDLE_TIMEOUT_SECONDS", 5...3600, default: 30,
+        "Nobody speaks for this long: the call ends, where an assistant does not say.")
+    package let maximumDuration = Setting<Duration>.seconds(
+        "SESSION_MAX_DURATION_SECONDS", 10...86400, default: 600,
+        "The longest conversation, where an assistant does not say.")
+
+    // What is kept.
+    package let database = Setting<String>.path(
+        "PRONTO_DATABASE", default: "pronto.db",
+        "The SQLite file. Beside it, PRONTO_DATABASE.spool keeps calls that the database could not take.")
+    package let secretKey = Setting<String?>.optionalText(
+        "PRONTO_SECRET_KEY", longest: 4096,
+        "Keys that secrets are encrypted with at rest: [id:]base64 of 32 bytes, with commas between them; the first encrypts."
+    ).secret
+    package let secretKeyFile = Setting<String?>.optionalPath(
+        "PRONTO_SECRET_KEY_FILE", "A file with the text of PRONTO_SECRET_KEY, in its place.")
+    package let recording = Setting<Bool>.switched(
+        "PRONTO_RECORDING", default: false, "Whether calls are recorded, where an assistant does not say.")
+    package let recordings = Setting<String>.path(
+        "PRONTO_RECORDINGS", default: "recordings", "The folder of recordings.")
+
+    // Seen while running.
+    package let adminHost = Setting<String>.host(
+        "PRONTO_ADMIN_HOST", default: "127.0.0.1", "Address of the listener for health, metrics and the API.")
+    package let adminPort = Setting<Int>.port(
+        "HEALTH_PORT", default: 8100, "Port of the listener for health, metrics and the API. 0: any free port.")
+    package let logLevel = Setting<LogLevel>.choice("LOG_LEVEL", default: .info, "The least level that is logged.")
+    package let logFormat = Setting<LogFormat>.choice("PRONTO_LOG_FORMAT", default: .text, "One line of text, or one of JSON.")
+
+    /// The headings of the page, each with the first setting under it.
+    static let headings: [(title: String, first: String)] = [
+        ("The phone's side", "AUDIO_MODE"),
+        ("FreeSWITCH's Event Socket", "ESL_HOST"),
+        ("Assistants", "OPENAI_API_KEY"),
+        ("Turns", "REALTIME_VAD_THRESHOLD"),
+        ("What is kept", "PRONTO_DATABASE"),
+        ("Seen while running", "PRONTO_ADMIN_HOST"),
+    ]
+
+    static let keys = SettingKeys()
+
+    /// Every setting, in order. By reflection, so that none can be forgotten; once a process.
+    package static let all: [any SettingDescription] = Mirror(reflecting: keys).children.compactMap {
+        $0.value as? any SettingDescription
+    }
+
+    static let byName: [String: any SettingDescription] = Dictionary(
+        all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+
+    /// Names that the requirements and existing installations set and that this version does not read: a warning, no
+    /// error, so that an existing `.env` serves.
+    package static let unread: [(names: [String], why: String)] = [
+        (
+            ["ESL_SERVER_HOST", "ESL_SERVER_PORT", "ESL_MAX_CONNECTIONS"],
+            "the Event Socket's outbound side comes with AUDIO_MODE=esl and dual"
+        ),
+        (
+            [
+                "RTP_PORT_MIN", "RTP_PORT_MAX", "RTP_BIND_ADDRESS", "RTP_JITTER_MIN_MS", "RTP_JITTER_MAX_MS",
+                "RTP_JITTER_TARGET_MS", "FREESWITCH_RTP_IP",
+            ], "RTP comes with AUDIO_MODE=rtp"
+        ),
+        (["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"], "the PostgreSQL store comes later"),
+        (["REDIS_HOST", "REDIS_PORT"], "several nodes as one system come later"),
+        (
+            ["ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID", "ELEVENLABS_VOICE_ID", "GOOGLE_API_KEY"],
+            "these back ends come later"
+        ),
+        (
+            ["ESL_READ_TIMEOUT", "ESL_MAX_RECONNECT_ATTEMPTS", "ESL_HOST_ALLOW_LOOPBACK"],
+            "the Event Socket client waits by events and reconnects for ever"
+        ),
+        (
+            ["REALTIME_VOICE", "DEFAULT_TIMEZONE", "DEFAULT_GATEWAY", "TRANSFER_DEFAULT_TIMEOUT", "DEBUG"],
+            "read by earlier gateways only"
+        ),
+    ]
+
+    static let unreadReasons: [String: String] = Dictionary(
+        unread.flatMap { entry in entry.names.map { ($0, entry.why) } }, uniquingKeysWith: { first, _ in first })
+}

@@ -1,0 +1,150 @@
+import Foundation
+import Records
+import Synchronization
+import Telephony
+
+/// The configured assistants of all tenants, in memory: a call is answered without asking the database.
+///
+/// A snapshot that is replaced as a whole. When the database is away the last one stands.
+package final class AssistantDirectory: Sendable {
+    /// What is known about one tenant.
+    package struct Entry: Sendable {
+        package var tenant: Tenant
+        package var assistants: [Assistant]
+        package var destinations: [DestinationRecord]
+        package var accounts: [ProviderAccount]
+        package init(
+            tenant: Tenant, assistants: [Assistant], destinations: [DestinationRecord] = [],
+            accounts: [ProviderAccount] = []
+        ) {
+            self.tenant = tenant
+            self.assistants = assistants
+            self.destinations = destinations
+            self.accounts = accounts
+        }
+    }
+
+    private struct Snapshot {
+        var tenants: [TenantID: Entry] = [:]
+        var owners: [AssistantID: TenantID] = [:]
+    }
+    private let snapshot = Mutex(Snapshot())
+
+    package init() {}
+
+    package func replace(with entries: [Entry]) {
+        var new = Snapshot()
+        for entry in entries {
+            new.tenants[entry.tenant.id] = entry
+            for assistant in entry.assistants { new.owners[assistant.id] = entry.tenant.id }
+        }
+        self.snapshot.withLock { $0 = new }
+    }
+
+    /// Reads everything anew. Throws when the store cannot answer; the old snapshot then stands.
+    package func reload(from store: any RecordsStore) async throws(StoreError) {
+        var entries: [Entry] = []
+        for tenant in try await store.tenants() {
+            entries.append(
+                Entry(
+                    tenant: tenant, assistants: try await store.assistants(of: tenant.id),
+                    destinations: try await store.destinations(of: tenant.id),
+                    accounts: try await store.accounts(of: tenant.id)))
+        }
+        self.replace(with: entries)
+    }
+
+    package func entry(of tenant: TenantID) -> Entry? { self.snapshot.withLock { $0.tenants[tenant] } }
+    package func owner(of assistant: AssistantID) -> TenantID? { self.snapshot.withLock { $0.owners[assistant] } }
+    package var isEmpty: Bool { self.snapshot.withLock { $0.tenants.isEmpty } }
+
+    package func assistant(_ id: AssistantID) -> (Entry, Assistant)? {
+        self.snapshot.withLock { snapshot in
+            guard let owner = snapshot.owners[id], let entry = snapshot.tenants[owner],
+                let assistant = entry.assistants.first(where: { $0.id == id })
+            else { return nil }
+            return (entry, assistant)
+        }
+    }
+}
+
+/// Why nobody can answer a call: what was missing, in words that an operator can act on. Safe to send and to log.
+package enum AssistantChoiceError: Error, Equatable, Sendable {
+    case unknownTenant
+    case unknownAssistant
+    case disabled
+    /// The tenant has several assistants and nothing said which.
+    case ambiguous
+    case noAssistants
+
+    package var message: String {
+        switch self {
+        case .unknownTenant: "The id in the path is no tenant and no assistant that this gateway knows."
+        case .unknownAssistant: "The tenant has no such assistant. See: pronto assistant list"
+        case .disabled: "The tenant or the assistant is disabled."
+        case .ambiguous:
+            "The tenant has several assistants: state secretary_uuid in the path, a channel variable or the metadata."
+        case .noAssistants: "The tenant has no assistant yet. See: pronto assistant add"
+        }
+    }
+    package var slug: String { "\(self)" }
+}
+
+/// What is known about which assistant should answer, from the most to the least trusted source.
+package struct AssistantHints: Sendable {
+    /// From a signed token, or a query that a trusted peer wrote.
+    package var tenant: TenantID?
+    package var assistant: AssistantID?
+    package var assistantName: String?
+    /// The first id of `/stream/{id}/…`: an assistant or a tenant.
+    package var firstID: String?
+    /// What FreeSWITCH's channel says (by Event Socket) or the leg's metadata.
+    package var channelAssistant: AssistantID?
+    package var dialed: String?
+    package init() {}
+}
+
+extension AssistantDirectory {
+    /// Which way an assistant was found; logged with the call.
+    package enum Basis: String, Sendable { case stated, assistantPath, channel, number, onlyOne }
+
+    /// Decides who answers, in the documented order; otherwise says what was missing.
+    package func choose(
+        _ hints: AssistantHints
+    ) -> Result<(entry: Entry, assistant: Assistant, basis: Basis), AssistantChoiceError> {
+        // First id is an assistant: its owner is the tenant, and must not contradict a stated one.
+        if let id = hints.assistant ?? hints.firstID.flatMap({ AssistantID($0) }), let (entry, assistant) = self.assistant(id)
+        {
+            if let tenant = hints.tenant, tenant != entry.tenant.id { return .failure(.unknownAssistant) }
+            return self.checked(entry, assistant, hints.assistant == id ? .stated : .assistantPath)
+        }
+        if hints.assistant != nil { return .failure(.unknownAssistant) }
+        guard let tenant = hints.tenant ?? hints.firstID.flatMap({ TenantID($0) }), let entry = self.entry(of: tenant)
+        else { return .failure(.unknownTenant) }
+        if let name = hints.assistantName {
+            guard let assistant = entry.assistants.first(where: { $0.name.lowercased() == name.lowercased() }) else {
+                return .failure(.unknownAssistant)
+            }
+            return self.checked(entry, assistant, .stated)
+        }
+        if let id = hints.channelAssistant, let assistant = entry.assistants.first(where: { $0.id == id }) {
+            return self.checked(entry, assistant, .channel)
+        }
+        if let dialed = hints.dialed, let assistant = entry.assistants.first(where: { $0.number == dialed }) {
+            return self.checked(entry, assistant, .number)
+        }
+        let enabled = entry.assistants.filter(\.isEnabled)
+        switch enabled.count {
+        case 0: return .failure(entry.assistants.isEmpty ? .noAssistants : .disabled)
+        case 1: return self.checked(entry, enabled[0], .onlyOne)
+        default: return .failure(.ambiguous)
+        }
+    }
+
+    private func checked(
+        _ entry: Entry, _ assistant: Assistant, _ basis: Basis
+    ) -> Result<(entry: Entry, assistant: Assistant, basis: Basis), AssistantChoiceError> {
+        guard entry.tenant.isEnabled, assistant.isEnabled else { return .failure(.disabled) }
+        return .success((entry, assistant, basis))
+    }
+}

@@ -1,0 +1,93 @@
+import Assistants
+import Conversation
+import Foundation
+import Records
+import Telephony
+
+/// Who calls, whom, and on whose behalf: decided before the first frame, constant for the call.
+package struct CallIdentity: Sendable {
+    package var call: CallID
+    package var tenant: TenantID
+    package var assistant: AssistantID
+    package var assistantName: String
+    package var caller: Redacted<String>?
+    package var dialed: Redacted<String>?
+    /// The channel that can be controlled by Event Socket; nil: the call's id is not one.
+    package var channel: CallID?
+
+    package init(call: CallID, tenant: TenantID, assistant: AssistantID, assistantName: String) {
+        self.call = call
+        self.tenant = tenant
+        self.assistant = assistant
+        self.assistantName = assistantName
+    }
+}
+
+/// A local speech job that can be stopped. Stopping twice, or after the end, does nothing.
+package protocol SpeechJob: Sendable {
+    func cancel()
+}
+
+/// A recogniser or detector that takes the caller's frames.
+package protocol ListeningJob: SpeechJob {
+    /// A borrowed frame in the format that the job was started with. Copies what it keeps; never waits.
+    func caller(_ frame: UnsafeRawBufferPointer)
+}
+
+/// What a local engine reports, on a thread of its own.
+package enum SpeechReport: Sendable {
+    case ready
+    /// Audio in the requested format.
+    case audio([UInt8])
+    case recognised(words: Redacted<String>, confidence: Double)
+    case speech(isSpeaking: Bool)
+    case ended(ChannelEnd)
+}
+
+/// The local engines, as the call needs them: everything off the loop, everything cancellable.
+package protocol SpeechServices: Sendable {
+    func synthesise(_ request: SpeechRequest, report: @escaping @Sendable (SpeechReport) -> Void) -> any SpeechJob
+    func recognise(
+        _ request: RecognitionRequest, report: @escaping @Sendable (SpeechReport) -> Void
+    ) -> any ListeningJob
+    func detect(_ request: DetectionRequest, report: @escaping @Sendable (SpeechReport) -> Void) -> any ListeningJob
+}
+
+/// Makes the machine for one rung of a call's ladder.
+package protocol AssistantMaking: Sendable {
+    /// Throws `AssistantFailure` when it cannot be made (no key, no model file).
+    func make(
+        provider: String, identity: CallIdentity, legFormat: AudioFormat, history: [ConversationEntry]
+    ) throws -> any AssistantMachine
+}
+
+/// The way to the switch that has the caller's channel. Answers come on the loop of the call.
+package protocol CallControl: Sendable {
+    /// Whether transfers are possible now: a connected Event Socket.
+    var isAvailable: Bool { get }
+    /// Hands the channel over; the answer says whether the switch took it.
+    func transfer(_ channel: CallID, to destination: TransferDestination, done: @escaping @Sendable (Bool) -> Void)
+    func hangUp(_ channel: CallID, cause: HangupCause)
+    /// Stops what a module plays from files (`uuid_break`).
+    func stopPlayback(_ channel: CallID)
+    /// Asks for channel variables, half a second at most; what is missing is not in the answer.
+    func variables(
+        _ names: [String], of channel: CallID, done: @escaping @Sendable ([String: Redacted<String>]) -> Void)
+    /// Tells `observer` about the channel's hang-up, hold and digits until `unwatch`.
+    func watch(_ channel: CallID, observer: @escaping @Sendable (PhoneEvent) -> Void)
+    func unwatch(_ channel: CallID)
+}
+
+/// What a call looks like from outside while it lives: for the console, the demo and tests.
+package protocol CallObserver: Sendable {
+    func call(_ identity: CallIdentity, noted note: SessionNote, at sinceStart: Duration)
+    func callEnded(_ identity: CallIdentity, record: CallRecord)
+}
+
+extension CallID {
+    /// A fresh id, for a leg that brought none.
+    static func random() -> CallID {
+        guard let id = CallID(UUID().uuidString) else { preconditionFailure("Foundation made no UUID") }
+        return id
+    }
+}

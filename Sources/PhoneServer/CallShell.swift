@@ -1,0 +1,327 @@
+import Assistants
+import Conversation
+import MediaDialects
+import Networking
+import Observability
+import Records
+import Telephony
+
+/// One call on one event loop: feeds the conversation and the assistant's machine, and performs what they ask.
+///
+/// Not Sendable: it lives on its loop and is called directly by the callbacks of its sockets and timers. Events from
+/// elsewhere (engines, Event Socket, operators) come by `loop.execute`.
+///
+/// The contract of the core is "one mutation, then drain". Performing a command can cause further events at once (a
+/// machine that fails while it starts); these only append to the same two output lists, and `settle` goes on until both
+/// are empty. So no value is ever entered twice.
+final class CallShell {
+    let identity: CallIdentity
+    let loop: EventLoop
+    let gateway: Gateway
+    let logger: Logger
+    let startedAt: Duration
+
+    var session: CallSession
+    var output = SessionOutput()
+    private var performed = 0
+
+    var machine: (any AssistantMachine)?
+    var machineOutput = AssistantOutput()
+    private var performedEffects = 0
+    var channels: [ChannelID: AssistantChannel] = [:]
+    /// The one WebSocket that nearly every assistant has, kept out of the dictionary: frames go to it.
+    var mainChannel: AssistantChannel?
+    /// Engines that take every caller frame.
+    var listening: [ChannelID: any ListeningJob] = [:]
+    var machineWake: Duration?
+    /// Counts machines; what belongs to an earlier one is ignored.
+    var machineGeneration = 0
+
+    var leg: PhoneLeg?
+    var recorder: CallRecorder?
+    private var isSettling = false
+    private var timer: TimerID?
+    private var timerAt: Duration?
+    private(set) var isFinished = false
+    var houseJobs: [Int: any SpeechJob] = [:]
+    var report: CallReport
+
+    /// How callbacks from other threads find this call.
+    let slot: LoopBound<CallSlot>
+
+    init(
+        identity: CallIdentity, plan: CallPlan, leg: PhoneLeg, loop: EventLoop, gateway: Gateway,
+        recorder: CallRecorder?, slot: LoopBound<CallSlot>
+    ) {
+        self.identity = identity
+        self.slot = slot
+        self.loop = loop
+        self.gateway = gateway
+        self.leg = leg
+        self.recorder = recorder
+        self.logger = gateway.logger.with(["call.id": .string(identity.call.text)])
+        self.startedAt = loop.now
+        self.session = CallSession(
+            plan: plan, uplink: leg.dialect.uplink, downlink: leg.dialect.downlink, traits: leg.dialect.traits,
+            tail: leg.dialect.tail)
+        self.report = CallReport(identity: identity, plan: plan)
+    }
+
+    /// Wires the socket and begins. Called once, on the loop.
+    func start() {
+        self.slot.value.keep(self)
+        self.attach()
+        if let channel = self.identity.channel {
+            let loop = self.loop
+            let slot = self.slot
+            self.gateway.control?.watch(channel) { event in
+                loop.execute { slot.value.call?.phone(event) }
+            }
+        }
+        self.step { $0.start(at: $1, &$2) }
+    }
+
+    // MARK: Driving the core
+
+    /// Gives the session one event, then performs all that follows.
+    func step(_ event: (inout CallSession, Duration, inout SessionOutput) -> Void) {
+        guard !self.isFinished else { return }
+        event(&self.session, self.loop.now, &self.output)
+        self.settle()
+    }
+
+    /// Gives the machine one event, then performs all that follows.
+    func stepMachine(_ event: (inout any AssistantMachine, Duration, inout AssistantOutput) -> Void) {
+        guard !self.isFinished, self.machine != nil else { return }
+        event(&self.machine!, self.loop.now, &self.machineOutput)
+        self.settle()
+    }
+
+    func settle() {
+        guard !self.isSettling else { return }
+        self.isSettling = true
+        while true {
+            if self.performed < self.output.commands.count {
+                let command = self.output.commands[self.performed]
+                self.performed += 1
+                self.perform(command)
+            } else if self.performedEffects < self.machineOutput.effects.count {
+                let effect = self.machineOutput.effects[self.performedEffects]
+                self.performedEffects += 1
+                self.perform(effect)
+            } else {
+                break
+            }
+        }
+        self.output.removeAll()
+        self.machineOutput.removeAll()
+        self.performed = 0
+        self.performedEffects = 0
+        self.isSettling = false
+        if let leg = self.leg { leg.sendGathered(isComplete: self.session.hasSentEverything) }
+        self.armTimer()
+    }
+
+    /// Forgets effects of a machine that is being replaced.
+    func dropMachineEffects() {
+        self.performedEffects = self.machineOutput.effects.count
+    }
+
+    private func armTimer() {
+        var next = self.isFinished ? nil : self.session.nextWake
+        if let wake = self.machineWake { next = next.map { min($0, wake) } ?? wake }
+        guard next != self.timerAt else { return }
+        if let timer = self.timer { self.loop.cancel(timer) }
+        self.timer = nil
+        self.timerAt = next
+        guard let next else { return }
+        self.timer = self.loop.schedule(at: next) { [unowned self] in self.timerFired() }
+    }
+
+    private func timerFired() {
+        self.timer = nil
+        self.timerAt = nil
+        let now = self.loop.now
+        if let wake = self.machineWake, now >= wake {
+            self.machineWake = nil
+            if self.machine != nil { self.machine!.wake(at: now, &self.machineOutput) }
+        }
+        self.session.wake(at: now, &self.output)
+        self.settle()
+    }
+
+    // MARK: Performing
+
+    private func perform(_ command: SessionCommand) {
+        switch command {
+        case .assistantAudio(let range): self.sendToAssistant(range)
+        case .phoneFrame(let range, let playsAt): self.sendToPhone(range, playsAt: playsAt)
+        case .assistant(let command):
+            guard self.machine != nil else { return }
+            self.machine!.perform(command, at: self.loop.now, &self.machineOutput)
+        case .openAssistant(let index, _, let history): self.openAssistant(index, history: history)
+        case .closeAssistant: self.closeAssistant()
+        case .phone(let command): self.perform(command)
+        case .speak(let sentence, let number): self.speak(sentence, number: number)
+        case .runTool(let call): self.runTool(call)
+        case .note(let note): self.note(note)
+        case .finish(let termination): self.finish(termination)
+        }
+    }
+
+    private func sendToAssistant(_ range: Range<Int>) {
+        guard self.machine != nil else { return }
+        self.output.bytes.withUnsafeBytes { bytes in
+            let frame = UnsafeRawBufferPointer(rebasing: bytes[range])
+            if !self.listening.isEmpty { for job in self.listening.values { job.caller(frame) } }
+            self.machine!.callerAudio(frame, at: self.loop.now, &self.machineOutput)
+        }
+    }
+
+    private func sendToPhone(_ range: Range<Int>, playsAt: Duration) {
+        self.output.bytes.withUnsafeBytes { bytes in
+            let frame = UnsafeRawBufferPointer(rebasing: bytes[range])
+            _ = self.leg?.send(frame: frame)
+            self.recorder?.agentFrame(frame, playsAt: playsAt)
+        }
+        self.gateway.metrics.framesDown.increment()
+    }
+
+    private func perform(_ command: PhoneCommand) {
+        switch command {
+        case .flush:
+            self.recorder?.flush(at: self.loop.now)
+            if self.leg?.send(command) != true, let channel = self.identity.channel {
+                self.gateway.control?.stopPlayback(channel)
+            }
+        case .mark:
+            _ = self.leg?.send(command)
+        case .blindTransfer(let destination):
+            self.transfer(to: destination)
+        case .hangUp(let cause):
+            if let channel = self.identity.channel { self.gateway.control?.hangUp(channel, cause: cause) }
+        }
+    }
+
+    private func transfer(to destination: TransferDestination) {
+        guard let control = self.gateway.control, control.isAvailable, let channel = self.identity.channel else {
+            self.logger.warning("No Event Socket: the caller cannot be handed over")
+            self.phone(.transferFailed(reason: "no-control"))
+            return
+        }
+        let loop = self.loop
+        let slot = self.slot
+        control.transfer(channel, to: destination) { didWork in
+            loop.execute {
+                slot.value.call?.phone(didWork ? .transferred : .transferFailed(reason: "refused"))
+            }
+        }
+    }
+
+    private func speak(_ sentence: HouseSentence, number: Int) {
+        let text = self.gateway.sentence(sentence, language: self.report.plan.language)
+        let request = SpeechRequest(
+            text: text, language: self.report.plan.language, format: self.session.downlinkFormat)
+        let loop = self.loop
+        let slot = self.slot
+        self.houseJobs[number] = self.gateway.speech.synthesise(request) { report in
+            loop.execute { slot.value.call?.house(report, number: number) }
+        }
+    }
+
+    private func house(_ report: SpeechReport, number: Int) {
+        switch report {
+        case .audio(let bytes):
+            self.step { session, now, output in
+                bytes.withUnsafeBytes { session.houseAudio($0, number: number, at: now, &output) }
+            }
+        case .ended(let end):
+            self.houseJobs[number] = nil
+            if case .failed(let slug) = end {
+                self.logger.warning("The house voice failed", ["reason": .string(slug)])
+            }
+            self.step { $0.houseFinished(number: number, at: $1, &$2) }
+        case .ready, .recognised, .speech: break
+        }
+    }
+
+    /// Tools that need the outside world come with later versions; an unknown one is answered at once, so that the
+    /// assistant can say so instead of waiting.
+    private func runTool(_ call: ToolCall) {
+        let result = self.gateway.tools.run(call, identity: self.identity, report: &self.report)
+        self.step { $0.toolFinished(id: call.id, result: result, at: $1, &$2) }
+    }
+
+    private func note(_ note: SessionNote) {
+        self.report.add(note)
+        self.gateway.metrics.note(note, provider: self.currentProvider)
+        switch note {
+        case .assistantFailed(let index, let slug):
+            self.logger.warning(
+                "Assistant failed", ["assistant.index": .integer(index), "failure.reason": .string(slug)])
+        case .assistantReady:
+            self.logger.info("Assistant ready", ["assistant.provider": .string(self.currentProvider)])
+        case .transferStarted:
+            self.logger.info("Transfer started")
+        default: break
+        }
+        self.gateway.observer?.call(self.identity, noted: note, at: self.loop.now - self.startedAt)
+    }
+
+    var currentProvider: String {
+        let index = self.session.currentAssistant
+        return index < self.report.plan.assistants.count ? self.report.plan.assistants[index] : "none"
+    }
+
+    // MARK: Events from elsewhere
+
+    func phone(_ event: PhoneEvent) { self.step { $0.phone(event, at: $1, &$2) } }
+
+    /// An operator or a drain ends the call.
+    func end(_ termination: CallTermination) { self.step { $0.endRequested(termination, at: $1, &$2) } }
+
+    // MARK: The end
+
+    /// The shell's half of the one finaliser: every resource of the call is let go here.
+    private func finish(_ termination: CallTermination) {
+        guard !self.isFinished else { return }
+        self.isFinished = true
+        self.closeAssistant()
+        for job in self.houseJobs.values { job.cancel() }
+        self.houseJobs.removeAll()
+        if let timer = self.timer { self.loop.cancel(timer) }
+        self.timer = nil
+        self.timerAt = nil
+        self.machineWake = nil
+        if let channel = self.identity.channel { self.gateway.control?.unwatch(channel) }
+        if let leg = self.leg {
+            leg.socket.onMessage = nil
+            leg.socket.onClose = nil
+            leg.socket.close(code: 1000, reason: "call ended")
+        }
+        self.report.framesIn = self.leg?.framesIn ?? 0
+        self.leg = nil
+        let recording = self.recorder?.finish(at: self.loop.now)
+        self.recorder = nil
+        let record = self.report.close(
+            termination, session: self.session, duration: self.loop.now - self.startedAt, recording: recording)
+        self.logger.info(
+            "Call ended",
+            [
+                "call.reason": .string(termination.reason), "call.fault": .string(termination.fault.rawValue),
+                "call.duration_ms": .integer((self.loop.now - self.startedAt).milliseconds),
+            ])
+        self.gateway.callFinished(self, termination: termination, record: record)
+        self.slot.value.release()
+    }
+}
+
+/// The place of a call in the register, and what callbacks from other threads hold: found while the call lives.
+///
+/// It owns the shell from `keep` to the finish; otherwise a call would live only as long as one of its closures.
+final class CallSlot {
+    private(set) var call: CallShell?
+    init() {}
+    func keep(_ call: CallShell) { self.call = call }
+    func release() { self.call = nil }
+}

@@ -1,0 +1,187 @@
+import Assistants
+import Conversation
+import MediaDialects
+import Networking
+import Observability
+import Records
+import Synchronization
+import Telephony
+
+/// What a gateway is told at its start. Each field with its unit and reason; the names of the settings are in
+/// `docs/configuration.md`.
+package struct GatewayConfiguration: Sendable {
+    package var dialects = DialectSelection(defaults: .init())
+    /// Whether a peer (an IP address) may bring calls without a token. Loopback only, unless configured.
+    package var isTrustedPeer: @Sendable (SocketAddress) -> Bool = { $0.isLoopback }
+    /// Accept anybody: for development, and said in the log at each start.
+    package var acceptsAnybody = false
+    /// Checks a stream token; nil: no keys are configured, every token is refused.
+    package var verifyToken: (@Sendable (String, TenantID?, CallID?) -> Result<VerifiedToken, TokenRefusal>)?
+    /// Calls at once on this node, and of one tenant.
+    package var maximumCalls = 2000
+    package var maximumCallsPerTenant = 500
+    /// Folder of recordings; nil: no call is recorded.
+    package var recordings: String?
+    package var recordsByDefault = false
+    /// Bytes of one WebSocket message from a phone: 200 ms of 48 kHz stereo are 38 400.
+    package var maximumPhoneMessage = 256 * 1024
+
+    package init() {}
+}
+
+/// What a good token says.
+package struct VerifiedToken: Sendable {
+    package var tenant: TenantID
+    package var call: CallID
+    package var assistant: AssistantID?
+    package init(tenant: TenantID, call: CallID, assistant: AssistantID?) {
+        self.tenant = tenant
+        self.call = call
+        self.assistant = assistant
+    }
+}
+
+/// Why a token is refused: a slug for the log; the peer only learns that it was.
+package struct TokenRefusal: Error, Sendable {
+    package var slug: String
+    package init(slug: String) { self.slug = slug }
+}
+
+/// Performs the tools that need more than the call itself.
+package protocol ToolRunning: Sendable {
+    func run(_ call: ToolCall, identity: CallIdentity, report: inout CallReport) -> Redacted<String>
+}
+
+/// The parts that calls share, and the register of the calls that live.
+package final class Gateway: Sendable {
+    package let configuration: GatewayConfiguration
+    package let directory: AssistantDirectory
+    package let logger: Logger
+    package let metrics: GatewayMetrics
+    let speech: any SpeechServices
+    let assistants: any AssistantMaking
+    let plans: any CallPlanning
+    let tools: any ToolRunning
+    let control: (any CallControl)?
+    let observer: (any CallObserver)?
+    let clientTLS: TLSContext?
+    private let sentences: @Sendable (HouseSentence, String) -> String
+    private let finished: @Sendable (FinishedCall) -> Void
+
+    private struct Live {
+        var tenant: TenantID
+        var loop: EventLoop
+        var call: LoopBound<CallSlot>
+    }
+    private struct State {
+        var live: [CallID: Live] = [:]
+        var perTenant: [TenantID: Int] = [:]
+        var isDraining = false
+    }
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - finished: takes the records of each call; must not block (it queues, and writes elsewhere).
+    package init(
+        configuration: GatewayConfiguration, directory: AssistantDirectory, logger: Logger, metrics: GatewayMetrics,
+        speech: any SpeechServices, assistants: any AssistantMaking, plans: any CallPlanning,
+        tools: any ToolRunning = NoTools(), control: (any CallControl)? = nil, observer: (any CallObserver)? = nil,
+        clientTLS: TLSContext? = nil, sentences: @escaping @Sendable (HouseSentence, String) -> String,
+        finished: @escaping @Sendable (FinishedCall) -> Void
+    ) {
+        self.configuration = configuration
+        self.directory = directory
+        self.logger = logger
+        self.metrics = metrics
+        self.speech = speech
+        self.assistants = assistants
+        self.plans = plans
+        self.tools = tools
+        self.control = control
+        self.observer = observer
+        self.clientTLS = clientTLS
+        self.sentences = sentences
+        self.finished = finished
+    }
+
+    func sentence(_ sentence: HouseSentence, language: String) -> String { self.sentences(sentence, language) }
+
+    package var liveCalls: Int { self.state.withLock { $0.live.count } }
+    package var isDraining: Bool { self.state.withLock { $0.isDraining } }
+
+    // MARK: The register
+
+    enum Admission {
+        case admitted
+        case draining
+        case full
+        /// The call lives already; another connection of it may take over.
+        case alive(TenantID, EventLoop, LoopBound<CallSlot>)
+    }
+
+    /// Takes a place for `call`, or says why there is none.
+    func admit(_ call: CallID, of tenant: TenantID, on loop: EventLoop, _ shell: LoopBound<CallSlot>) -> Admission {
+        self.state.withLock { state in
+            if let live = state.live[call] { return .alive(live.tenant, live.loop, live.call) }
+            if state.isDraining { return .draining }
+            guard state.live.count < self.configuration.maximumCalls,
+                state.perTenant[tenant, default: 0] < self.configuration.maximumCallsPerTenant
+            else { return .full }
+            state.live[call] = Live(tenant: tenant, loop: loop, call: shell)
+            state.perTenant[tenant, default: 0] += 1
+            self.metrics.activeSessions.set(state.live.count)
+            return .admitted
+        }
+    }
+
+    /// Gives the place back: the call ended, or never began.
+    func dismiss(_ call: CallID) {
+        self.state.withLock { state in
+            guard let live = state.live.removeValue(forKey: call) else { return }
+            let left = state.perTenant[live.tenant, default: 1] - 1
+            state.perTenant[live.tenant] = left > 0 ? left : nil
+            self.metrics.activeSessions.set(state.live.count)
+        }
+    }
+
+    func callFinished(_ shell: CallShell, termination: CallTermination, record: FinishedCall) {
+        self.dismiss(shell.identity.call)
+        self.metrics.callEnded(provider: shell.currentProvider, fault: termination.fault)
+        self.finished(record)
+        self.observer?.callEnded(shell.identity, record: record.call)
+    }
+
+    // MARK: The end of the process
+
+    /// Phase one of leaving: no new calls. Those that live go on.
+    package func drain() { self.state.withLock { $0.isDraining = true } }
+
+    /// Phase three: hands the calls that are left to their fallback, with a sentence.
+    package func handOverRemaining() {
+        for live in self.state.withLock({ Array($0.live.values) }) {
+            live.loop.execute { live.call.value.call?.end(.draining) }
+        }
+    }
+
+    /// Ends one call of one tenant, as an operator asks. False: that tenant has no such call.
+    package func end(_ call: CallID, of tenant: TenantID, _ termination: CallTermination) -> Bool {
+        guard let live = self.state.withLock({ $0.live[call] }), live.tenant == tenant else { return false }
+        live.loop.execute { live.call.value.call?.end(termination) }
+        return true
+    }
+}
+
+/// No tool beside the conversation's own: each is answered at once, so that the assistant can say so.
+package struct NoTools: ToolRunning {
+    package init() {}
+    package func run(_ call: ToolCall, identity: CallIdentity, report: inout CallReport) -> Redacted<String> {
+        let result = Redacted("{\"error\":\"this tool is not available\"}")
+        report.add(tool: call, result: result, outcome: .refused)
+        return result
+    }
+}
+
+/// Works out how a call is to go from the assistant's configuration.
+package protocol CallPlanning: Sendable {
+    func plan(for assistant: Assistant, in entry: AssistantDirectory.Entry) -> CallPlan
+}

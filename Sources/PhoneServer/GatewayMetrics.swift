@@ -1,0 +1,104 @@
+import Conversation
+import Observability
+import Telephony
+
+/// The back ends that a metric may be labelled with: a closed set, whatever a row of the database says.
+package enum ProviderLabel: String, CaseIterable, Sendable {
+    case openai, local, none
+    package init(_ name: String) { self = Self(rawValue: name) ?? .none }
+}
+
+/// What a gateway counts. Names are the requirements' (document 5 §6.1) and ours with the same prefix.
+package final class GatewayMetrics: Sendable {
+    package enum Direction: String, CaseIterable, Sendable { case up, down }
+
+    package let registry: MetricsRegistry
+    package let framesUp: Counter
+    package let framesDown: Counter
+    package let activeSessions: Gauge
+    private let calls: [ProviderLabel: [Fault: Counter]]
+    private let latency: [ProviderLabel: Histogram]
+    private let underruns: Counter
+    private let bargeIns: [Bool: Counter]
+    private let heard: Counter
+    private let received: Counter
+    private let failures: [ProviderLabel: Counter]
+    private let refusals: Counter
+    package let loopLag: Histogram
+    package let bargeInStop: Histogram
+    package let lostRecords: Counter
+    package let spooledRecords: Counter
+
+    package init(registry: MetricsRegistry = MetricsRegistry()) {
+        self.registry = registry
+        self.framesUp = registry.counter(
+            "voice_ai_realtime_audio_chunks_total", "20 ms frames carried", labels: [("direction", "up")])
+        self.framesDown = registry.counter(
+            "voice_ai_realtime_audio_chunks_total", "20 ms frames carried", labels: [("direction", "down")])
+        self.activeSessions = registry.gauge("voice_ai_realtime_active_sessions", "Calls in progress")
+        var calls: [ProviderLabel: [Fault: Counter]] = [:]
+        var latency: [ProviderLabel: Histogram] = [:]
+        var failures: [ProviderLabel: Counter] = [:]
+        for provider in ProviderLabel.allCases {
+            var byFault: [Fault: Counter] = [:]
+            for fault in Fault.allCases {
+                byFault[fault] = registry.counter(
+                    "voice_ai_realtime_calls_total", "Calls ended, by last provider and whose fault the end was",
+                    labels: [("provider", provider.rawValue), ("fault", fault.rawValue)])
+            }
+            calls[provider] = byFault
+        }
+        for provider in ProviderLabel.allCases {
+            latency[provider] = registry.histogram(
+                "voice_ai_realtime_response_latency_seconds",
+                "Caller stops speaking to first agent audio on the wire", labels: [("provider", provider.rawValue)])
+        }
+        for provider in ProviderLabel.allCases {
+            failures[provider] = registry.counter(
+                "voice_ai_realtime_provider_failures_total", "Assistant sessions that failed",
+                labels: [("provider", provider.rawValue)])
+        }
+        self.calls = calls
+        self.latency = latency
+        self.failures = failures
+        self.underruns = registry.counter(
+            "voice_ai_realtime_playout_underruns_total", "Times that the caller's ear ran dry inside an utterance")
+        self.bargeIns = [
+            true: registry.counter(
+                "voice_ai_realtime_barge_ins_total", "Interruptions", labels: [("outcome", "confirmed")]),
+            false: registry.counter(
+                "voice_ai_realtime_barge_ins_total", "Interruptions", labels: [("outcome", "resumed")]),
+        ]
+        self.heard = registry.counter(
+            "voice_ai_realtime_cut_heard_milliseconds_total", "Of interrupted agent audio: what was heard")
+        self.received = registry.counter(
+            "voice_ai_realtime_cut_received_milliseconds_total", "Of interrupted agent audio: what had been received")
+        self.refusals = registry.counter("voice_ai_realtime_refused_total", "Connections refused before a call began")
+        self.loopLag = registry.histogram(
+            "voice_ai_realtime_loop_lag_seconds", "How late timers of the event loops fire",
+            bounds: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5])
+        self.bargeInStop = registry.histogram(
+            "voice_ai_realtime_barge_in_stop_seconds", "Decision that the caller interrupts to the flush on the wire",
+            bounds: [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.5])
+        self.lostRecords = registry.counter(
+            "voice_ai_realtime_records_lost_total", "Calls whose records could be kept nowhere")
+        self.spooledRecords = registry.counter(
+            "voice_ai_realtime_records_spooled_total", "Calls whose records wait in the local spool")
+    }
+
+    func note(_ note: SessionNote, provider: String) {
+        switch note {
+        case .turnLatency(let duration): self.latency[ProviderLabel(provider)]?.observe(duration)
+        case .underrun: self.underruns.increment()
+        case .bargeIn(let confirmed): self.bargeIns[confirmed]?.increment()
+        case .cut(let heard, let received):
+            self.heard.increment(by: heard.milliseconds)
+            self.received.increment(by: received.milliseconds)
+        case .assistantFailed: self.failures[ProviderLabel(provider)]?.increment()
+        default: break
+        }
+    }
+
+    func callEnded(provider: String, fault: Fault) { self.calls[ProviderLabel(provider)]?[fault]?.increment() }
+    func refused() { self.refusals.increment() }
+}

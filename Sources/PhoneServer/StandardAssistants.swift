@@ -1,0 +1,117 @@
+import Assistants
+import Conversation
+import Records
+import Telephony
+
+/// Makes the machines of the back ends that this version has, from the assistants' rows and the gateway's settings.
+package struct StandardAssistants: AssistantMaking {
+    package var directory: AssistantDirectory
+    package var defaults: AssistantDefaults
+    /// OpenAI's settings with the key of the environment, if there is one; a tenant's own key replaces it.
+    package var openAI: OpenAIRealtimeConfiguration
+    package var local: @Sendable (Assistant, AssistantDirectory.Entry, AudioFormat) throws -> any AssistantMachine
+
+    package init(
+        directory: AssistantDirectory, defaults: AssistantDefaults, openAI: OpenAIRealtimeConfiguration,
+        local: @escaping @Sendable (Assistant, AssistantDirectory.Entry, AudioFormat) throws -> any AssistantMachine
+    ) {
+        self.directory = directory
+        self.defaults = defaults
+        self.openAI = openAI
+        self.local = local
+    }
+
+    package func make(
+        provider: String, identity: CallIdentity, legFormat: AudioFormat, history: [ConversationEntry]
+    ) throws -> any AssistantMachine {
+        guard let (entry, assistant) = self.directory.assistant(identity.assistant), entry.tenant.id == identity.tenant
+        else { throw AssistantFailure("assistant-removed", .failOver) }
+        switch provider {
+        case "openai":
+            return try self.makeOpenAI(assistant, entry, legFormat: legFormat, history: history)
+        case "local":
+            return try self.local(assistant, entry, legFormat)
+        default:
+            throw AssistantFailure("unknown-provider", .failOver)
+        }
+    }
+
+    private func makeOpenAI(
+        _ assistant: Assistant, _ entry: AssistantDirectory.Entry, legFormat: AudioFormat,
+        history: [ConversationEntry]
+    ) throws -> any AssistantMachine {
+        var configuration = self.openAI
+        if let account = entry.accounts.first(where: { $0.provider == .openAI && $0.kind == .realtime && $0.isEnabled }),
+            let secret = account.secret
+        {
+            configuration.credential = .bearer(secret)
+        }
+        if case .none = configuration.credential, configuration.baseURL.contains("api.openai.com") {
+            throw AssistantFailure("no-key", .failOver)
+        }
+        if let tokens = assistant.maximumOutputTokens { configuration.maximumOutputTokens = tokens }
+        let setup = self.setup(assistant, entry, legFormat: legFormat, history: history)
+        do {
+            try configuration.check(turns: setup.turns)
+        } catch {
+            throw AssistantFailure(error.slug, .failOver)
+        }
+        return OpenAIRealtimeMachine(configuration: configuration, setup: setup)
+    }
+
+    package func setup(
+        _ assistant: Assistant, _ entry: AssistantDirectory.Entry, legFormat: AudioFormat,
+        history: [ConversationEntry]
+    ) -> AssistantSetup {
+        var turns = TurnDetection()
+        turns.kind = TurnDetection.Kind(assistant.turns.detection)
+        turns.eagerness = TurnDetection.Eagerness(rawValue: assistant.turns.eagerness.rawValue) ?? .auto
+        turns.threshold = assistant.turns.threshold ?? self.defaults.vadThreshold
+        turns.silence = assistant.turns.silence ?? self.defaults.silence
+        turns.prefixPadding = assistant.turns.prefixPadding ?? self.defaults.prefixPadding
+        let mayInterrupt = assistant.bargeIn.isEnabled ?? self.defaults.bargeIn
+        let window = assistant.bargeIn.resumeWindow ?? self.defaults.resumeWindow
+        turns.drivenByUs = !mayInterrupt || window > .zero
+        let destinations = StandardPlans.destinations(for: assistant, in: entry)
+        return AssistantSetup(
+            instructions: assistant.instructions.value, greeting: assistant.greeting, language: assistant.language,
+            voice: assistant.voice, model: assistant.model,
+            tools: CallTools.definitions(destinations: destinations, allowed: assistant.tools), turns: turns,
+            legFormat: legFormat, history: history)
+    }
+}
+
+extension TurnDetection.Kind {
+    init(_ detection: TurnSettings.Detection) {
+        switch detection {
+        case .server: self = .server
+        case .semantic: self = .semantic
+        case .none: self = .none
+        }
+    }
+}
+
+/// The tools that every call has, as the model is told of them. What they do is the conversation's.
+package enum CallTools {
+    package static func definitions(destinations: [DestinationRecord], allowed: [String]) -> [ToolDefinition] {
+        var tools: [ToolDefinition] = []
+        if !destinations.isEmpty {
+            let names = destinations.map { JSONText.quoted($0.name) }.joined(separator: ",")
+            tools.append(
+                ToolDefinition(
+                    name: "transfer_call",
+                    description:
+                        "Hands the caller over to a person or department. First say in one short sentence that you do.",
+                    parameters:
+                        "{\"type\":\"object\",\"properties\":{\"destination\":{\"type\":\"string\",\"enum\":[\(names)],"
+                        + "\"description\":\"Where to\"}},\"required\":[\"destination\"]}"))
+        }
+        tools.append(
+            ToolDefinition(
+                name: "end_call",
+                description: "Ends the call. First say goodbye; the caller hears it to its end.",
+                parameters:
+                    "{\"type\":\"object\",\"properties\":{\"reason\":{\"type\":\"string\",\"description\":\"Why\"}}}"))
+        return allowed.isEmpty ? tools : tools.filter { allowed.contains($0.name) }
+    }
+}

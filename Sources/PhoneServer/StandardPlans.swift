@@ -1,0 +1,72 @@
+import Assistants
+import Conversation
+import Records
+import Telephony
+
+/// What holds for every assistant that does not say otherwise.
+package struct AssistantDefaults: Sendable {
+    /// Back ends in the order in which they are tried, for assistants that name none.
+    package var providers: [String] = ["local"]
+    /// The embedded assistant is the last rung of every ladder: it needs no network.
+    package var endsWithLocal = true
+    package var bargeIn = true
+    /// How long a paused agent waits for the interruption to prove itself; zero: every barge-in is final.
+    package var resumeWindow: Duration = .milliseconds(300)
+    package var vadThreshold = 0.5
+    package var silence: Duration = .milliseconds(500)
+    package var prefixPadding: Duration = .milliseconds(300)
+    package var deadlines = CallPlan.Deadlines()
+    /// Longer calls than this are ended, whatever the assistant's row says; zero: no limit.
+    package var maximumDuration: Duration = .seconds(3600)
+    package var fallback: TransferDestination?
+    package init() {}
+}
+
+/// Makes call plans from the assistants' rows.
+package struct StandardPlans: CallPlanning {
+    package var defaults: AssistantDefaults
+    package init(defaults: AssistantDefaults) { self.defaults = defaults }
+
+    package func plan(for assistant: Assistant, in entry: AssistantDirectory.Entry) -> CallPlan {
+        var providers = assistant.providers.map(\.text)
+        if providers.isEmpty { providers = self.defaults.providers }
+        if self.defaults.endsWithLocal, !providers.contains("local") { providers.append("local") }
+        var plan = CallPlan(assistants: providers)
+        plan.opening = assistant.callerSpeaksFirst ? .caller : .agent
+        plan.language = assistant.language
+        plan.bargeIn = self.bargeIn(of: assistant)
+        plan.noInput = NoInputClock.Configuration(
+            patience: assistant.noInput.isEnabled ? assistant.noInput.after : .zero,
+            prompts: assistant.noInput.action == .hangup ? 0 : assistant.noInput.retries)
+        plan.maximumDuration = Self.shorter(
+            assistant.maximumDuration ?? self.defaults.maximumDuration, self.defaults.maximumDuration)
+        plan.deadlines = self.defaults.deadlines
+        plan.destinations = Self.destinations(for: assistant, in: entry).map(\.transferDestination)
+        plan.fallback =
+            assistant.fallback.map {
+                TransferDestination(name: "fallback", number: $0.number.value, context: $0.context)
+            } ?? self.defaults.fallback
+        return plan
+    }
+
+    /// The destinations that this assistant may use: its own, and those of the whole tenant.
+    package static func destinations(
+        for assistant: Assistant, in entry: AssistantDirectory.Entry
+    ) -> [DestinationRecord] {
+        entry.destinations
+            .filter { $0.isEnabled && ($0.assistant == nil || $0.assistant == assistant.id) }
+            .sorted { ($0.priority, $0.name) < ($1.priority, $1.name) }
+    }
+
+    private func bargeIn(of assistant: Assistant) -> BargeIn.Mode {
+        guard assistant.bargeIn.isEnabled ?? self.defaults.bargeIn else { return .off }
+        let window = assistant.bargeIn.resumeWindow ?? self.defaults.resumeWindow
+        return window > .zero ? .twoStep(confirm: window) : .final
+    }
+
+    private static func shorter(_ a: Duration, _ b: Duration) -> Duration {
+        if a == .zero { return b }
+        if b == .zero { return a }
+        return min(a, b)
+    }
+}

@@ -1,0 +1,326 @@
+import AdminAPI
+import Assistants
+import Configuration
+import Conversation
+import EventSocket
+import Foundation
+import MediaDialects
+import Networking
+import Observability
+import PhoneServer
+import Records
+import SpeechEngines
+import Stores
+import Synchronization
+import Telephony
+
+/// A whole gateway in this process: what `pronto serve` and `pronto demo` run.
+final class GatewayProcess: Sendable {
+    let settings: Settings
+    let logger: Logger
+    let store: SQLiteStore
+    let directory: AssistantDirectory
+    let gateway: Gateway
+    let metrics: GatewayMetrics
+    let group: EventLoopGroup
+    private let calls: DurableCalls
+    private let control: ControlLink?
+    private let media: HTTPServer
+    private let proxy: HTTPServer?
+    private let admin: HTTPServer
+    private let tls: TLSContext?
+    private let records: RecordsQueue
+    private let background = Mutex<[Task<Void, Never>]>([])
+
+    var mediaAddress: SocketAddress { self.media.address }
+    var adminAddress: SocketAddress { self.admin.address }
+
+    /// Builds everything and binds the ports. Whatever cannot be is an error here, with the name of its setting.
+    init(settings: Settings, logger: Logger, observer: (any CallObserver)? = nil) async throws {
+        self.settings = settings
+        self.logger = logger
+        for warning in settings.warnings { Pronto.complain("warning: \(warning)") }
+        self.store = try await StoreOpening.open(settings)
+        self.directory = AssistantDirectory()
+        try await self.directory.reload(from: self.store)
+        let spool = try CallSpool(path: settings.database + ".spool")
+        self.calls = DurableCalls(store: self.store, spool: spool)
+        self.metrics = GatewayMetrics()
+        let loops = settings.loops > 0 ? settings.loops : max(1, ProcessInfo.processInfo.activeProcessorCount)
+        self.group = EventLoopGroup(count: loops)
+        for loop in self.group.loops {
+            let lag = self.metrics.loopLag
+            let bound = LoopBound(loop, on: loop)
+            loop.execute { bound.value.observeLag { lag.observe($0) } }
+        }
+        let speech = try LocalSpeechServices(settings: settings, logger: logger)
+        let defaults = Self.defaults(settings)
+        self.control = Self.makeControl(settings, loop: self.group.loops[0], logger: logger)
+        self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
+        let makers = StandardAssistants(
+            directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
+            local: LocalAssistants(speech: speech, defaults: defaults).make)
+        var trust: TLSContext?
+        if let file = settings.caFile { trust = try TLSContext.client(authorities: file) }
+        self.gateway = Gateway(
+            configuration: try Self.gatewayConfiguration(settings), directory: self.directory, logger: logger,
+            metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
+            control: self.control, observer: observer, clientTLS: trust,
+            sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
+        self.tls = try Self.makeTLS(settings)
+        self.media = try Self.listen(
+            settings.mediaHost, settings.mediaPort, "REALTIME_PORT", self.gateway, self.group, self.tls, proxy: false)
+        self.proxy = try settings.proxyPort.map { [gateway, group, tls] port in
+            try Self.listen(settings.proxyHost, port, "PRONTO_PROXY_PORT", gateway, group, tls, proxy: true)
+        }
+        self.admin = try AdminServer.start(
+            host: settings.adminHost, port: settings.adminPort, loops: [self.group.loops[0]],
+            health: { [gateway] in AdminServer.Health(isDraining: gateway.isDraining, activeCalls: gateway.liveCalls) },
+            registry: self.metrics.registry)
+    }
+
+    /// Starts what runs beside the calls: the Event Socket, the spool, and the look for changed configuration.
+    func start() {
+        if self.settings.isDevelopment {
+            self.logger.warning("PRONTO_DEVELOPMENT is on: anybody who reaches the media port is answered")
+        }
+        self.control?.start()
+        let (calls, logger, directory, store) = (self.calls, self.logger, self.directory, self.store)
+        self.background.withLock { tasks in
+            tasks.append(
+                Task {
+                    await calls.run { outcome in
+                        switch outcome {
+                        case .success(let outcome):
+                            logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
+                        case .failure(let error):
+                            logger.warning(
+                                "Spooled calls wait: the database does not take them",
+                                ["store.error": .string("\(error.code)")])
+                        }
+                    }
+                })
+            tasks.append(
+                Task {
+                    while !Task.isCancelled {
+                        // Ends early only by cancellation, which the loop's condition sees.
+                        try? await Task.sleep(for: .seconds(5))
+                        do throws(StoreError) { try await directory.reload(from: store) } catch {
+                            logger.warning(
+                                "Configuration not reloaded: the last one stands",
+                                ["store.error": .string("\(error.code)")])
+                        }
+                    }
+                })
+        }
+        self.logger.info(
+            "Pronto answers",
+            [
+                "media.address": .string(self.mediaAddress.description),
+                "admin.address": .string(self.adminAddress.description), "loops": .integer(self.group.loops.count),
+            ])
+    }
+
+    /// Reads the certificate and the assistants anew (SIGHUP).
+    func reload() async {
+        do {
+            try self.tls?.reload()
+            try await self.directory.reload(from: self.store)
+            self.logger.info("Reloaded")
+        } catch {
+            self.logger.error("Not reloaded: what was before stands", ["error": .string("\(error)")])
+        }
+    }
+
+    /// Leaves in three phases: no new calls; those that live end by themselves; the rest go to their fallback.
+    func stop(patience: Duration) async {
+        self.gateway.drain()
+        self.logger.info("Draining", ["calls": .integer(self.gateway.liveCalls)])
+        await self.waitForCalls(patience)
+        if self.gateway.liveCalls > 0 {
+            self.gateway.handOverRemaining()
+            await self.waitForCalls(.seconds(25))
+        }
+        self.media.close()
+        self.proxy?.close()
+        self.admin.close()
+        self.control?.stop()
+        for task in self.background.withLock({ $0 }) { task.cancel() }
+        await self.records.finish()
+        RecordingFile.settle()
+        await self.store.close()
+        self.group.stop()
+    }
+
+    private func waitForCalls(_ patience: Duration) async {
+        let clock = ContinuousClock()
+        let end = clock.now + patience
+        while self.gateway.liveCalls > 0, clock.now < end {
+            // Not cancelled by anybody: a cancelled sleep would only end the wait sooner.
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    // MARK: From settings
+
+    private static func defaults(_ settings: Settings) -> AssistantDefaults {
+        var defaults = AssistantDefaults()
+        let hasKey = settings.openAIKey != nil
+        defaults.providers = (hasKey ? ["openai"] : []) + settings.fallbackProviders.filter { $0 != "openai" || !hasKey }
+        defaults.endsWithLocal = settings.fallbackProviders.contains("local")
+        defaults.bargeIn = settings.bargeIn
+        defaults.resumeWindow = settings.bargeInConfirmation
+        defaults.vadThreshold = settings.vadThreshold
+        defaults.silence = settings.silence
+        defaults.prefixPadding = settings.prefixPadding
+        defaults.deadlines.firstAudio = settings.firstAudioDeadline
+        defaults.maximumDuration = settings.maximumDuration
+        return defaults
+    }
+
+    private static func openAI(_ settings: Settings) -> OpenAIRealtimeConfiguration {
+        var configuration = OpenAIRealtimeConfiguration(
+            baseURL: settings.openAIBaseURL, dialect: settings.openAIShape == .beta ? .beta : .ga,
+            credential: settings.openAIKey.map { .bearer(Redacted($0)) } ?? .none, model: settings.openAIModel,
+            voice: settings.openAIVoice)
+        configuration.maximumOutputTokens = settings.maximumOutputTokens
+        // OpenAI always echoes the session; servers that imitate it may not.
+        configuration.requiresFormatEcho = settings.openAIBaseURL.contains("api.openai.com")
+        return configuration
+    }
+
+    private static func gatewayConfiguration(_ settings: Settings) throws -> GatewayConfiguration {
+        var configuration = GatewayConfiguration()
+        let encoding = AudioEncoding(rawValue: settings.phoneEncoding.rawValue) ?? .l16
+        let rate = encoding == .l16 ? SampleRate(hertz: settings.phoneRate) : .narrowband
+        var defaults = DialectSelection.Defaults(
+            dialect: DialectName(rawValue: settings.dialect.rawValue), format: AudioFormat(encoding, rate))
+        defaults.warmUp = settings.phoneWarmUp
+        defaults.binaryStyle = settings.phoneDownlink == .binary ? .binary : .streamAudio
+        defaults.flushText = settings.phoneFlush
+        configuration.dialects = DialectSelection(defaults: defaults)
+        let peers = settings.allowedPeers
+        configuration.isTrustedPeer = { peer in peers.contains { $0.contains(peer.host) } }
+        configuration.acceptsAnybody = settings.isDevelopment
+        configuration.maximumCallsPerTenant = settings.sessionsPerTenant
+        configuration.recordings = settings.recordings
+        configuration.recordsByDefault = settings.recording
+        if let text = settings.tokenKeys {
+            let keys: TokenKeys
+            do { keys = try TokenKeys(text) } catch { throw StartError("PRONTO_TOKEN_KEYS: \(error)") }
+            configuration.verifyToken = { text, tenant, call in
+                do throws(StreamTokenError) {
+                    let token = try StreamToken.verified(text, keys: keys, tenant: tenant, call: call, at: Date())
+                    return .success(VerifiedToken(tenant: token.tenant, call: token.call, assistant: token.assistant))
+                } catch {
+                    return .failure(TokenRefusal(slug: error.rawValue))
+                }
+            }
+        }
+        return configuration
+    }
+
+    private static func makeControl(_ settings: Settings, loop: EventLoop, logger: Logger) -> ControlLink? {
+        guard let password = settings.switchPassword else { return nil }
+        return ControlLink(
+            host: settings.switchHost, port: UInt16(settings.switchPort),
+            configuration: InboundClient.Configuration(
+                password: password, connectTimeout: settings.switchConnectTimeout,
+                readTimeout: settings.switchReplyTimeout, reconnectDelay: settings.switchReconnectDelay),
+            seed: UInt64.random(in: 0...UInt64.max), jobPrefix: UUID().uuidString.lowercased(), loop: loop,
+            logger: logger)
+    }
+
+    private static func makeTLS(_ settings: Settings) throws -> TLSContext? {
+        switch (settings.certificate, settings.privateKey) {
+        case (nil, nil): return nil
+        case (let certificate?, let key?): return try TLSContext.server(certificate: certificate, key: key)
+        default: throw StartError("PRONTO_TLS_CERTIFICATE and PRONTO_TLS_KEY go together: set both, or neither")
+        }
+    }
+
+    private static func listen(
+        _ host: String, _ port: Int, _ setting: String, _ gateway: Gateway, _ group: EventLoopGroup, _ tls: TLSContext?,
+        proxy: Bool
+    ) throws -> HTTPServer {
+        guard let address = SocketAddress(host, port: port) else {
+            throw StartError("\(setting): the address of its listener is not an IP address")
+        }
+        do {
+            return try HTTPServer(on: group.loops, address: address, tls: tls) { loop in
+                let listener = PhoneListener(gateway: gateway, loop: loop, isBehindProxy: proxy)
+                return { listener.handle($0, $1) }
+            }
+        } catch {
+            throw StartError("\(setting): \(error)")
+        }
+    }
+}
+
+/// Why the gateway does not start: names the setting and what would be right.
+struct StartError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// Finished calls on their way to the database, in order, off the loops.
+final class RecordsQueue: Sendable {
+    private let stream: AsyncStream<FinishedCall>
+    private let continuation: AsyncStream<FinishedCall>.Continuation
+    private let writer: Mutex<Task<Void, Never>?>
+
+    init(calls: DurableCalls, metrics: GatewayMetrics, logger: Logger) {
+        let (stream, continuation) = AsyncStream<FinishedCall>.makeStream()
+        self.stream = stream
+        self.continuation = continuation
+        self.writer = Mutex(
+            Task {
+                for await finished in stream {
+                    do throws(StoreError) {
+                        if case .spooled(let error) = try await calls.finish(finished, of: finished.call.tenant) {
+                            metrics.spooledRecords.increment()
+                            logger.warning(
+                                "Call spooled: the database did not take it", ["store.error": .string("\(error.code)")])
+                        }
+                    } catch {
+                        metrics.lostRecords.increment()
+                        logger.error(
+                            "Call record lost",
+                            [
+                                "call.id": .string(finished.call.id.text), "store.error": .string("\(error.code)"),
+                            ])
+                    }
+                }
+            })
+    }
+
+    /// Takes a finished call. Never blocks; bounded by the calls that can end.
+    @Sendable func add(_ finished: FinishedCall) { self.continuation.yield(finished) }
+
+    /// Waits until all is written.
+    func finish() async {
+        self.continuation.finish()
+        await self.writer.withLock { $0 }?.value
+    }
+}
+
+/// Opens the store as the settings say.
+enum StoreOpening {
+    static func open(_ settings: Settings) async throws -> SQLiteStore {
+        var keys: SecretKeys?
+        do throws(KeyListError) {
+            if let text = settings.secretKey {
+                keys = try SecretKeys(text)
+            } else if let file = settings.secretKeyFile {
+                keys = try SecretKeys(file: file)
+            }
+        } catch {
+            throw StartError("PRONTO_SECRET_KEY: \(error)")
+        }
+        do {
+            return try await SQLiteStore(path: settings.database, secretKeys: keys)
+        } catch {
+            throw StartError("PRONTO_DATABASE: \(error)")
+        }
+    }
+}

@@ -1,0 +1,66 @@
+import Configuration
+import Foundation
+
+/// The program: one word chooses the command, the rest is its own.
+@main
+enum Pronto {
+    static let version = "0.1.0"
+
+    static func main() async {
+        // OpenSSL and broken pipes would otherwise end the process (engineering-notes.md, traps).
+        signal(SIGPIPE, SIG_IGN)
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        let status = await self.run(arguments.first ?? "help", Array(arguments.dropFirst()))
+        exit(status)
+    }
+
+    private static func run(_ command: String, _ arguments: [String]) async -> Int32 {
+        do {
+            switch command {
+            case "serve": return try await ServeCommand.run(arguments)
+            case "demo": return try await DemoCommand.run(arguments)
+            case "call": return await CallCommand.run(arguments: arguments)
+            case "simulate": return try await SimulateCommand.run(arguments)
+            case "assistant", "destination", "provider", "calls", "migrate", "token", "tenant", "config":
+                return try await StoreCommand.run(command, arguments)
+            case "check-vad-model": return VoiceDetectorCheck.run(arguments)
+            case "version", "--version":
+                print("pronto \(self.version)")
+                return 0
+            case "help", "--help", "-h":
+                print(self.help)
+                return 0
+            default:
+                Self.complain("\(command): no such command\n\n\(self.help)")
+                return 64
+            }
+        } catch let error as ConfigurationError {
+            Self.complain("\(error)")
+            return 78
+        } catch let error as ArgumentError {
+            Self.complain("pronto \(command): \(error)")
+            return 64
+        } catch {
+            Self.complain("pronto \(command): \(error)")
+            return 1
+        }
+    }
+
+    static func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+    static let help = """
+        pronto: a voice-AI gateway for FreeSWITCH and FusionPBX
+
+          pronto serve                     answer calls (settings: docs/configuration.md)
+          pronto demo                      the whole thing on one screen: no key, no PBX
+          pronto call URL                  a software phone: speak to any gateway, in any dialect
+          pronto assistant add|list|remove the assistants of a tenant
+          pronto destination add|list      where callers can be handed to
+          pronto provider set-key          a tenant's own key for a provider (stored encrypted)
+          pronto calls list|show ID        what happened on calls
+          pronto migrate up|down|status    the database's schema
+          pronto token issue               a signed token for a stream
+          pronto config [--markdown]       every setting, with its value and where it comes from
+          pronto simulate openai           an OpenAI Realtime service on loopback, for tests
+        """
+}
