@@ -71,7 +71,7 @@ import Testing
         #expect(try #require(try await gateway.record()).errors.isEmpty)
         phone.hangUp()
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        let interrupted = gateway.finished.value[0].turns.first { $0.wasInterrupted }
+        let interrupted = try #require(gateway.finished.value.first).turns.first { $0.wasInterrupted }
         #expect(interrupted?.heard.map { $0 < .seconds(20) } == true)
         try await gateway.stop()
     }
@@ -93,7 +93,7 @@ import Testing
         #expect(try await gateway.record()?.cancels == 0)
         phone.hangUp()
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        #expect(gateway.finished.value[0].call.quality.falseInterruptions == 1)
+        #expect(try #require(gateway.finished.value.first).call.quality.falseInterruptions == 1)
         try await gateway.stop()
     }
 
@@ -114,7 +114,7 @@ import Testing
             try await gateway.commands(about: call).contains { $0.contains("uuid_transfer \(call) 200 XML internal") }
         }
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        let finished = gateway.finished.value[0]
+        let finished = try #require(gateway.finished.value.first)
         #expect(finished.call.termination.reason == "transferred")
         #expect(finished.call.transferredTo?.name == "Sales")
         #expect(finished.conversation?.finalAction == .transfer)
@@ -149,7 +149,7 @@ import Testing
             try await gateway.commands(about: call).contains { $0.contains("uuid_transfer \(call) 100 XML default") }
         }
         try await eventually("a record (\(name))") { !gateway.finished.value.isEmpty }
-        let finished = gateway.finished.value[0]
+        let finished = try #require(gateway.finished.value.first)
         #expect(finished.call.termination.reason == "assistants-exhausted")
         #expect(finished.call.termination.fault == .provider)
         #expect(gateway.voice.spoken.value.contains("apology"))
@@ -183,7 +183,7 @@ import Testing
         try await eventually("all of the greeting") { phone.heard.value.audio >= 15_500 }
         phone.hangUp()
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        #expect(gateway.finished.value[0].call.termination.reason == "caller-hung-up")
+        #expect(try #require(gateway.finished.value.first).call.termination.reason == "caller-hung-up")
         try await gateway.stop()
     }
 
@@ -212,7 +212,6 @@ import Testing
         let call = try await gateway.makeChannel()
         let first = try await self.greeted(gateway, call)
         first.cut()
-        try await eventually("the loss is noticed") { first.heard.value.end != nil }
         var second: TestPhone?
         try await eventually("a second connection") {
             second = try? await TestPhone.dial(
@@ -235,7 +234,7 @@ import Testing
         let phone = try await self.greeted(gateway, call)
         phone.cut()
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        #expect(gateway.finished.value[0].call.termination == .phoneLost)
+        #expect(try #require(gateway.finished.value.first).call.termination == .phoneLost)
         try await gateway.stop()
     }
 
@@ -280,7 +279,7 @@ import Testing
         }
         #expect(gateway.voice.spoken.value == ["apology"])
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        #expect(gateway.finished.value[0].call.termination.reason == "draining")
+        #expect(try #require(gateway.finished.value.first).call.termination.reason == "draining")
         try await gateway.stop()
     }
 
@@ -303,7 +302,10 @@ import Testing
         let commands = try await gateway.freeSwitch.commands()
         #expect(commands.filter { $0.hasPrefix("filter delete") }.count == 50, "no channel is watched any more")
         try await eventually("no timers are left") {
-            for loop in loops where try await loop.run({ loop.timerCount }) > 8 { return false }
+            for loop in loops where try await loop.run({ loop.timerCount }) > 8 {
+                print("timers", try await loop.run { loop.timerCount })
+                return false
+            }
             return true
         }
         try await gateway.stop()
