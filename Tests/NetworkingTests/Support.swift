@@ -127,6 +127,11 @@ final class RawClient: Sendable {
         }
     }
 
+    /// False: the connection is broken.
+    func trySend(_ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { Glibc.send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) } > 0
+    }
+
     func send(_ text: String) { self.send(Array(text.utf8)) }
 
     /// Makes the destructor's close a reset, now.

@@ -53,6 +53,20 @@ package final class TCPListener {
         return BoundSocket(descriptor: descriptor, address: SocketAddress.local(of: descriptor) ?? address)
     }
 
+    /// One socket for each of `count` loops, all on the same port.
+    package static func bind(_ address: SocketAddress, count: Int) throws(ListenError) -> [BoundSocket] {
+        var sockets: [BoundSocket] = []
+        do throws(ListenError) {
+            for index in 0..<count {
+                sockets.append(try self.bind(sockets.first?.address ?? address, sharing: index > 0))
+            }
+        } catch {
+            for socket in sockets { socket.close() }
+            throw error
+        }
+        return sockets
+    }
+
     private static func open(_ address: SocketAddress, reusingPort: Bool) throws(ListenError) -> Int32 {
         let descriptor = pronto_socket(address.family, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw .failed(address, SystemError("socket")) }
