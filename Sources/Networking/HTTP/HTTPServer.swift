@@ -54,11 +54,14 @@ private final class LoopListener: @unchecked Sendable {
         loop.execute {
             guard !self.isClosed else { return socket.close() }
             let handler = makeHandler(loop)
-            self.listener = try? TCPListener(socket, on: loop) { descriptor, peer in
-                self.accepted(descriptor, peer, handler)
+            do throws(SystemError) {
+                self.listener = try TCPListener(socket, on: loop) { descriptor, peer in
+                    self.accepted(descriptor, peer, handler)
+                }
+            } catch {
+                // Without an epoll entry nobody would ever answer: refuse connections rather than let them hang.
+                socket.close()
             }
-            // Without an epoll entry nobody would ever answer: refuse connections rather than let them hang.
-            if self.listener == nil { socket.close() }
         }
     }
 
