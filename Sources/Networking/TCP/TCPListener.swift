@@ -36,7 +36,8 @@ package final class TCPListener {
     private let descriptor: Int32
     private let loop: EventLoop
     private var isOpen = true
-    private let accepted: (Int32, SocketAddress) -> Void
+    /// Dropped when the listener closes: it holds its owner.
+    private var accepted: ((Int32, SocketAddress) -> Void)?
 
     /// Binds and listens. Any thread, so that start-up can fail where it is written.
     ///
@@ -98,6 +99,7 @@ package final class TCPListener {
     package func close() {
         guard self.isOpen else { return }
         self.isOpen = false
+        self.accepted = nil
         self.loop.unregister(self.descriptor)
         Glibc.close(self.descriptor)
     }
@@ -117,7 +119,7 @@ package final class TCPListener {
                     continue
                 }
                 pronto_tune_tcp(descriptor)
-                self.accepted(descriptor, peer)
+                self.accepted?(descriptor, peer)
             } else {
                 switch errno {
                 // The peer was gone before we came; the next one may not be.
