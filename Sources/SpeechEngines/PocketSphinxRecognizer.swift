@@ -84,7 +84,9 @@ package final class PocketSphinxRecognizer: Sendable {
         let isTaken: Bool = self.pool.submit {
             if job.isCancelled { return }
             let result: Result<PreparedGrammar, SpeechEngineError>
-            do throws(SpeechEngineError) { result = .success(try self.prepared(grammar)) } catch { result = .failure(error) }
+            do throws(SpeechEngineError) { result = .success(try self.prepared(grammar)) } catch {
+                result = .failure(error)
+            }
             if !job.isCancelled { done(result) }
         }
         if !isTaken { done(.failure(.overloaded)) }
@@ -100,7 +102,9 @@ package final class PocketSphinxRecognizer: Sendable {
         let isTaken: Bool = self.pool.submit {
             if job.isCancelled { return }
             let result: Result<RecognitionResult, SpeechEngineError>
-            do throws(SpeechEngineError) { result = .success(try self.decode(samples, grammar)) } catch { result = .failure(error) }
+            do throws(SpeechEngineError) { result = .success(try self.decode(samples, grammar)) } catch {
+                result = .failure(error)
+            }
             if !job.isCancelled { done(result) }
         }
         if !isTaken { done(.failure(.overloaded)) }
@@ -127,7 +131,7 @@ package final class PocketSphinxRecognizer: Sendable {
     /// `recognise` on the calling thread.
     func decode(_ samples: [Int16], _ grammar: PreparedGrammar) throws(SpeechEngineError) -> RecognitionResult {
         let decoder: Decoder = try self.checkOut(grammar)
-        let result: RecognitionResult? = decoder.decode(samples.prefix(Self.maximumSamples))
+        let result: RecognitionResult? = decoder.decode(Self.dithered(samples.prefix(Self.maximumSamples))[...])
         guard let result else { throw .rejected("a talkspurt") }
         self.idle.withLock { idle in
             idle.append(decoder)
@@ -143,6 +147,18 @@ package final class PocketSphinxRecognizer: Sendable {
         }
         if let kept { return kept }
         return try Decoder(model: self.configuration.model, grammar: grammar)
+    }
+
+    /// Adds noise of ±6 of 32 768, the same to the same audio. A line with silence suppression carries digital zeros,
+    /// whose logarithm is far from any silence that the model was trained on, and drags the utterance's mean along.
+    static func dithered(_ samples: ArraySlice<Int16>) -> [Int16] {
+        var state: UInt32 = 1
+        return samples.map { sample in
+            // Numerical Recipes' linear congruential generator: plenty for noise.
+            state = state &* 1_664_525 &+ 1_013_904_223
+            let (sum, overflow) = sample.addingReportingOverflow(Int16(truncatingIfNeeded: state >> 16) % 7)
+            return overflow ? sample : sum
+        }
     }
 
     static func loopWord(_ phone: String) -> String { "__" + phone.lowercased() }
@@ -175,8 +191,9 @@ private final class Decoder: @unchecked Sendable {
         // pocketsphinx reads dictionaries from files only.
         let path: String =
             FileManager.default.temporaryDirectory.path + "/pronto-\(getpid())-\(UInt64.random(in: 0...(.max))).dict"
-        guard FileManager.default.createFile(
-            atPath: path, contents: Data(grammar.dictionary.utf8), attributes: [.posixPermissions: 0o600])
+        guard
+            FileManager.default.createFile(
+                atPath: path, contents: Data(grammar.dictionary.utf8), attributes: [.posixPermissions: 0o600])
         else { throw .rejected("a temporary file") }
         defer { unlink(path) }
         guard let configuration = pronto_ps_config(model, path) else { throw .rejected("its settings") }

@@ -7,9 +7,11 @@ import Testing
 @testable import SpeechEngines
 
 @Suite struct EspeakSynthesizerTests {
-    @Test("A sentence becomes audible audio in the wanted format", arguments: [
-        AudioFormat.pcmu, .pcma, .l16(.narrowband), .l16(.wideband), .l16(.realtime),
-    ])
+    @Test(
+        "A sentence becomes audible audio in the wanted format",
+        arguments: [
+            AudioFormat.pcmu, .pcma, .l16(.narrowband), .l16(.wideband), .l16(.realtime),
+        ])
     func speaks(format: AudioFormat) async {
         let (audio, events) = await Voices.speak("Buongiorno, come posso aiutarla?", language: "it", format: format)
         #expect(events.first == .started && events.last == .finished)
@@ -33,9 +35,11 @@ import Testing
         #expect(other == [.failed(slug: "program-missing")])
     }
 
-    @Test("Text is never an option, a path, phoneme codes or markup", arguments: [
-        "--help", "-f /etc/passwd", "[[h@l'oU]]", "<speak>hello</speak>", "a\u{0}b\u{1B}c", "\u{1F600}",
-    ])
+    @Test(
+        "Text is never an option, a path, phoneme codes or markup",
+        arguments: [
+            "--help", "-f /etc/passwd", "[[h@l'oU]]", "<speak>hello</speak>", "a\u{0}b\u{1B}c", "\u{1F600}",
+        ])
     func hostileText(text: String) async {
         let (_, events) = await Voices.speak(text, language: "en", format: .pcmu)
         #expect(events.last == .finished)
@@ -51,11 +55,13 @@ import Testing
         #expect(audio.count < 8 * 8000)
     }
 
-    @Test("Voices follow the language; a hostile voice name is not passed on", arguments: [
-        ("it-IT", nil, "it"), ("pt-BR", nil, "pt-br"), ("pt-PT", nil, "pt"), ("en", nil, "en-us"),
-        ("en-GB", nil, "en-gb"), ("it", "it+f2", "it+f2"), ("it", "-v/etc/passwd", "it"), ("it", "../x", "it"),
-        ("", nil, "en-us"), ("../../etc", nil, "en-us"),
-    ] as [(String, String?, String)])
+    @Test(
+        "Voices follow the language; a hostile voice name is not passed on",
+        arguments: [
+            ("it-IT", nil, "it"), ("pt-BR", nil, "pt-br"), ("pt-PT", nil, "pt"), ("en", nil, "en-us"),
+            ("en-GB", nil, "en-gb"), ("it", "it+f2", "it+f2"), ("it", "-v/etc/passwd", "it"), ("it", "../x", "it"),
+            ("", nil, "en-us"), ("../../etc", nil, "en-us"),
+        ] as [(String, String?, String)])
     func voices(language: String, voice: String?, name: String) {
         #expect(EspeakSynthesizer.voice(language: language, voice: voice) == name)
     }

@@ -7,10 +7,12 @@ import Testing
 @testable import SpeechEngines
 
 @Suite struct RecognitionTests {
-    @Test("Phrases through the telephone band are understood", arguments: [
-        ("en", "technical support please"), ("en", "opening hours"), ("it", "amministrazione"),
-        ("it", "ufficio vendite"), ("pt-BR", "suporte técnico"), ("pt-BR", "quero falar com financeiro por favor"),
-    ])
+    @Test(
+        "Phrases through the telephone band are understood",
+        arguments: [
+            ("en", "technical support please"), ("en", "opening hours"), ("it", "amministrazione"),
+            ("it", "ufficio vendite"), ("pt-BR", "suporte técnico"), ("pt-BR", "quero falar com financeiro por favor"),
+        ])
     func understood(language: String, phrase: String) async throws {
         let recognizer = try PocketSphinxRecognizer()
         defer { recognizer.stop() }
@@ -21,9 +23,11 @@ import Testing
         #expect(result.confidence > 0.32)
     }
 
-    @Test("Speech about something else has little confidence, silence and hum have no words", arguments: [
-        "my dog ate the newspaper this morning", "seventeen yellow bananas",
-    ])
+    @Test(
+        "Speech about something else has little confidence, silence and hum have no words",
+        arguments: [
+            "my dog ate the newspaper this morning", "seventeen yellow bananas",
+        ])
     func somethingElse(phrase: String) async throws {
         let recognizer = try PocketSphinxRecognizer()
         defer { recognizer.stop() }
@@ -72,23 +76,28 @@ import Testing
         }
     }
 
-    @Test("A grammar that would break the engine is refused before it gets there", arguments: [
-        "", "hello", "#JSGF V1.0;\ngrammar g;\n", "#JSGF V1.0;\ngrammar g;\npublic <a> = <b>;\n",
-        "#JSGF V1.0;\ngrammar g;\npublic <a> = x | <a>;\n", "#JSGF V1.0;\ngrammar g;\npublic <a> = x <b>;\n<b> = y <a>;\n",
-        "#JSGF V1.0;\ngrammar g;\npublic <a> = x {tag};\n", "#JSGF V1.0;\ngrammar g;\npublic <a> = /1e999/ x;\n",
-        "#JSGF V1.0;\ngrammar g;\npublic <a> = x\u{0}y;\n", "#JSGF V1.0;\ngrammar g;\npublic <a> = <b;\n",
-        "#JSGF V1.0;\ngrammar g;\npublic = x;\n", "#JSGF V1.0;\ngrammar g;\npublic <a> = x;\n<a> = y;\n",
-        "#JSGF V1.0;\ngrammar g;\npublic <a> = " + String(repeating: "x", count: 70_000) + ";\n",
-    ])
+    @Test(
+        "A grammar that would break the engine is refused before it gets there",
+        arguments: [
+            "", "hello", "#JSGF V1.0;\ngrammar g;\n", "#JSGF V1.0;\ngrammar g;\npublic <a> = <b>;\n",
+            "#JSGF V1.0;\ngrammar g;\npublic <a> = x | <a>;\n",
+            "#JSGF V1.0;\ngrammar g;\npublic <a> = x <b>;\n<b> = y <a>;\n",
+            "#JSGF V1.0;\ngrammar g;\npublic <a> = x {tag};\n", "#JSGF V1.0;\ngrammar g;\npublic <a> = /1e999/ x;\n",
+            "#JSGF V1.0;\ngrammar g;\npublic <a> = x\u{0}y;\n", "#JSGF V1.0;\ngrammar g;\npublic <a> = <b;\n",
+            "#JSGF V1.0;\ngrammar g;\npublic = x;\n", "#JSGF V1.0;\ngrammar g;\npublic <a> = x;\n<a> = y;\n",
+            "#JSGF V1.0;\ngrammar g;\npublic <a> = " + String(repeating: "x", count: 70_000) + ";\n",
+        ])
     func badGrammar(text: String) {
         #expect(throws: SpeechEngineError.badGrammar) { _ = try GrammarWords.words(of: text) }
     }
 
-    @Test("IPA becomes the nearest English phones", arguments: [
-        ("vˈendite", "V EY N D IY T EY"), ("assistˈɛntsa", "AA S IY S T EH N T S AA"), ("nˈɐ̃ʊ̃", "N AW N"),
-        ("reklˈamɪ", "R EY K L AA M IH"), ("ɲˈɔkki", "N Y AO K IY"), ("ˈɔɾəɾjʊ", "AO R AH R Y UH"), ("123 ?!", nil),
-        ("", nil),
-    ] as [(String, String?)])
+    @Test(
+        "IPA becomes the nearest English phones",
+        arguments: [
+            ("vˈendite", "V EY N D IY T EY"), ("assistˈɛntsa", "AA S IY S T EH N T S AA"), ("nˈɐ̃ʊ̃", "N AW N"),
+            ("reklˈamɪ", "R EY K L AA M IH"), ("ɲˈɔkki", "N Y AO K IY"), ("ˈɔɾəɾjʊ", "AO R AH R Y UH"), ("123 ?!", nil),
+            ("", nil),
+        ] as [(String, String?)])
     func phones(ipa: String, phones: String?) {
         let mapped: [[String]] = PhoneMap.phones(ofIPA: ipa)
         #expect(mapped.first?.joined(separator: " ") == phones)
@@ -101,11 +110,12 @@ import Testing
         let gate = DispatchSemaphore(value: 0)
         let running = DispatchSemaphore(value: 0)
         let ran = Voices.Box<Int>()
-        #expect(pool.submit {
-            running.signal()
-            gate.wait()
-            ran.append(0)
-        })
+        #expect(
+            pool.submit {
+                running.signal()
+                gate.wait()
+                ran.append(0)
+            })
         running.wait()
         #expect(pool.submit { ran.append(1) })
         #expect(pool.submit { ran.append(2) })

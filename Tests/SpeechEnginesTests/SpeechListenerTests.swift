@@ -31,11 +31,13 @@ import Testing
             [UInt8](repeating: 0xFF, count: 4000) + speech + [UInt8](repeating: 0xFF, count: 16_000)
         for start in stride(from: 0, to: audio.count - 159, by: 160) {
             audio[start..<(start + 160)].withUnsafeBytes { listener.hear($0) }
+            // Faster than a call, but not faster than the lane.
+            while listener.backlog > 16_000 { await Task.yield() }
         }
         while let event = await events.next() {
             if case .recognised = event { break }
             if grammar == nil, event == .speech(isSpeaking: false) { break }
-            if case .recognitionFailed = event { break }
+            if heard.all.first == .recognitionFailed(.badGrammar), event == .speech(isSpeaking: false) { break }
         }
         listener.close()
         pool.stop()
@@ -46,7 +48,7 @@ import Testing
     private func check(_ detectors: SileroDetectors?) async throws {
         let (speech, _) = await Voices.speak("technical support please", language: "en", format: .pcmu)
         let events: [ListeningEvent] = try await self.listen(
-            to: Array(speech.prefix(12_000)), grammar: try Voices.grammar("en"), detectors: detectors)
+            to: speech, grammar: try Voices.grammar("en"), detectors: detectors)
         #expect(events.prefix(3) == [.recognitionReady, .speech(isSpeaking: true), .speech(isSpeaking: false)])
         guard case .recognised(let result)? = events.last else {
             Issue.record("nothing was recognised")
@@ -110,14 +112,18 @@ import Testing
     }
 
     /// One character is one 20 ms frame: `S` speech at −20 dBFS, `n` noise at −45, `.` silence.
-    @Test("The gate hears speech above the line's noise, after its onset and until its hangover", arguments: [
-        ("....SSSSSS..........", "......<......>......"), ("....S...SS..........", "...................."),
-        ("....SSSSS..SSS......", "......<..........>.."), ("nnnnnnnnnnnnnnnnnnnn", "...................."),
-    ])
+    @Test(
+        "The gate hears speech above the line's noise, after its onset and until its hangover",
+        arguments: [
+            ("....SSSSSS..........", "......<......>......"), ("....S...SS..........", "...................."),
+            ("....SSSSS..SSS......", "......<..........>.."), ("nnnnnnnnnnnnnnnnnnnn", "...................."),
+        ])
     func gate(heard: String, reported: String) {
         var gate = SpeechGate(.init(onset: .milliseconds(40), hangover: .milliseconds(80)))
         // A line's first second, to learn its noise.
-        for index in 0..<100 { _ = gate.frame(levelDBFS: heard.contains("n") ? -45 : -70, at: .milliseconds(20) * index) }
+        for index in 0..<100 {
+            _ = gate.frame(levelDBFS: heard.contains("n") ? -45 : -70, at: .milliseconds(20) * index)
+        }
         let events: [Character] = heard.enumerated().map { index, frame in
             let level: Double = frame == "S" ? -20 : frame == "n" ? -45 : -70
             switch gate.frame(levelDBFS: level, at: .milliseconds(20) * (100 + index)) {

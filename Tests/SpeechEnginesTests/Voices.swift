@@ -48,18 +48,23 @@ enum Voices {
     }
 
     /// A phrase through the telephone band: µ-law at 8 kHz and back to 16 kHz samples, quiet around it.
-    static func telephone(_ text: String, language: String, voice: String? = nil, rate: Int = 160) async throws -> [Int16] {
+    static func telephone(_ text: String, language: String, voice: String? = nil, rate: Int = 160) async throws
+        -> [Int16]
+    {
         let speaker = rate == 160 ? Voices.synthesizer : EspeakSynthesizer(.init(rate: rate, processes: 1))
         defer { if rate != 160 { speaker.stop() } }
         let (audio, _) = await Voices.speak(text, language: language, voice: voice, format: .pcmu, with: speaker)
-        return try Voices.wideband([UInt8](repeating: 0xFF, count: 1600) + audio + [UInt8](repeating: 0xFF, count: 2400))
+        return try Voices.wideband(
+            [UInt8](repeating: 0xFF, count: 1600) + audio + [UInt8](repeating: 0xFF, count: 2400))
     }
 
     static func wideband(_ pcmu: [UInt8]) throws -> [Int16] {
         var transcoder = try Transcoder(from: .pcmu, to: .l16(.wideband))
         var bytes: [UInt8] = []
         pcmu.withUnsafeBytes { transcoder.convert($0, into: &bytes) }
-        return stride(from: 0, to: bytes.count - 1, by: 2).map { Int16(truncatingIfNeeded: Int(bytes[$0]) | Int(bytes[$0 + 1]) << 8) }
+        return stride(from: 0, to: bytes.count - 1, by: 2).map {
+            Int16(truncatingIfNeeded: Int(bytes[$0]) | Int(bytes[$0 + 1]) << 8)
+        }
     }
 
     static var repository: URL {

@@ -272,7 +272,8 @@ package struct LocalAssistantMachine: AssistantMachine {
             self.act(on: .goodbye, at: now, &output)
         case .yes: self.say([self.sentence(.askChoice), self.choicesHint()], at: now, &output)
         case .help: self.say([self.choicesHint()] + self.keypadMenu(), at: now, &output)
-        case .repeatLast: self.say(self.lastSaid.isEmpty ? [self.sentence(.askChoice)] : self.lastSaid, at: now, &output)
+        case .repeatLast:
+            self.say(self.lastSaid.isEmpty ? [self.sentence(.askChoice)] : self.lastSaid, at: now, &output)
         case .leaveMessage:
             self.phase = .takingMessage
             self.say([self.sentence(.leaveMessage)], at: now, &output)

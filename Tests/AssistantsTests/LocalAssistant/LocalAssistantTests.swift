@@ -159,9 +159,11 @@ struct LocalCall {
         #expect(call.tools.map(\.name) == (["no", "2"].contains(answer) ? [] : ["transfer_call"]))
     }
 
-    @Test("Below the least confidence, and for words that mean nothing, nothing was understood", arguments: [
-        ("sales", 0.1), ("sales", Double.nan), ("", 0.9), ("please thank you", 0.9),
-    ])
+    @Test(
+        "Below the least confidence, and for words that mean nothing, nothing was understood",
+        arguments: [
+            ("sales", 0.1), ("sales", Double.nan), ("", 0.9), ("please thank you", 0.9),
+        ])
     func notUnderstood(words: String, confidence: Double) {
         var call = LocalCall()
         call.hear(words, confidence)
@@ -186,10 +188,12 @@ struct LocalCall {
         #expect(call.tools.map(\.arguments.value) == [#"{"destination":"support"}"#])
     }
 
-    @Test("Keys work at any time: destinations, operator, repeat, and a wrong one", arguments: [
-        (Character("1"), #"{"destination":"sales"}"#), ("2", #"{"destination":"support"}"#),
-        ("0", #"{"destination":"support"}"#), ("*", nil), ("7", nil), ("A", nil), ("#", nil),
-    ])
+    @Test(
+        "Keys work at any time: destinations, operator, repeat, and a wrong one",
+        arguments: [
+            (Character("1"), #"{"destination":"sales"}"#), ("2", #"{"destination":"support"}"#),
+            ("0", #"{"destination":"support"}"#), ("*", nil), ("7", nil), ("A", nil), ("#", nil),
+        ])
     func keypad(key: Character, arguments: String?) {
         var call = LocalCall()
         call.perform(.respond(.greeting))
@@ -215,7 +219,8 @@ struct LocalCall {
         #expect(call.spoken.contains("Press 2 for support."))
     }
 
-    @Test("Where the conversation drives, an answer waits for its word, whichever comes first", arguments: [true, false])
+    @Test(
+        "Where the conversation drives, an answer waits for its word, whichever comes first", arguments: [true, false])
     func driven(askedFirst: Bool) {
         var call = LocalCall(drivenByUs: true)
         if askedFirst { call.perform(.respond(.reply)) }

@@ -60,11 +60,13 @@ import Testing
         #expect(try String(contentsOf: file, encoding: .utf8) == text)
     }
 
-    @Test("A phrase means what it was configured for, with whatever politeness around it", arguments: [
-        ("sales", LocalIntent.destination(0)), ("can i speak to technical support please", .destination(1)),
-        ("what time do you open", .topic(0)), ("please a person", .callOperator), ("no thank you", .no),
-        ("that's right", .yes), ("say that again", .repeatLast),
-    ])
+    @Test(
+        "A phrase means what it was configured for, with whatever politeness around it",
+        arguments: [
+            ("sales", LocalIntent.destination(0)), ("can i speak to technical support please", .destination(1)),
+            ("what time do you open", .topic(0)), ("please a person", .callOperator), ("no thank you", .no),
+            ("that's right", .yes), ("say that again", .repeatLast),
+        ])
     func meaning(words: String, intent: LocalIntent) {
         #expect(LocalGrammar(Self.reference(.english), language: .english).intent(of: words) == intent)
     }
@@ -75,19 +77,26 @@ import Testing
         #expect(LocalGrammar(configuration, language: .english).intent(of: "help") == .destination(0))
     }
 
-    @Test("Only what can be spoken gets into a grammar", arguments: [
-        ("Sales & Rentals", "sales rentals"), ("L’Officina", "l'officina"), ("O'Neill's'", "o'neill's"),
-        ("a;b <c> | {d}", "a b c d"), ("Room 12", nil), ("!!!", nil), ("", nil), ("'''", nil),
-        (String(repeating: "x", count: 41), nil), ("a b c d e f g h i", nil),
-    ] as [(String, String?)])
+    @Test(
+        "Only what can be spoken gets into a grammar",
+        arguments: [
+            ("Sales & Rentals", "sales rentals"), ("L’Officina", "l'officina"), ("O'Neill's'", "o'neill's"),
+            ("a;b <c> | {d}", "a b c d"), ("Room 12", nil), ("!!!", nil), ("", nil), ("'''", nil),
+            (String(repeating: "x", count: 41), nil), ("a b c d e f g h i", nil),
+        ] as [(String, String?)])
     func normalised(spoken: String, phrase: String?) {
         #expect(LocalGrammar.normalise(spoken) == phrase)
     }
 
-    @Test("Text is cut where a speaker breathes", arguments: [
-        ("One. Two! Three?", ["One.", "Two!", "Three?"]), ("It costs 3.50 at pronto.com today",
-            ["It costs 3.50 at pronto.com today"]), ("  \n . !", []), ("a\nb", ["a", "b"]),
-    ] as [(String, [String])])
+    @Test(
+        "Text is cut where a speaker breathes",
+        arguments: [
+            ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+            (
+                "It costs 3.50 at pronto.com today",
+                ["It costs 3.50 at pronto.com today"]
+            ), ("  \n . !", []), ("a\nb", ["a", "b"]),
+        ] as [(String, [String])])
     func sentences(text: String, pieces: [String]) {
         #expect(SentenceSplitter.split(text) == pieces)
     }
