@@ -1,6 +1,5 @@
 import CPocketSphinx
 import Foundation
-import Synchronization
 import Telephony
 
 /// What was understood of one talkspurt.
@@ -34,20 +33,17 @@ package final class PocketSphinxRecognizer: Sendable {
         package var threads: Int
         /// Talkspurts that may wait.
         package var waiting: Int
-        /// Loaded decoders kept (about 10 MB each), whatever their grammar.
-        package var decoders: Int
 
         package init(
             model: String = "/usr/share/pocketsphinx/model/en-us/en-us",
             dictionary: String = "/usr/share/pocketsphinx/model/en-us/cmudict-en-us.dict",
-            espeak: String = "/usr/bin/espeak-ng", threads: Int = 2, waiting: Int = 64, decoders: Int = 4
+            espeak: String = "/usr/bin/espeak-ng", threads: Int = 2, waiting: Int = 64
         ) {
             self.model = model
             self.dictionary = dictionary
             self.espeak = espeak
             self.threads = max(1, threads)
             self.waiting = waiting
-            self.decoders = max(1, decoders)
         }
     }
 
@@ -57,7 +53,6 @@ package final class PocketSphinxRecognizer: Sendable {
     private let configuration: Configuration
     private let pronouncer: Pronouncer
     private let pool: WorkerPool
-    private let idle = Mutex<[Decoder]>([])
 
     /// Throws `modelMissing` naming the path.
     package init(_ configuration: Configuration = Configuration()) throws(SpeechEngineError) {
@@ -69,11 +64,8 @@ package final class PocketSphinxRecognizer: Sendable {
         self.pool = WorkerPool(name: "sphinx", threads: configuration.threads, limit: configuration.waiting)
     }
 
-    /// Lets what runs end and frees the decoders.
-    package func stop() {
-        self.pool.stop()
-        self.idle.withLock { $0.removeAll() }
-    }
+    /// Lets what runs end and returns when all threads are gone.
+    package func stop() { self.pool.stop() }
 
     /// Checks a grammar and finds its words' phones, on a pool thread (a first grammar takes some 100 ms).
     package func prepare(
@@ -130,23 +122,13 @@ package final class PocketSphinxRecognizer: Sendable {
 
     /// `recognise` on the calling thread.
     func decode(_ samples: [Int16], _ grammar: PreparedGrammar) throws(SpeechEngineError) -> RecognitionResult {
-        let decoder: Decoder = try self.checkOut(grammar)
-        let result: RecognitionResult? = decoder.decode(Self.dithered(samples.prefix(Self.maximumSamples))[...])
-        guard let result else { throw .rejected("a talkspurt") }
-        self.idle.withLock { idle in
-            idle.append(decoder)
-            // The longest unused goes first.
-            if idle.count > self.configuration.decoders { idle.removeFirst() }
-        }
+        // A tenth of a second holds no word, and an empty utterance is an error to pocketsphinx.
+        guard samples.count >= 1600 else { return RecognitionResult(words: Redacted(""), confidence: 0) }
+        // A fresh decoder (10 ms) for each talkspurt: its noise estimate would otherwise carry one caller to the next.
+        let decoder = try Decoder(model: self.configuration.model, grammar: grammar)
+        let dithered: [Int16] = Self.dithered(samples.prefix(Self.maximumSamples))
+        guard let result = decoder.decode(dithered[...]) else { throw .rejected("a talkspurt") }
         return result
-    }
-
-    private func checkOut(_ grammar: PreparedGrammar) throws(SpeechEngineError) -> Decoder {
-        let kept: Decoder? = self.idle.withLock { idle in
-            idle.lastIndex { $0.grammar == grammar }.map { idle.remove(at: $0) }
-        }
-        if let kept { return kept }
-        return try Decoder(model: self.configuration.model, grammar: grammar)
     }
 
     /// Adds noise of ±6 of 32 768, the same to the same audio. A line with silence suppression carries digital zeros,
@@ -180,9 +162,8 @@ package final class PocketSphinxRecognizer: Sendable {
 
 /// One loaded decoder with its grammar.
 ///
-/// `@unchecked Sendable`: pocketsphinx's decoder is not thread-safe, and is used by one job at a time: whoever took it
-/// out of the recogniser's idle list has the only reference.
-private final class Decoder: @unchecked Sendable {
+/// Not Sendable: made, used and freed by one job on one thread.
+private final class Decoder {
     let grammar: PreparedGrammar
     private let decoder: OpaquePointer
 

@@ -180,7 +180,8 @@ package struct LocalAssistantMachine: AssistantMachine {
         _ words: String, confidence: Double, at now: Duration, _ output: inout AssistantOutput
     ) {
         // NaN fails every comparison: it counts as not understood.
-        guard confidence >= self.configuration.leastConfidence, let intent = self.grammar.intent(of: words) else {
+        let least: Double = self.configuration.leastConfidence ?? self.language.leastConfidence
+        guard confidence >= least, let intent = self.grammar.intent(of: words) else {
             self.turnEnded(words: "", .nothing, at: now, &output)
             return
         }
@@ -234,7 +235,7 @@ package struct LocalAssistantMachine: AssistantMachine {
             }
         }
         self.misses = 0
-        let isSure: Bool = confidence >= self.configuration.sureConfidence
+        let isSure: Bool = confidence >= (self.configuration.sureConfidence ?? self.language.sureConfidence)
         if !isSure, let name = self.confirmable(intent) {
             self.phase = .confirming(intent)
             self.say([self.sentence(.didYouSay(name))], at: now, &output)
