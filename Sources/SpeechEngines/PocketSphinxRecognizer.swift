@@ -1,3 +1,4 @@
+import Audio
 import CPocketSphinx
 import Foundation
 import Telephony
@@ -123,12 +124,26 @@ package final class PocketSphinxRecognizer: Sendable {
     /// `recognise` on the calling thread.
     func decode(_ samples: [Int16], _ grammar: PreparedGrammar) throws(SpeechEngineError) -> RecognitionResult {
         // A tenth of a second holds no word, and an empty utterance is an error to pocketsphinx.
-        guard samples.count >= 1600 else { return RecognitionResult(words: Redacted(""), confidence: 0) }
+        guard samples.count >= 1600, Self.hasSound(samples) else {
+            return RecognitionResult(words: Redacted(""), confidence: 0)
+        }
         // A fresh decoder (10 ms) for each talkspurt: its noise estimate would otherwise carry one caller to the next.
         let decoder = try Decoder(model: self.configuration.model, grammar: grammar)
         let dithered: [Int16] = Self.dithered(samples.prefix(Self.maximumSamples))
         guard let result = decoder.decode(dithered[...]) else { throw .rejected("a talkspurt") }
         return result
+    }
+
+    /// Whether a tenth of a second in all is above −55 dBFS. Silence fits a grammar as well as it fits the phone loop:
+    /// the confidence says nothing of it.
+    static func hasSound(_ samples: [Int16]) -> Bool {
+        let loud: Int = samples.withUnsafeBufferPointer { samples in
+            stride(from: 0, to: samples.count - 319, by: 320).reduce(0) { count, start in
+                let level: Double = Level(of: UnsafeBufferPointer(rebasing: samples[start..<(start + 320)])).rms
+                return count + (level > -55 ? 1 : 0)
+            }
+        }
+        return loud >= 5
     }
 
     /// Adds noise of ±6 of 32 768, the same to the same audio. A line with silence suppression carries digital zeros,
