@@ -9,7 +9,7 @@ import Testing
 @Suite("The phone's ear is the modules'")
 struct PhoneCoreEarTests {
     private static func phone(
-        _ dialect: PhoneDialect, rate: SampleRate = .narrowband, _ change: (inout PhoneConfiguration) -> Void = { _ in }
+        _ dialect: PhoneModule, rate: SampleRate = .narrowband, _ change: (inout PhoneConfiguration) -> Void = { _ in }
     ) -> PhoneCoreDriver {
         var configuration = PhoneConfiguration(dialect: dialect, rate: rate, script: [.silence(.seconds(60))])
         change(&configuration)
@@ -62,11 +62,11 @@ struct PhoneCoreEarTests {
     @Test(
         "A flush is silence within 20 ms",
         arguments: [
-            (PhoneDialect.forkPCMU, #"{"type":"stopAudio"}"#), (.forkL16, #"{"type": "stopAudio"}"#),
+            (PhoneModule.forkPCMU, #"{"type":"stopAudio"}"#), (.forkL16, #"{"type": "stopAudio"}"#),
             (.binary, #"{"type":"clearAudio"}"#), (.jambonz, #"{"type":"killAudio"}"#),
             (.drachtio, #"{"type":"killAudio"}"#),
         ])
-    func flush(_ dialect: PhoneDialect, text: String) {
+    func flush(_ dialect: PhoneModule, text: String) {
         var phone = Self.phone(dialect)
         switch dialect {
         case .drachtio: phone.text(PhoneCoreDriver.playAudio(Self.tone(2000), rate: 8000))
@@ -186,8 +186,8 @@ struct PhoneCoreEarTests {
         #expect(phone.texts.count == 3)
     }
 
-    @Test("What a module cannot play is counted and otherwise ignored", arguments: PhoneDialect.allCases)
-    func garbage(_ dialect: PhoneDialect) {
+    @Test("What a module cannot play is counted and otherwise ignored", arguments: PhoneModule.allCases)
+    func garbage(_ dialect: PhoneModule) {
         var phone = Self.phone(dialect)
         let texts: [String] = [
             "", "hello", "{", "[]", #"{"type":5}"#, #"{"type":"streamAudio"}"#,

@@ -174,8 +174,8 @@ struct PhoneCoreMeasureTests {
         #expect(phone.core.result.skippedFrames > 900)
     }
 
-    @Test("The recording has the caller left and the agent right, in time", arguments: [PhoneDialect.binary, .forkL16])
-    func recording(_ dialect: PhoneDialect) throws {
+    @Test("The recording has the caller left and the agent right, in time", arguments: [PhoneModule.binary, .forkL16])
+    func recording(_ dialect: PhoneModule) throws {
         var configuration = PhoneConfiguration(
             dialect: dialect, rate: .wideband,
             script: [

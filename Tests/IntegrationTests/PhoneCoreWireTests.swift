@@ -11,16 +11,16 @@ struct PhoneCoreWireTests {
     @Test(
         "Each dialect's messages have the module's size and pace",
         arguments: [
-            (PhoneDialect.modAudioStream, 8000, 1, 20, 320, 50), (.modAudioStream, 16000, 1, 20, 640, 50),
+            (PhoneModule.modAudioStream, 8000, 1, 20, 320, 50), (.modAudioStream, 16000, 1, 20, 640, 50),
             (.modAudioStream, 8000, 2, 20, 640, 50), (.modAudioStream, 16000, 2, 20, 1280, 50),
             (.modAudioStream, 24000, 1, 20, 960, 50), (.modAudioStream, 48000, 1, 20, 1920, 50),
             (.modAudioStream, 16000, 1, 40, 1280, 25), (.modAudioStream, 8000, 1, 100, 1600, 10),
             (.modAudioStream, 8000, 1, 200, 3200, 5), (.modAudioStream, 8000, 1, 30, 320, 50),
             (.forkPCMU, 16000, 1, 20, 160, 50), (.forkPCMA, 8000, 1, 100, 800, 10), (.forkL16, 16000, 1, 20, 640, 50),
             (.drachtio, 16000, 1, 20, 640, 50), (.jambonz, 8000, 1, 20, 320, 50), (.binary, 24000, 1, 60, 2880, 16),
-        ] as [(PhoneDialect, Int, Int, Int, Int, Int)])
+        ] as [(PhoneModule, Int, Int, Int, Int, Int)])
     func messages(
-        _ dialect: PhoneDialect, rate: Int, channels: Int, milliseconds: Int, bytes: Int, perSecond: Int
+        _ dialect: PhoneModule, rate: Int, channels: Int, milliseconds: Int, bytes: Int, perSecond: Int
     ) {
         var configuration = PhoneConfiguration(
             dialect: dialect, rate: SampleRate(hertz: rate), script: [.silence(.seconds(5))])
@@ -61,8 +61,8 @@ struct PhoneCoreWireTests {
         #expect(stride(from: 0, to: 320, by: 2).allSatisfy { samples[$0] == 1000 && samples[$0 + 1] == -3000 })
     }
 
-    @Test("Speech goes up in the dialect's encoding", arguments: [PhoneDialect.forkPCMU, .forkPCMA, .forkL16])
-    func encodings(_ dialect: PhoneDialect) {
+    @Test("Speech goes up in the dialect's encoding", arguments: [PhoneModule.forkPCMU, .forkPCMA, .forkL16])
+    func encodings(_ dialect: PhoneModule) {
         let tone: [Int16] = PhoneCoreDriver.tone(.milliseconds(200), rate: .narrowband)
         var phone: PhoneCoreDriver = .connected(
             PhoneConfiguration(dialect: dialect, rate: .narrowband, script: [.speak(tone)]))
@@ -117,7 +117,7 @@ struct PhoneCoreWireTests {
         "Handshakes are those of the captures",
         arguments: [
             (
-                PhoneDialect.modAudioStream,
+                PhoneModule.modAudioStream,
                 """
                 GET /stream/1/2 HTTP/1.1
                 Host:127.0.0.1:8085
@@ -166,8 +166,8 @@ struct PhoneCoreWireTests {
 
                 """
             ),
-        ] as [(PhoneDialect, String)])
-    func handshake(_ dialect: PhoneDialect, text: String) {
+        ] as [(PhoneModule, String)])
+    func handshake(_ dialect: PhoneModule, text: String) {
         let request: String = PhoneHandshake.request(
             dialect, to: PhoneHandshake.Target(host: "127.0.0.1", port: 8085, path: "/stream/1/2"),
             key: "JxYFtbou2MfZQuXXKeSNfQ==", headers: [("X-Lab-Caller", "1000")])

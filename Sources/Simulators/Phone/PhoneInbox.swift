@@ -15,7 +15,7 @@ struct PhoneInbox: Sendable {
         case ignored
     }
 
-    private let dialect: PhoneDialect
+    private let dialect: PhoneModule
     private let downlink: AudioFormat
     private let channelLaw: AudioEncoding
     private let rate: SampleRate
