@@ -28,29 +28,41 @@ package protocol SpeechJob: Sendable {
     func cancel()
 }
 
-/// A recogniser or detector that takes the caller's frames.
-package protocol ListeningJob: SpeechJob {
+/// One call's ears: a detector that hears every frame, and a recogniser when one is wanted. Confined to the call's loop.
+package protocol ListeningJob: AnyObject {
     /// A borrowed frame in the format that the job was started with. Copies what it keeps; never waits.
     func caller(_ frame: UnsafeRawBufferPointer)
+    /// Recognises each talkspurt by this grammar from now on.
+    func recognise(_ request: RecognitionRequest)
+    func stopRecognising()
+    /// The end: nothing is reported any more, and nothing goes on.
+    func close()
 }
 
-/// What a local engine reports, on a thread of its own.
+/// What a synthesis reports, on a thread of its own.
 package enum SpeechReport: Sendable {
-    case ready
+    case started
     /// Audio in the requested format.
     case audio([UInt8])
-    case recognised(words: Redacted<String>, confidence: Double)
-    case speech(isSpeaking: Bool)
     case ended(ChannelEnd)
+}
+
+/// What a call's ears report, on a thread of their own.
+package enum ListeningReport: Sendable {
+    case speech(isSpeaking: Bool)
+    case recognitionReady
+    case recognitionFailed(slug: String)
+    /// Of one talkspurt; empty words: nothing in the grammar fits.
+    case recognised(words: Redacted<String>, confidence: Double)
 }
 
 /// The local engines, as the call needs them: everything off the loop, everything cancellable.
 package protocol SpeechServices: Sendable {
     func synthesise(_ request: SpeechRequest, report: @escaping @Sendable (SpeechReport) -> Void) -> any SpeechJob
-    func recognise(
-        _ request: RecognitionRequest, report: @escaping @Sendable (SpeechReport) -> Void
-    ) -> any ListeningJob
-    func detect(_ request: DetectionRequest, report: @escaping @Sendable (SpeechReport) -> Void) -> any ListeningJob
+    /// Opens a call's ears. Throws `AssistantFailure` when no engine takes the format.
+    func listen(
+        _ request: DetectionRequest, report: @escaping @Sendable (ListeningReport) -> Void
+    ) throws -> any ListeningJob
 }
 
 /// Makes the machine for one rung of a call's ladder.

@@ -44,7 +44,7 @@ extension CallShell {
         for channel in self.channels.values { self.close(channel, code: 1000) }
         self.mainChannel = nil
         self.channels.removeAll()
-        self.listening.removeAll()
+        self.closeEars()
     }
 
     func perform(_ effect: AssistantEffect) {
@@ -68,13 +68,14 @@ extension CallShell {
         case .synthesise(let id, let request):
             self.add(id).kind = .engine(self.gateway.speech.synthesise(request, report: self.reporter(id)))
         case .recognise(let id, let request):
-            let job = self.gateway.speech.recognise(request, report: self.reporter(id))
-            self.add(id).kind = .engine(job)
-            self.listening[id] = job
+            _ = self.add(id)
+            self.recognition = id
+            let format = DetectionRequest(format: request.format)
+            if self.openEars(format, for: id) { self.ears?.recognise(request) }
         case .detect(let id, let request):
-            let job = self.gateway.speech.detect(request, report: self.reporter(id))
-            self.add(id).kind = .engine(job)
-            self.listening[id] = job
+            _ = self.add(id)
+            self.detection = id
+            if self.openEars(request, for: id) { self.deliver(.opened(id)) }
         }
     }
 
@@ -83,6 +84,53 @@ extension CallShell {
         self.machineOutput.bytes.withUnsafeBytes { bytes in
             let message = UnsafeRawBufferPointer(rebasing: bytes[range])
             _ = isText ? socket.send(text: message) : socket.send(binary: message)
+        }
+    }
+
+    // MARK: Ears
+
+    /// One pair of ears serves detector and recogniser. False: there are none, and the machine has been told.
+    private func openEars(_ request: DetectionRequest, for id: ChannelID) -> Bool {
+        if self.ears != nil { return true }
+        let loop = self.loop
+        let generation = self.machineGeneration
+        let slot = self.slot
+        do {
+            self.ears = try self.gateway.speech.listen(request) { report in
+                loop.execute {
+                    guard let call = slot.value.call, call.machineGeneration == generation else { return }
+                    call.heard(report)
+                }
+            }
+            return true
+        } catch {
+            let slug = (error as? AssistantFailure)?.slug ?? "engine"
+            self.logger.warning("No ears", ["reason": .string(slug)])
+            self.failLater(id, slug: slug)
+            return false
+        }
+    }
+
+    private func closeEars() {
+        self.detection = nil
+        self.recognition = nil
+        self.ears?.close()
+        self.ears = nil
+    }
+
+    private func heard(_ report: ListeningReport) {
+        switch report {
+        case .speech(let isSpeaking):
+            if let id = self.detection { self.deliver(.speech(id, isSpeaking: isSpeaking)) }
+        case .recognitionReady:
+            if let id = self.recognition { self.deliver(.opened(id)) }
+        case .recognitionFailed(let slug):
+            guard let id = self.recognition else { return }
+            self.logger.warning("No recognition", ["reason": .string(slug)])
+            self.forget(id)
+            self.deliver(.closed(id, .failed(slug: slug)))
+        case .recognised(let words, let confidence):
+            if let id = self.recognition { self.deliver(.recognised(id, words: words, confidence: confidence)) }
         }
     }
 
@@ -100,7 +148,12 @@ extension CallShell {
 
     private func forget(_ id: ChannelID) {
         if id == .main { self.mainChannel = nil } else { self.channels[id] = nil }
-        self.listening[id] = nil
+        if self.recognition == id {
+            self.recognition = nil
+            self.ears?.stopRecognising()
+        }
+        if self.detection == id { self.detection = nil }
+        if self.recognition == nil, self.detection == nil { self.closeEars() }
     }
 
     private func close(_ channel: AssistantChannel, code: UInt16) {
@@ -127,10 +180,15 @@ extension CallShell {
 
     /// No back end of this version asks for HTTP; one that does is told, and fails over.
     private func refuse(_ id: ChannelID) {
+        _ = self.add(id)
+        self.failLater(id, slug: "unsupported")
+    }
+
+    /// Tells the machine in a later turn: it is in the middle of asking.
+    private func failLater(_ id: ChannelID, slug: String) {
         let loop = self.loop
         let slot = self.slot
-        _ = self.add(id)
-        loop.execute { slot.value.call?.engine(id, .ended(.failed(slug: "unsupported"))) }
+        loop.execute { slot.value.call?.engine(id, .ended(.failed(slug: slug))) }
     }
 
     private func connect(_ id: ChannelID, _ target: WebSocketTarget) {
@@ -188,11 +246,8 @@ extension CallShell {
 
     private func engine(_ id: ChannelID, _ report: SpeechReport) {
         switch report {
-        case .ready: self.deliver(.opened(id))
+        case .started: self.deliver(.opened(id))
         case .audio(let bytes): bytes.withUnsafeBytes { self.deliver(.bytes(id, $0)) }
-        case .recognised(let words, let confidence):
-            self.deliver(.recognised(id, words: words, confidence: confidence))
-        case .speech(let isSpeaking): self.deliver(.speech(id, isSpeaking: isSpeaking))
         case .ended(let end):
             self.forget(id)
             self.deliver(.closed(id, end))

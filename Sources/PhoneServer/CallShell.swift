@@ -31,8 +31,10 @@ final class CallShell {
     var channels: [ChannelID: AssistantChannel] = [:]
     /// The one WebSocket that nearly every assistant has, kept out of the dictionary: frames go to it.
     var mainChannel: AssistantChannel?
-    /// Engines that take every caller frame.
-    var listening: [ChannelID: any ListeningJob] = [:]
+    /// The engines that take every caller frame, and which channels of the machine they speak for.
+    var ears: (any ListeningJob)?
+    var detection: ChannelID?
+    var recognition: ChannelID?
     var machineWake: Duration?
     /// Counts machines; what belongs to an earlier one is ignored.
     var machineGeneration = 0
@@ -173,7 +175,7 @@ final class CallShell {
         guard self.machine != nil else { return }
         self.output.bytes.withUnsafeBytes { bytes in
             let frame = UnsafeRawBufferPointer(rebasing: bytes[range])
-            if !self.listening.isEmpty { for job in self.listening.values { job.caller(frame) } }
+            self.ears?.caller(frame)
             self.machine!.callerAudio(frame, at: self.loop.now, &self.machineOutput)
         }
     }
@@ -241,7 +243,7 @@ final class CallShell {
                 self.logger.warning("The house voice failed", ["reason": .string(slug)])
             }
             self.step { $0.houseFinished(number: number, at: $1, &$2) }
-        case .ready, .recognised, .speech: break
+        case .started: break
         }
     }
 

@@ -9,11 +9,13 @@ package struct StandardAssistants: AssistantMaking {
     package var defaults: AssistantDefaults
     /// OpenAI's settings with the key of the environment, if there is one; a tenant's own key replaces it.
     package var openAI: OpenAIRealtimeConfiguration
-    package var local: @Sendable (Assistant, AssistantDirectory.Entry, AudioFormat) throws -> any AssistantMachine
+    package typealias LocalMaker =
+        @Sendable (Assistant, AssistantDirectory.Entry, AssistantSetup) throws -> any AssistantMachine
+    package var local: LocalMaker
 
     package init(
         directory: AssistantDirectory, defaults: AssistantDefaults, openAI: OpenAIRealtimeConfiguration,
-        local: @escaping @Sendable (Assistant, AssistantDirectory.Entry, AudioFormat) throws -> any AssistantMachine
+        local: @escaping LocalMaker
     ) {
         self.directory = directory
         self.defaults = defaults
@@ -30,7 +32,8 @@ package struct StandardAssistants: AssistantMaking {
         case "openai":
             return try self.makeOpenAI(assistant, entry, legFormat: legFormat, history: history)
         case "local":
-            return try self.local(assistant, entry, legFormat)
+            let setup = self.setup(assistant, entry, legFormat: legFormat, history: history)
+            return try self.local(assistant, entry, setup)
         default:
             throw AssistantFailure("unknown-provider", .failOver)
         }

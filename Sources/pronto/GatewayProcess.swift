@@ -58,7 +58,7 @@ final class GatewayProcess: Sendable {
         self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
-            local: LocalAssistants(speech: speech, defaults: defaults).make)
+            local: LocalAssistants.make)
         var trust: TLSContext?
         if let file = settings.caFile { trust = try TLSContext.client(authorities: file) }
         self.gateway = Gateway(
@@ -306,16 +306,7 @@ final class RecordsQueue: Sendable {
 /// Opens the store as the settings say.
 enum StoreOpening {
     static func open(_ settings: Settings) async throws -> SQLiteStore {
-        var keys: SecretKeys?
-        do throws(KeyListError) {
-            if let text = settings.secretKey {
-                keys = try SecretKeys(text)
-            } else if let file = settings.secretKeyFile {
-                keys = try SecretKeys(file: file)
-            }
-        } catch {
-            throw StartError("PRONTO_SECRET_KEY: \(error)")
-        }
+        let keys = try StoreCommands.secretKeys(settings)
         do {
             return try await SQLiteStore(path: settings.database, secretKeys: keys)
         } catch {

@@ -30,6 +30,13 @@ enum ServeCommand {
     }
 }
 
+/// Dispatch's sources are safe to cancel from anywhere; the module only does not say so.
+private final class SignalSources: @unchecked Sendable {
+    private let sources: [any DispatchSourceSignal]
+    init(_ sources: [any DispatchSourceSignal]) { self.sources = sources }
+    func cancel() { for source in self.sources { source.cancel() } }
+}
+
 /// Signals as a stream, so that they are handled where tasks live.
 enum Signals {
     static func stream(_ numbers: [Int32]) -> AsyncStream<Int32> {
@@ -42,8 +49,8 @@ enum Signals {
                 source.activate()
                 sources.append(source)
             }
-            let held = sources
-            continuation.onTermination = { _ in for source in held { source.cancel() } }
+            let held = SignalSources(sources)
+            continuation.onTermination = { _ in held.cancel() }
         }
     }
 }

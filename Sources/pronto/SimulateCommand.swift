@@ -14,7 +14,7 @@ enum SimulateCommand {
         if parsed.has("--announce") {
             print("{\"port\":\(simulator.port)}")
             // Whoever started us waits for this line, and a pipe would keep it in the buffer.
-            fflush(stdout)
+            fflush(nil)
         } else {
             print("OpenAI Realtime simulator: ws://127.0.0.1:\(simulator.port)/v1/realtime (Ctrl-C ends it)")
         }

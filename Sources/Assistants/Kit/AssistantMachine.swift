@@ -160,9 +160,12 @@ package struct DetectionRequest: Sendable, Equatable {
     package var format: AudioFormat
     /// Probability from which a window counts as speech.
     package var threshold: Double
-    package init(format: AudioFormat, threshold: Double = 0.5) {
+    /// Silence that ends speech.
+    package var silence: Duration
+    package init(format: AudioFormat, threshold: Double = 0.5, silence: Duration = .milliseconds(500)) {
         self.format = format
         self.threshold = threshold
+        self.silence = silence
     }
 }
 

@@ -86,7 +86,11 @@ package struct LocalAssistantMachine: AssistantMachine {
         self.detector = detector
         self.recogniser = recogniser
         output.effects.append(
-            .detect(detector, DetectionRequest(format: self.setup.legFormat, threshold: self.setup.turns.threshold)))
+            .detect(
+                detector,
+                DetectionRequest(
+                    format: self.setup.legFormat, threshold: self.setup.turns.threshold,
+                    silence: self.setup.turns.silence)))
         output.effects.append(
             .recognise(
                 recogniser,

@@ -406,6 +406,13 @@ extension OpenAIRealtimeMachine {
             return
         }
         let isBusy = code == "conversation_already_has_active_response"
+        // The server has nothing left to cancel, and its `response.done` would have come before this.
+        if code == "response_cancel_not_active", self.responses.active?.isCancelled ?? false {
+            _ = self.responses.giveUpWaiting()
+            self.setTimer(.responseEnd, at: nil)
+            output.event(.responseFinished(.cancelled))
+            return
+        }
         // Without a quoted id only that code can be about a request of ours for certain.
         if eventID?.hasPrefix("pronto_response_") ?? isBusy,
             let request = self.responses.refused(eventID: eventID, isBusyElsewhere: isBusy)

@@ -17,8 +17,7 @@ struct OpenAIRealtimeListening: Sendable {
     private var voiced: Duration = .zero
     private var silent: Duration = .zero
     private(set) var isSpeaking = false
-    /// Bytes appended in all, and since the last commit or clear.
-    private(set) var totalBytes = 0
+    /// Bytes appended since the last commit or clear.
     private(set) var uncommittedBytes = 0
     /// From the session's turn detection.
     var prefixPadding: Duration = .milliseconds(300)
@@ -32,19 +31,16 @@ struct OpenAIRealtimeListening: Sendable {
         self.assembler = FrameAssembler(format: format)
     }
 
-    /// Another format: what was appended so far is forgotten.
+    /// Another format: what was appended since the last commit is forgotten.
     mutating func change(to format: AudioFormat) {
         guard format != self.format else { return }
         self.format = format
         self.assembler = FrameAssembler(format: format)
-        self.totalBytes = 0
         self.uncommittedBytes = 0
     }
 
     mutating func heard(_ bytes: UnsafeRawBufferPointer, detects: Bool, _ events: inout [Event]) {
-        self.totalBytes += bytes.count
         self.uncommittedBytes += bytes.count
-        guard detects else { return }
         self.frames.removeAll(keepingCapacity: true)
         self.assembler.append(bytes, into: &self.frames)
         var start = 0
@@ -53,7 +49,8 @@ struct OpenAIRealtimeListening: Sendable {
             let level = self.frames.withUnsafeBytes { all in
                 Level(of: UnsafeRawBufferPointer(rebasing: all[start..<end]), encoding: self.format.encoding)
             }
-            self.frameHeard(isLoud: level.rms > self.script.speechLevel, &events)
+            // The audio's clock runs on where nobody listens.
+            self.frameHeard(isLoud: detects && level.rms > self.script.speechLevel, &events)
             start = end
         }
     }

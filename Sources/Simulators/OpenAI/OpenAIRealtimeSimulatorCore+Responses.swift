@@ -310,11 +310,14 @@ extension OpenAIRealtimeSimulatorCore {
         let read = 100 + self.record.instructions.utf8.count / 4
         let spoken = making.isText ? 0 : making.sentDuration.milliseconds / 50
         let written = making.sentCharacters / 4
-        let cachedBy: JSONValue = ["text_tokens": 64, "audio_tokens": 0, "image_tokens": 0]
-        let input: JSONValue = [
-            "text_tokens": .integer(read), "audio_tokens": .integer(heard), "image_tokens": 0, "cached_tokens": 64,
-            "cached_tokens_details": cachedBy,
+        var input: JSONValue = [
+            "text_tokens": .integer(read), "audio_tokens": .integer(heard), "cached_tokens": 64,
         ]
+        if self.dialect == .ga {
+            input.set(0, at: ["image_tokens"])
+            let cached: JSONValue = ["text_tokens": 64, "audio_tokens": 0, "image_tokens": 0]
+            input.set(cached, at: ["cached_tokens_details"])
+        }
         let output: JSONValue = ["text_tokens": .integer(written), "audio_tokens": .integer(spoken)]
         return [
             "total_tokens": .integer(heard + read + spoken + written), "input_tokens": .integer(heard + read),

@@ -167,7 +167,7 @@ package struct OpenAIRealtimeSimulatorCore: Sendable {
         let bytes = self.scratch
         var events: [OpenAIRealtimeListening.Event] = []
         bytes.withUnsafeBytes { self.listening.heard($0, detects: self.turnDetection != nil, &events) }
-        self.record.appended = self.listening.format.duration(ofBytes: self.listening.totalBytes)
+        self.record.appended += self.listening.format.duration(ofBytes: bytes.count)
         for event in events { self.callerEvent(event, at: now, &output) }
     }
 

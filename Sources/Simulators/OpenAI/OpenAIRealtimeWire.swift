@@ -28,7 +28,7 @@ enum OpenAIRealtimeWire {
         case .ga:
             let input: JSONValue = [
                 "format": ["type": "audio/pcm", "rate": 24000], "noise_reduction": nil, "transcription": nil,
-                "turn_detection": self.defaultDetection,
+                "turn_detection": self.defaultDetection(dialect),
             ]
             let output: JSONValue = [
                 "format": ["type": "audio/pcm", "rate": 24000], "voice": "marin", "speed": 1.0,
@@ -45,17 +45,21 @@ enum OpenAIRealtimeWire {
                 "object": "realtime.session", "id": .string("sess_\(seed)"), "model": .string(model),
                 "modalities": ["audio", "text"], "instructions": instructions, "voice": "alloy",
                 "input_audio_format": "pcm16", "output_audio_format": "pcm16", "input_audio_transcription": nil,
-                "input_audio_noise_reduction": nil, "turn_detection": self.defaultDetection, "tools": [],
+                "input_audio_noise_reduction": nil, "turn_detection": self.defaultDetection(dialect), "tools": [],
                 "tool_choice": "auto", "temperature": 0.8, "max_response_output_tokens": "inf", "speed": 1.0,
                 "tracing": nil, "expires_at": 1_800_003_600,
             ]
         }
     }
 
-    private static let defaultDetection: JSONValue = [
-        "type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500,
-        "idle_timeout_ms": nil, "create_response": true, "interrupt_response": true,
-    ]
+    private static func defaultDetection(_ dialect: Dialect) -> JSONValue {
+        var detection: JSONValue = [
+            "type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500,
+            "create_response": true, "interrupt_response": true,
+        ]
+        if dialect == .ga { detection.set(nil, at: ["idle_timeout_ms"]) }
+        return detection
+    }
 
     static func format(_ value: JSONValue?) -> AudioFormat? {
         switch value?["type"]?.text ?? value?.text {

@@ -233,6 +233,18 @@ import Testing
         #expect(trace.takeSentTypes() == ["response.create"])
     }
 
+    @Test("A server that has nothing to cancel any more has ended that reply")
+    func nothingToCancel() {
+        var trace = RealtimeTrace.ready()
+        trace.server(Wire.created("r1"))
+        trace.perform(.cancelResponse)
+        trace.perform(.respond(.reply))
+        trace.forget()
+        trace.server(Wire.error(code: "response_cancel_not_active"))
+        #expect(trace.takeEvents() == [.responseFinished(.cancelled)])
+        #expect(trace.takeSentTypes() == ["response.create"])
+    }
+
     @Test("A reply refused because another is active is asked for again when that one ends")
     func refusedWhileActive() throws {
         var trace = RealtimeTrace.ready()

@@ -38,9 +38,8 @@ func eventually(
 
 /// A house voice that beeps for 200 ms instead of speaking, on no thread of its own.
 struct BeepingVoice: SpeechServices {
-    struct Job: ListeningJob {
+    private struct Job: SpeechJob {
         func cancel() {}
-        func caller(_ frame: UnsafeRawBufferPointer) {}
     }
     let spoken = Observed<[String]>([])
 
@@ -51,12 +50,9 @@ struct BeepingVoice: SpeechServices {
         report(.ended(.finished))
         return Job()
     }
-    func recognise(
-        _ request: RecognitionRequest, report: @escaping @Sendable (SpeechReport) -> Void
-    ) -> any ListeningJob { Job() }
-    func detect(_ request: DetectionRequest, report: @escaping @Sendable (SpeechReport) -> Void) -> any ListeningJob {
-        Job()
-    }
+    func listen(
+        _ request: DetectionRequest, report: @escaping @Sendable (ListeningReport) -> Void
+    ) throws -> any ListeningJob { throw AssistantFailure("no-ears", .failOver) }
 }
 
 /// A gateway on loopback with the OpenAI simulator behind it and a simulated FreeSWITCH beside it.

@@ -123,6 +123,20 @@ import Testing
         #expect(call.record.errors.isEmpty)
     }
 
+    @Test("The caller's audio is counted from its first byte, also where nobody listened for turns")
+    func audioClock() throws {
+        var call = VirtualCall(script: OpenAIRealtimeScript(), setup: VirtualCall.setup())
+        call.start()
+        call.pass(.seconds(2))
+        call.pass(.milliseconds(400), speaking: true)
+        call.pass(.milliseconds(600))
+        #expect(call.record.appended == .seconds(3))
+        let started = try #require(call.serverMessages.first { $0["type"] == "input_audio_buffer.speech_started" })
+        let stopped = try #require(call.serverMessages.first { $0["type"] == "input_audio_buffer.speech_stopped" })
+        #expect(started["audio_start_ms"] == 1700, "2000 less 300 of padding")
+        #expect(stopped["audio_end_ms"] == 2600)
+    }
+
     @Test("Tools are answered all together by one reply", arguments: [OpenAIRealtimeConfiguration.Dialect.ga, .beta])
     func tools(dialect: OpenAIRealtimeConfiguration.Dialect) {
         var script = Script()

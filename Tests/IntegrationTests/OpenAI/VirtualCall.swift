@@ -11,6 +11,8 @@ struct VirtualCall {
     private(set) var events: [(at: Duration, event: AssistantEvent)] = []
     private(set) var audio: [AgentItem: [UInt8]] = [:]
     private(set) var firstAudio: Duration?
+    /// All that the server said, audio left out.
+    private(set) var serverMessages: [JSONValue] = []
     private(set) var serverTypes: [String] = []
     private(set) var clientMessages: [String] = []
     private(set) var isOpen = false
@@ -130,7 +132,9 @@ struct VirtualCall {
         case .sendText(let range):
             guard self.isOpen else { return }
             let message = Array(bytes[range])
-            self.serverTypes.append(JSONValue(json: String(decoding: message, as: UTF8.self))?["type"]?.text ?? "?")
+            let event = JSONValue(json: String(decoding: message, as: UTF8.self)) ?? .null
+            self.serverTypes.append(event["type"]?.text ?? "?")
+            if event["delta"] == nil { self.serverMessages.append(event) }
             message.withUnsafeBytes { self.machine.received(.text(.main, $0), at: self.now, &self.machineOutput) }
         case .sendBinary(let range):
             let message = Array(bytes[range])
