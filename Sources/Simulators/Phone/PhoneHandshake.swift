@@ -24,7 +24,7 @@ package enum PhoneHandshake {
 
     /// The whole request. `headers` are those of `STREAM_EXTRA_HEADERS`; `key` is 16 random bytes in base64.
     package static func request(
-        _ dialect: PhoneDialect, to target: Target, key: String, headers: [(name: String, value: String)] = []
+        _ dialect: PhoneModule, to target: Target, key: String, headers: [(name: String, value: String)] = []
     ) -> String {
         let host: String = target.host.contains(":") ? "[\(target.host)]" : target.host
         let scheme: String = target.isSecure ? "https" : "http"

@@ -15,7 +15,7 @@ struct PhoneInbox: Sendable {
         case ignored
     }
 
-    private let dialect: PhoneDialect
+    private let dialect: PhoneModule
     private let downlink: AudioFormat
     private let channelLaw: AudioEncoding
     private let rate: SampleRate
@@ -72,9 +72,7 @@ struct PhoneInbox: Sendable {
         case .modAudioStream, .drachtio, .jambonz: isFlush = false
         }
         guard isFlush else { return .ignored }
-        ear.flush()
-        self.transcoder?.reset()
-        return .flush
+        return self.flush(&ear)
     }
 
     /// What `streamAudio` means to this module; nil: it does not play it (freeswitch.md §3.4).
@@ -100,9 +98,7 @@ struct PhoneInbox: Sendable {
             return self.playDecoded(as: .l16(SampleRate(hertz: rate)), isFile: true, at: now, ear: &ear)
         }
         if type.isText("killAudio") {
-            ear.flush()
-            self.transcoder?.reset()
-            return .flush
+            return self.flush(&ear)
         }
         if type.isText("disconnect") { return .disconnect }
         guard self.dialect == .jambonz else { return .ignored }
@@ -122,6 +118,13 @@ struct PhoneInbox: Sendable {
     }
 
     // MARK: Audio
+
+    private mutating func flush(_ ear: inout PhoneEar) -> Meaning {
+        ear.flush()
+        self.transcoder?.reset()
+        self.linear.removeAll(keepingCapacity: true)
+        return .flush
+    }
 
     private mutating func decode(_ text: JSONScan) -> Bool {
         guard text.kind == .string else { return false }
@@ -148,13 +151,15 @@ struct PhoneInbox: Sendable {
         if self.transcoder?.source != format {
             guard let fresh = try? Transcoder(from: format, to: .l16(self.rate)) else { return .ignored }
             self.transcoder = fresh
+            self.linear.removeAll(keepingCapacity: true)
         }
-        self.linear.removeAll(keepingCapacity: true)
+        guard !bytes.isEmpty else { return .ignored }
+        // At most half a sample is left from the message before.
         self.transcoder?.convert(bytes, into: &self.linear)
         if isFile { self.transcoder?.finish(into: &self.linear) }
-        guard self.linear.count >= 2 else { return .ignored }
         self.samples.removeAll(keepingCapacity: true)
         self.linear.withUnsafeBytes { self.samples.appendLittleEndian($0) }
+        self.linear.removeFirst(isFile ? self.linear.count : self.linear.count / 2 * 2)
         if self.dialect.isFork { self.passThroughChannel() }
         ear.append(self.samples, at: now)
         return .audio

@@ -41,7 +41,7 @@ package struct PhoneConfiguration: Sendable {
     /// What follows the last step.
     package enum Ending: Sendable, Equatable { case hangUp, stay }
 
-    package var dialect: PhoneDialect
+    package var dialect: PhoneModule
     /// Of the uplink. G.711 is 8 kHz whatever is set.
     package var rate: SampleRate
     /// 2: left the caller, right what the caller hears (the module's `stereo`).
@@ -67,7 +67,7 @@ package struct PhoneConfiguration: Sendable {
     /// Report each 20 ms of what is heard (`PhoneReport.heard`).
     package var reportsAudio = false
 
-    package init(dialect: PhoneDialect, rate: SampleRate = .wideband, script: [PhoneStep] = []) {
+    package init(dialect: PhoneModule, rate: SampleRate = .wideband, script: [PhoneStep] = []) {
         self.dialect = dialect
         self.rate = dialect.encoding == .l16 ? rate : .narrowband
         self.script = script

@@ -66,7 +66,7 @@ package final class PhoneSimulator {
             self.perform()
         }
         self.core.started(at: self.loop.now)
-        let dialect: PhoneDialect = self.core.configuration.dialect
+        let dialect: PhoneModule = self.core.configuration.dialect
         let headers: [(name: String, value: String)] = self.target.headers
         self.client = WebSocketClient.connect(
             url: self.target.url, headers: headers, subprotocols: dialect.subprotocol.map { [$0] } ?? [],
@@ -110,7 +110,7 @@ package final class PhoneSimulator {
         self.core.append(steps)
     }
 
-    private static func options(_ dialect: PhoneDialect) -> WebSocketOptions {
+    private static func options(_ dialect: PhoneModule) -> WebSocketOptions {
         var options = WebSocketOptions()
         // A text of 2.5 MB is fine with the modules (freeswitch.md §3.4).
         options.maximumMessageSize = 8 * 1024 * 1024

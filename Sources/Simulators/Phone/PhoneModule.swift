@@ -6,7 +6,7 @@ import Telephony
 ///
 /// Measured on real ones (freeswitch.md §3, captures/ws-*.txt), but for `binary` and `jambonz`, which are taken from
 /// their documents and sources.
-package enum PhoneDialect: String, Sendable, CaseIterable {
+package enum PhoneModule: String, Sendable, CaseIterable {
     /// mod_audio_stream, community build: L16 up; `streamAudio` becomes a file that a controller plays.
     case modAudioStream = "mod-audio-stream"
     /// The fork that plays into the call, with G.711 up.
@@ -23,7 +23,7 @@ package enum PhoneDialect: String, Sendable, CaseIterable {
 
     /// Takes also the longer names of `DialectName`.
     package init?(stated text: String) {
-        if let dialect = PhoneDialect(rawValue: text.lowercased()) {
+        if let dialect = PhoneModule(rawValue: text.lowercased()) {
             self = dialect
             return
         }
