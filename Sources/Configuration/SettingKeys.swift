@@ -171,7 +171,8 @@ package struct SettingKeys: Sendable {
     package let adminPort = Setting<Int>.port(
         "HEALTH_PORT", default: 8100, "Port of the listener for health, metrics and the API. 0: any free port.")
     package let logLevel = Setting<LogLevel>.choice("LOG_LEVEL", default: .info, "The least level that is logged.")
-    package let logFormat = Setting<LogFormat>.choice("PRONTO_LOG_FORMAT", default: .text, "One line of text, or one of JSON.")
+    package let logFormat = Setting<LogFormat>.choice(
+        "PRONTO_LOG_FORMAT", default: .text, "One line of text, or one of JSON.")
 
     /// The headings of the page, each with the first setting under it.
     static let headings: [(title: String, first: String)] = [

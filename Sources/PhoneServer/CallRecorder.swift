@@ -53,7 +53,7 @@ final class CallRecorder {
 }
 
 /// The file behind a recording, on the writer's queue. One queue serves all calls: disks like order.
-final class RecordingFile: Sendable {
+package final class RecordingFile: Sendable {
     private struct State {
         var handle: FileHandle?
         var bytes = 0
@@ -96,7 +96,7 @@ final class RecordingFile: Sendable {
     }
 
     /// Waits until everything handed over so far is on disk: for the demo and for tests.
-    static func settle() { Self.queue.sync {} }
+    package static func settle() { Self.queue.sync {} }
 
     private func append(_ bytes: [UInt8]) {
         do {

@@ -25,7 +25,7 @@ package final class ControlLink: CallControl, Sendable {
         self.loop = loop
         self.logger = logger
         self.shell = LoopBound(
-            ControlShell(
+            sending: ControlShell(
                 client: InboundClient(configuration, seed: seed, jobPrefix: jobPrefix), host: host, port: port,
                 loop: loop, logger: logger),
             on: loop)

@@ -50,8 +50,7 @@ final class GatewayProcess: Sendable {
         self.group = EventLoopGroup(count: loops)
         for loop in self.group.loops {
             let lag = self.metrics.loopLag
-            let bound = LoopBound(loop, on: loop)
-            loop.execute { bound.value.observeLag { lag.observe($0) } }
+            loop.execute { loop.observeLag { lag.observe($0) } }
         }
         let speech = try LocalSpeechServices(settings: settings, logger: logger)
         let defaults = Self.defaults(settings)

@@ -21,8 +21,11 @@ enum Pronto {
             case "demo": return try await DemoCommand.run(arguments)
             case "call": return await CallCommand.run(arguments: arguments)
             case "simulate": return try await SimulateCommand.run(arguments)
-            case "assistant", "destination", "provider", "calls", "migrate", "token", "tenant", "config":
-                return try await StoreCommand.run(command, arguments)
+            case let name where StoreCommands.names.contains(name):
+                let text = try await StoreCommands.run(
+                    name, arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
+                print(text, terminator: text.hasSuffix("\n") ? "" : "\n")
+                return 0
             case "check-vad-model": return VoiceDetectorCheck.run(arguments)
             case "version", "--version":
                 print("pronto \(self.version)")

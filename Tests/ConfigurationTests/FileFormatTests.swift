@@ -131,7 +131,7 @@ struct MutationTests {
         let marks = Array("\"'[]{}=.,#\\\n\r\t-+_0e\u{0}\u{FF}".utf8)
         for seed in Self.seeds {
             var outcomes = (values: 0, errors: 0)
-            for _ in 0..<10000 {
+            for round in 0..<10000 {
                 var bytes = Array(seed.utf8)
                 for _ in 0..<Int.random(in: 1...6, using: &random) {
                     let index = Int.random(in: 0..<bytes.count, using: &random)
@@ -151,8 +151,9 @@ struct MutationTests {
                     case "A": values = try DotEnv.values(in: text, name: "f")
                     default: values = try TOML.values(in: text, name: "f")
                     }
-                    // Whatever it means, checking it must not trap either.
-                    _ = try? Settings(layers: [values])
+                    // Whatever it means, checking it must not trap either. (A tenth: looking for what was meant is slow
+                    // in a debug build.)
+                    if round.isMultiple(of: 10) { _ = try? Settings(layers: [values]) }
                     outcomes.values += 1
                 } catch {
                     outcomes.errors += 1

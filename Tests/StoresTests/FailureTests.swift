@@ -173,6 +173,21 @@ struct CallSpoolTests {
         }
     }
 
+    @Test("The service that replays hands over what waits, and ends when it is cancelled")
+    func service() async throws {
+        try await withFolder { folder in
+            let tenant = try Sample.tenantID(1)
+            let spool = try CallSpool(path: folder + "/spool")
+            try await spool.append(try Sample.finished(1, of: tenant))
+            let calls = DurableCalls(store: try await SQLiteStore(path: ":memory:"), spool: spool)
+            let (reports, report) = AsyncStream.makeStream(of: CallSpool.Outcome?.self)
+            let service = Task { await calls.run(every: .seconds(3600)) { report.yield(try? $0.get()) } }
+            #expect(await reports.first { _ in true } == CallSpool.Outcome(written: 1))
+            service.cancel()
+            await service.value
+        }
+    }
+
     @Test("What can never be stored is an error, not a line")
     func unfit() async throws {
         try await withFolder { folder in

@@ -1,7 +1,7 @@
 # Sourced by the other scripts: where the locally installed speech libraries are, and whether to build with them.
 #
-# Sets ROOT (the repository), PKG_CONFIG_PATH and PRONTO_TRAITS. PRONTO_TRAITS is `--traits LocalSpeech` when `.deps`
-# is complete, and empty, with the reason on standard error, when it is not: Pronto then builds without the neural
+# Sets ROOT (the repository), PKG_CONFIG_PATH and PRONTO_TRAITS. PRONTO_TRAITS is `--traits LocalSpeech …` when
+# `.deps` is complete, and empty, with the reason on standard error, when it is not: Pronto then builds without the neural
 # voice-activity detector, and an energy detector serves. Pass it unquoted: `swift build $PRONTO_TRAITS`.
 
 ROOT="${ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
@@ -30,7 +30,12 @@ if [ -n "${PRONTO_NO_LOCAL_SPEECH:-}" ]; then
     echo "speech: building without LocalSpeech (PRONTO_NO_LOCAL_SPEECH is set)" >&2
 elif [ -z "$_pronto_missing" ]; then
     export PKG_CONFIG_PATH="$DEPS/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
-    PRONTO_TRAITS="--traits LocalSpeech"
+    # SwiftPM refuses an rpath in a .pc file, so the linker gets it here.
+    PRONTO_TRAITS="--traits LocalSpeech -Xlinker -rpath -Xlinker $DEPS/lib"
+    case "$DEPS" in *[[:space:]]*)
+        echo "speech: building without LocalSpeech: the clone's path holds a space" >&2
+        PRONTO_TRAITS="" ;;
+    esac
 else
     echo "speech: building without LocalSpeech: .deps lacks $_pronto_missing (scripts/install fetches it)" >&2
 fi

@@ -33,6 +33,12 @@ package struct LoopBound<Value>: @unchecked Sendable {
     package let loop: EventLoop
     private let content: Value
 
+    /// Hands a value that nobody else holds over to `loop`, from any thread: for what is made before the loop serves.
+    package init(sending value: sending Value, on loop: EventLoop) {
+        self.loop = loop
+        self.content = value
+    }
+
     package init(_ value: Value, on loop: EventLoop) {
         loop.preconditionInLoop()
         self.content = value

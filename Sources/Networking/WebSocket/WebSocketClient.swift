@@ -35,6 +35,7 @@ package final class WebSocketClient {
     private let headers: [(name: String, value: String)]
     private let subprotocols: [String]
     private let options: WebSocketOptions
+    private let request: ((WebSocketURL, String) -> String)?
     private var key = ""
     private var connector: Connector?
     private var connection: Connection?
@@ -46,12 +47,14 @@ package final class WebSocketClient {
 
     /// Connects, secures (`wss:`; `tls` nil: the system's certificate authorities) and upgrades, all within `timeout`.
     /// `finished` is called exactly once, later, on the loop; set the socket's handlers in it.
-    /// `headers` go out as they are, after ours.
+    /// `headers` go out as they are, after ours. `request` writes the whole request (of this URL and key) in their
+    /// place, for peers that imitate others' handshakes: it has to ask for what `subprotocols` and `options.deflate` say.
     @discardableResult
     package static func connect(
         url: String, headers: [(name: String, value: String)] = [], subprotocols: [String] = [],
         tls: TLSContext? = nil, options: WebSocketOptions = WebSocketOptions(), timeout: Duration = .seconds(10),
-        on loop: EventLoop, finished: @escaping (Result<WebSocket, WebSocketConnectError>) -> Void
+        request: ((WebSocketURL, _ key: String) -> String)? = nil, on loop: EventLoop,
+        finished: @escaping (Result<WebSocket, WebSocketConnectError>) -> Void
     ) -> WebSocketClient? {
         loop.preconditionInLoop()
         let areSafe = headers.allSatisfy { field in
@@ -73,12 +76,13 @@ package final class WebSocketClient {
             context = system
         }
         return WebSocketClient(
-            url, headers, subprotocols, url.isSecure ? context : nil, options, timeout, loop, finished)
+            url, headers, subprotocols, url.isSecure ? context : nil, options, timeout, request, loop, finished)
     }
 
     private init(
         _ url: WebSocketURL, _ headers: [(name: String, value: String)], _ subprotocols: [String],
-        _ tls: TLSContext?, _ options: WebSocketOptions, _ timeout: Duration, _ loop: EventLoop,
+        _ tls: TLSContext?, _ options: WebSocketOptions, _ timeout: Duration,
+        _ request: ((WebSocketURL, String) -> String)?, _ loop: EventLoop,
         _ finished: @escaping (Result<WebSocket, WebSocketConnectError>) -> Void
     ) {
         self.loop = loop
@@ -86,6 +90,7 @@ package final class WebSocketClient {
         self.headers = headers
         self.subprotocols = subprotocols
         self.options = options
+        self.request = request
         self.finished = finished
         self.deadline = loop.schedule(after: timeout) { self.finish(.failure(.timeout)) }
         self.connector = Connector(host: url.host, port: url.port, tls: tls, timeout: timeout, on: loop) { result in
@@ -111,6 +116,10 @@ package final class WebSocketClient {
         self.key = WebSocketHandshake.base64(nonce)
         connection.onBytes = { self.received($0) }
         connection.onEnd = { _ in self.finish(.failure(.connect)) }
+        if let request = self.request {
+            connection.write(request(self.url, self.key))
+            return
+        }
         var request = "GET \(self.url.target) HTTP/1.1\r\nHost: \(self.url.hostField)\r\n"
         request += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         request += "Sec-WebSocket-Key: \(self.key)\r\n"

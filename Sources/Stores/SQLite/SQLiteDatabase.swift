@@ -158,7 +158,9 @@ package final class SQLiteDatabase {
             case SQLITE_NULL: value = .null
             default:
                 let start = sqlite3_column_text(statement, index)
-                let bytes = UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, index)))
+                // No text at all: SQLite is out of memory.
+                let count = start == nil ? 0 : Int(sqlite3_column_bytes(statement, index))
+                let bytes = UnsafeBufferPointer(start: start, count: count)
                 value = .text(String(decoding: bytes, as: UTF8.self))
             }
             row.values[String(cString: name)] = value

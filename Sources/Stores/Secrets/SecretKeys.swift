@@ -72,7 +72,7 @@ package struct SecretKeys: Sendable {
         try self.init(text)
     }
 
-    /// A new key as text, for `pronto provider new-key`.
+    /// A new key as text, for `pronto provider new-key` and `pronto token new-key`.
     package static func generated(id: String = "1") throws(StoreError) -> String {
         "\(id):\(Data(try SecretBox.random(32)).base64EncodedString())"
     }

@@ -1,0 +1,216 @@
+import Configuration
+import Foundation
+import Records
+import Stores
+import Telephony
+
+/// What a command that was understood cannot do; prints as a sentence for the operator.
+struct CommandFailure: Error, CustomStringConvertible {
+    var description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// The subcommands that look after the store, the keys and the configuration: arguments in, text out.
+///
+/// Numbers, prompts and transcripts are shown only with `--reveal`: terminals are recorded and shared.
+enum StoreCommands {
+    static let names: Set<String> = [
+        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config",
+    ]
+
+    static let usage = """
+        pronto tenant add NAME [--id UUID] [--disabled] | list
+        pronto assistant add NAME [--tenant T] [--number N] [--language L] [--provider P]… [--replace] … | list | remove NAME
+        pronto destination add NAME NUMBER [--tenant T] [--context C] [--alias A]… … | list | remove NAME
+        pronto provider set-key PROVIDER [--tenant T] (the key on standard input) | list | rotate | new-key
+        pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
+        pronto migrate up | down [--to N] --yes | status
+        pronto token issue --call ID [--tenant T] [--assistant UUID] [--lifetime SECONDS] | new-key
+        pronto config [--markdown]
+        Every setting may be given as an option, as in --database FILE; --config FILE names the file of settings.
+        """
+
+    private static let options: [String: Set<String>] = [
+        "tenant": ["--id"],
+        "assistant": [
+            "--tenant", "--id", "--number", "--language", "--instructions", "--instructions-file", "--greeting",
+            "--farewell", "--provider", "--voice", "--model", "--vad", "--threshold", "--silence-ms", "--prefix-ms",
+            "--resume-ms", "--idle-seconds", "--maximum-seconds", "--no-input-ms", "--no-input-prompt",
+            "--no-input-retries", "--fallback", "--tool", "--topic",
+        ],
+        "destination": [
+            "--tenant", "--id", "--context", "--alias", "--assistant", "--kind", "--department", "--summary",
+            "--priority", "--ring-seconds",
+        ],
+        "provider": ["--tenant", "--id"], "calls": ["--tenant", "--limit"], "migrate": ["--to"],
+        "token": ["--tenant", "--call", "--assistant", "--lifetime", "--id"], "config": [],
+    ]
+
+    private static let flags: [String: Set<String>] = [
+        "tenant": ["--disabled"],
+        "assistant": ["--replace", "--disabled", "--caller-first", "--no-barge-in", "--record", "--no-record"],
+        "destination": ["--replace", "--disabled", "--default", "--reveal"], "calls": ["--reveal"],
+        "migrate": ["--yes"], "config": ["--markdown"],
+    ]
+
+    /// Performs `pronto NAME ARGUMENTS…`. `readInput` gives a line of standard input, for keys.
+    static func run(
+        _ name: String, _ words: [String], folder: String, environment: [String: String],
+        readInput: () -> String? = { readLine() }
+    ) async throws -> String {
+        let options = (Self.options[name] ?? []).union(["--config"])
+        let arguments = try Arguments(words, options: options, flags: Self.flags[name] ?? [])
+        let settings = try Settings.load(
+            folder: folder, file: try arguments.optional("--config"), environment: environment,
+            arguments: arguments.settings)
+        switch name {
+        case "config":
+            guard arguments.has("--markdown") else { return ConfigurationPage.list(settings) }
+            // Whoever prints a command's text ends its last line.
+            return String(ConfigurationPage.markdown().dropLast())
+        case "migrate": return try Self.migrate(arguments, path: settings.database, at: Date())
+        case "token" where arguments.words.first == "new-key", "provider" where arguments.words.first == "new-key":
+            return try SecretKeys.generated(id: try arguments.optional("--id") ?? "1")
+        default: break
+        }
+        let store = try await SQLiteStore(path: settings.database, secretKeys: try Self.secretKeys(settings))
+        let result: Result<String, any Error>
+        do {
+            result = .success(try await Self.run(name, arguments, store, settings, readInput))
+        } catch {
+            result = .failure(error)
+        }
+        await store.close()
+        return try result.get()
+    }
+
+    /// The keys of secrets at rest, from wherever the configuration has them; nil: none.
+    static func secretKeys(_ settings: Settings) throws -> SecretKeys? {
+        if let text = settings.secretKey { return try SecretKeys(text) }
+        if let file = settings.secretKeyFile { return try SecretKeys(file: file) }
+        return nil
+    }
+
+    private static func run(
+        _ name: String, _ arguments: Arguments, _ store: SQLiteStore, _ settings: Settings, _ readInput: () -> String?
+    ) async throws -> String {
+        switch name {
+        case "tenant": return try await Self.tenant(arguments, store)
+        case "assistant": return try await Self.assistant(arguments, store)
+        case "destination": return try await Self.destination(arguments, store)
+        case "provider": return try await Self.provider(arguments, store, readInput)
+        case "calls": return try await Self.calls(arguments, store)
+        case "token": return try await Self.token(arguments, store, settings.tokenKeys, at: Date())
+        default: throw CommandFailure("\(name): no such command\n\(Self.usage)")
+        }
+    }
+
+    static func tenant(_ arguments: Arguments, _ store: any RecordsStore) async throws -> String {
+        switch arguments.words.first {
+        case "add":
+            let name = try Self.word(arguments, 1, "the tenant's name")
+            let given = try arguments.optional("--id", allowed: "a UUID") { TenantID($0) }
+            let known = try await store.tenant(named: name)
+            if let known, let given, known.id != given { throw CommandFailure("\(name) exists with another id") }
+            guard let id = known?.id ?? given ?? TenantID(UUID().uuidString) else { throw CommandFailure("no id") }
+            try await store.save(Tenant(id: id, name: name, isEnabled: !arguments.has("--disabled")))
+            return id.text
+        case "list", nil:
+            return Self.table(
+                ["id", "name", "enabled"],
+                try await store.tenants().map { [$0.id.text, $0.name, $0.isEnabled ? "yes" : "no"] })
+        case let word?: throw Self.unknown("tenant \(word)")
+        }
+    }
+
+    static func migrate(_ arguments: Arguments, path: String, at now: Date) throws -> String {
+        func said(_ what: String, _ numbers: [Int]) -> String {
+            numbers.isEmpty ? "nothing to do" : "\(what) " + numbers.map(String.init).joined(separator: ", ")
+        }
+        switch arguments.words.first {
+        case "up": return said("applied", try SQLiteStore.Schema.up(path: path, at: now))
+        case "down":
+            guard arguments.has("--yes") else {
+                throw CommandFailure("migrate down drops tables with their rows; add --yes to do it")
+            }
+            let applied = try SQLiteStore.Schema.status(path: path).filter { $0.appliedAt != nil }.map(\.number)
+            let target = try arguments.optional("--to", allowed: "a migration's number, or 0") { text in
+                Int(text).flatMap { $0 >= 0 ? $0 : nil }
+            }
+            return said("took back", try SQLiteStore.Schema.down(path: path, to: target ?? (applied.last ?? 1) - 1))
+        case "status", nil:
+            return Self.table(
+                ["number", "name", "applied"],
+                try SQLiteStore.Schema.status(path: path).map { status in
+                    [String(status.number), status.name, status.appliedAt.map(Self.text) ?? "no"]
+                })
+        case let word?: throw Self.unknown("migrate \(word)")
+        }
+    }
+
+    static func token(
+        _ arguments: Arguments, _ store: any RecordsStore, _ keyText: String?, at now: Date
+    ) async throws -> String {
+        guard arguments.words == ["issue"] else {
+            throw Self.unknown("token " + arguments.words.joined(separator: " "))
+        }
+        guard let keyText else {
+            throw CommandFailure("PRONTO_TOKEN_KEYS is not set; `pronto token new-key` makes a key")
+        }
+        let keys = try TokenKeys(keyText)
+        guard let call = CallID(try arguments.required("--call")) else {
+            throw ArgumentError.notAllowed(option: "--call", allowed: "1 to 64 letters, digits, -, _ and .")
+        }
+        let seconds = try arguments.optional("--lifetime", allowed: "1 to 86400 seconds") { text in
+            Int(text).flatMap { (1...86400).contains($0) ? $0 : nil }
+        }
+        let token = StreamToken(
+            tenant: try await Self.tenant(of: arguments, store).id, call: call,
+            assistant: try arguments.optional("--assistant", allowed: "a UUID") { AssistantID($0) }, issuedAt: now,
+            lifetime: .seconds(seconds ?? 60))
+        return token.signed(with: keys).value
+    }
+
+    // What the commands share.
+
+    /// `--tenant` by id or name; without it the only tenant there is.
+    static func tenant(of arguments: Arguments, _ store: any RecordsStore) async throws -> Tenant {
+        guard let text = try arguments.optional("--tenant") else {
+            let tenants = try await store.tenants()
+            guard let only = tenants.first else { throw CommandFailure("there is no tenant: pronto tenant add NAME") }
+            guard tenants.count == 1 else { throw CommandFailure("there are several tenants: say which with --tenant") }
+            return only
+        }
+        let found: Tenant?
+        if let id = TenantID(text) {
+            found = try await store.tenant(id)
+        } else {
+            found = try await store.tenant(named: text)
+        }
+        guard let found else { throw CommandFailure("there is no such tenant: pronto tenant list") }
+        return found
+    }
+
+    static func word(_ arguments: Arguments, _ index: Int, _ what: String) throws -> String {
+        guard arguments.words.count > index else { throw ArgumentError.missing(what) }
+        return arguments.words[index]
+    }
+
+    static func unknown(_ what: String) -> CommandFailure { CommandFailure("\(what): no such command\n\(Self.usage)") }
+
+    static func text(_ date: Date) -> String {
+        date.formatted(Date.ISO8601FormatStyle(timeZone: TimeZone(secondsFromGMT: 0) ?? .current))
+    }
+
+    /// Columns with spaces between them.
+    static func table(_ heading: [String], _ rows: [[String]]) -> String {
+        let all = [heading] + rows
+        let widths = heading.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        return all.map { row in
+            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: max(0, $1 - $0.count)) }
+            var line = cells.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            return line
+        }.joined(separator: "\n")
+    }
+}

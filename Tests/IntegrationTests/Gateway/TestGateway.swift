@@ -1,0 +1,208 @@
+import Assistants
+import Audio
+import Conversation
+import EventSocket
+import Foundation
+import MediaDialects
+import Networking
+import Observability
+import PhoneServer
+import Records
+import Simulators
+import Stores
+import Synchronization
+import Telephony
+import Testing
+
+/// What happened so far, from any thread; tests wait on it with a deadline.
+final class Observed<Value: Sendable>: Sendable {
+    private let state: Mutex<Value>
+    init(_ value: Value) { self.state = Mutex(value) }
+    var value: Value { self.state.withLock { $0 } }
+    func change(_ body: @Sendable (inout Value) -> Void) { self.state.withLock { body(&$0) } }
+}
+
+/// Waits until `condition` holds; records a failure after the deadline. The pause between looks is no part of a test.
+func eventually(
+    within limit: Duration = .seconds(10), _ what: String, sourceLocation: SourceLocation = #_sourceLocation,
+    _ condition: () async throws -> Bool
+) async throws {
+    let clock = ContinuousClock()
+    let end = clock.now + limit
+    while clock.now < end {
+        if try await condition() { return }
+        try await Task.sleep(for: .milliseconds(2))
+    }
+    Issue.record("not within \(limit): \(what)", sourceLocation: sourceLocation)
+}
+
+/// A house voice that beeps for 200 ms instead of speaking, on no thread of its own.
+struct BeepingVoice: SpeechServices {
+    struct Job: ListeningJob {
+        func cancel() {}
+        func caller(_ frame: UnsafeRawBufferPointer) {}
+    }
+    let spoken = Observed<[String]>([])
+
+    func synthesise(_ request: SpeechRequest, report: @escaping @Sendable (SpeechReport) -> Void) -> any SpeechJob {
+        let text = request.text.value
+        self.spoken.change { $0.append(text) }
+        report(.audio([UInt8](repeating: 1, count: request.format.bytes(in: .milliseconds(200)))))
+        report(.ended(.finished))
+        return Job()
+    }
+    func recognise(
+        _ request: RecognitionRequest, report: @escaping @Sendable (SpeechReport) -> Void
+    ) -> any ListeningJob { Job() }
+    func detect(_ request: DetectionRequest, report: @escaping @Sendable (SpeechReport) -> Void) -> any ListeningJob {
+        Job()
+    }
+}
+
+/// A gateway on loopback with the OpenAI simulator behind it and a simulated FreeSWITCH beside it.
+final class TestGateway: Sendable {
+    static let tenant = TenantID("11111111-2222-3333-4444-555555555555")!
+    static let assistant = AssistantID("aaaaaaaa-0000-4000-8000-000000000001")!
+    static let otherTenant = TenantID("99999999-2222-3333-4444-555555555555")!
+    static let tokenKeys = "k1:" + Data(repeating: 7, count: 32).base64EncodedString()
+
+    let group: EventLoopGroup
+    let simulators: [OpenAIRealtimeSimulator]
+    let gateway: Gateway
+    let server: HTTPServer
+    let proxy: HTTPServer
+    let freeSwitch: FreeSwitchSimulator
+    let control: ControlLink
+    let voice = BeepingVoice()
+    let finished = Observed<[FinishedCall]>([])
+    var port: UInt16 { self.server.address.port }
+
+    /// One simulator a script, in the order of the ladder. `change` may alter the assistant and the defaults.
+    init(
+        scripts: [OpenAIRealtimeScript] = [OpenAIRealtimeScript()], loops: Int = 1,
+        configure: (inout GatewayConfiguration) -> Void = { _ in },
+        change: (inout Assistant, inout AssistantDefaults) -> Void = { _, _ in }
+    ) async throws {
+        let group = EventLoopGroup(count: loops, name: "gateway")
+        self.group = group
+        self.simulators = try scripts.map { script in try OpenAIRealtimeSimulator.start(script: script) }
+        self.freeSwitch = try await FreeSwitchSimulator.start(
+            core: FreeSwitchSimulatorCore(password: "secret"), on: group.loops[0])
+        self.control = ControlLink(
+            host: "127.0.0.1", port: self.freeSwitch.port, configuration: .init(password: "secret"), seed: 1,
+            jobPrefix: "test", loop: group.loops[0], logger: .silent)
+        var assistant = Assistant(id: Self.assistant, tenant: Self.tenant, name: "reception")
+        assistant.greeting = "Hello."
+        assistant.fallback = FallbackDestination(number: "100", context: "default")
+        assistant.noInput.isEnabled = false
+        var defaults = AssistantDefaults()
+        defaults.endsWithLocal = false
+        defaults.deadlines.ready = .seconds(2)
+        defaults.deadlines.firstAudio = .milliseconds(400)
+        defaults.deadlines.stall = .milliseconds(400)
+        defaults.deadlines.mediaReturn = .milliseconds(800)
+        defaults.resumeWindow = .zero
+        change(&assistant, &defaults)
+        let names = ["openai"] + (1..<max(2, scripts.count)).map { "openai\($0 + 1)" }
+        assistant.providers = names.prefix(scripts.count).compactMap { ProviderName($0) }
+        let directory = AssistantDirectory()
+        let destination = DestinationRecord(
+            id: DestinationID("dddddddd-0000-4000-8000-000000000001")!, tenant: Self.tenant, name: "Sales",
+            number: "200", context: "internal")
+        directory.replace(with: [
+            .init(
+                tenant: Tenant(id: Self.tenant, name: "one"), assistants: [assistant], destinations: [destination]),
+            .init(
+                tenant: Tenant(id: Self.otherTenant, name: "two"),
+                assistants: [
+                    Assistant(
+                        id: AssistantID("bbbbbbbb-0000-4000-8000-000000000001")!, tenant: Self.otherTenant, name: "a"),
+                    Assistant(
+                        id: AssistantID("bbbbbbbb-0000-4000-8000-000000000002")!, tenant: Self.otherTenant, name: "b"),
+                ]),
+        ])
+        var configuration = GatewayConfiguration()
+        var dialects = DialectSelection.Defaults(dialect: .binaryDown, format: .l16(.narrowband))
+        dialects.flushText = "{\"type\":\"stopAudio\"}"
+        configuration.dialects = DialectSelection(defaults: dialects)
+        let keys = try TokenKeys(Self.tokenKeys)
+        configuration.verifyToken = { text, tenant, call in
+            do throws(StreamTokenError) {
+                let token = try StreamToken.verified(text, keys: keys, tenant: tenant, call: call, at: Date())
+                return .success(VerifiedToken(tenant: token.tenant, call: token.call, assistant: token.assistant))
+            } catch {
+                return .failure(TokenRefusal(slug: error.rawValue))
+            }
+        }
+        configure(&configuration)
+        let voice = self.voice
+        let finished = self.finished
+        self.gateway = Gateway(
+            configuration: configuration, directory: directory, logger: .silent, metrics: GatewayMetrics(),
+            speech: voice, assistants: SeveralOpenAIs(directory, defaults, self.simulators.map(\.port)),
+            plans: StandardPlans(defaults: defaults), control: self.control, sentences: { sentence, _ in sentence.slug },
+            finished: { call in finished.change { $0.append(call) } })
+        let gateway = self.gateway
+        self.server = try HTTPServer(on: group.loops, address: SocketAddress("127.0.0.1", port: 0)!) { loop in
+            let listener = PhoneListener(gateway: gateway, loop: loop)
+            return { listener.handle($0, $1) }
+        }
+        self.proxy = try HTTPServer(on: group.loops, address: SocketAddress("127.0.0.1", port: 0)!) { loop in
+            let listener = PhoneListener(gateway: gateway, loop: loop, isBehindProxy: true)
+            return { listener.handle($0, $1) }
+        }
+        self.control.start()
+        try await eventually("Event Socket ready") { self.control.isAvailable }
+    }
+
+    /// The channel of a call, known to the simulated switch.
+    func makeChannel(variables: [String: String] = [:]) async throws -> CallID {
+        let call = CallID(UUID().uuidString)!
+        try await self.freeSwitch.change { core, _ in core.addChannel(call, variables: variables) }
+        return call
+    }
+
+    func record(of simulator: Int = 0) async throws -> OpenAIRealtimeRecord? {
+        try await self.simulators[simulator].records().last
+    }
+
+    /// Commands of the switch that are about `call`, without those that every call causes.
+    func commands(about call: CallID) async throws -> [String] {
+        try await self.freeSwitch.commands().filter {
+            $0.contains(call.text) && !$0.hasPrefix("filter")
+        }
+    }
+
+    func stop() async throws {
+        self.server.close()
+        self.proxy.close()
+        self.control.stop()
+        try await self.freeSwitch.stop()
+        for simulator in self.simulators { simulator.stop() }
+        self.group.stop()
+    }
+}
+
+/// OpenAI machines, each towards a simulator of its own.
+private struct SeveralOpenAIs: AssistantMaking {
+    private let standard: StandardAssistants
+    private let ports: [Int]
+
+    init(_ directory: AssistantDirectory, _ defaults: AssistantDefaults, _ ports: [Int]) {
+        self.ports = ports
+        self.standard = StandardAssistants(
+            directory: directory, defaults: defaults, openAI: OpenAIRealtimeConfiguration(credential: .none)
+        ) { _, _, _ in throw AssistantFailure("no-local-assistant", .failOver) }
+    }
+
+    func make(
+        provider: String, identity: CallIdentity, legFormat: AudioFormat, history: [ConversationEntry]
+    ) throws -> any AssistantMachine {
+        let index = (provider.last?.wholeNumberValue ?? 1) - 1
+        var standard = self.standard
+        standard.openAI = OpenAIRealtimeConfiguration(
+            baseURL: "http://127.0.0.1:\(self.ports[index])/v1", credential: .bearer(Redacted("test")))
+        return try standard.make(
+            provider: "openai", identity: identity, legFormat: legFormat, history: history)
+    }
+}
