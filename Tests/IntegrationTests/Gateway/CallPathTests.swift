@@ -8,7 +8,7 @@ import Telephony
 import Testing
 
 /// Whole calls over real sockets: phone, gateway, OpenAI's protocol, Event Socket.
-@Suite(.timeLimit(.minutes(2))) struct CallPathTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct CallPathTests {
     private func path(_ call: CallID) -> String { "/stream/\(TestGateway.tenant)/\(call)" }
 
     /// Dials, and waits until the greeting was heard.
@@ -17,6 +17,15 @@ import Testing
             port: gateway.port, path: self.path(call), on: gateway.group.loops[0])
         try await eventually("a greeting") { phone.heard.value.audio > 3200 }
         return phone
+    }
+
+    /// Waits until the agent has been silent for a moment.
+    private func quiet(_ phone: TestPhone) async throws {
+        try await eventually("silence") {
+            let before = phone.heard.value.audio
+            try await Task.sleep(for: .milliseconds(200))
+            return phone.heard.value.audio == before
+        }
     }
 
     private func say(_ phone: TestPhone, for time: Duration = .milliseconds(500)) async throws {
@@ -31,12 +40,8 @@ import Testing
         let call = try await gateway.makeChannel()
         let phone = try await self.greeted(gateway, call)
         try await eventually("greeting over") { try await gateway.record()?.responses.first?.status == "completed" }
+        try await self.quiet(phone)
         let greeting = phone.heard.value.audio
-        try await eventually("silence after the greeting") {
-            let before = phone.heard.value.audio
-            try await Task.sleep(for: .milliseconds(200))
-            return phone.heard.value.audio == before
-        }
         try await self.say(phone)
         try await eventually("an answer") { phone.heard.value.audio > greeting + 6400 }
         phone.hangUp()
@@ -68,7 +73,9 @@ import Testing
         #expect(cut.milliseconds <= cut.duration)
         #expect(cut.milliseconds > 0)
         #expect(phone.heard.value.texts.contains { $0.contains("stopAudio") })
-        #expect(try #require(try await gateway.record()).errors.isEmpty)
+        // The server interrupts by itself here; our cancel may come after it, which is harmless.
+        let errors = try #require(try await gateway.record()).errors
+        #expect(errors.allSatisfy { $0 == "response_cancel_not_active" })
         phone.hangUp()
         try await eventually("a record") { !gateway.finished.value.isEmpty }
         let interrupted = try #require(gateway.finished.value.first).turns.first { $0.wasInterrupted }
@@ -108,7 +115,7 @@ import Testing
         let gateway = try await TestGateway(scripts: [script])
         let call = try await gateway.makeChannel()
         let phone = try await self.greeted(gateway, call)
-        try await Task.sleep(for: .milliseconds(1500))
+        try await self.quiet(phone)
         try await self.say(phone)
         try await eventually("uuid_transfer") {
             try await gateway.commands(about: call).contains { $0.contains("uuid_transfer \(call) 200 XML internal") }
@@ -301,12 +308,10 @@ import Testing
         #expect(gateway.gateway.liveCalls == 0)
         let commands = try await gateway.freeSwitch.commands()
         #expect(commands.filter { $0.hasPrefix("filter delete") }.count == 50, "no channel is watched any more")
-        try await eventually("no timers are left") {
-            for loop in loops where try await loop.run({ loop.timerCount }) > 8 {
-                print("timers", try await loop.run { loop.timerCount })
-                return false
-            }
-            return true
+        try await eventually("no timers are left but the Event Socket's") {
+            var timers = 0
+            for loop in loops { timers += try await loop.run { loop.timerCount } }
+            return timers <= 2
         }
         try await gateway.stop()
     }
