@@ -179,6 +179,15 @@ extension Setting where Value: RawRepresentable & CaseIterable, Value.RawValue =
 }
 
 extension Setting {
+    /// A choice that may be left open.
+    static func optionalChoice<Choice: RawRepresentable & CaseIterable & Sendable>(
+        _ name: String, _ documentation: String
+    ) -> Setting where Value == Choice?, Choice.RawValue == String {
+        Setting(
+            name, type: "choice", allowed: Choice.allCases.map(\.rawValue).joined(separator: ", "), default: nil,
+            value: nil, documentation, parse: { text in Choice(rawValue: text.lowercased()).map { .some($0) } })
+    }
+
     /// Values of one kind with commas between them.
     static func list<Element: Sendable>(
         _ name: String, of allowed: String, default text: String?, value: [Element], _ documentation: String,

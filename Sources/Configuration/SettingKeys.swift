@@ -22,6 +22,9 @@ package enum PhoneEncoding: String, Sendable, CaseIterable { case l16, pcmu, pcm
 /// How a module with playback by message wants its audio.
 package enum PhoneDownlink: String, Sendable, CaseIterable { case binary, streamAudio = "stream-audio" }
 
+/// Where OpenAI's protocol is spoken.
+package enum OpenAIService: String, Sendable, CaseIterable { case openai, azure, azureLegacy = "azure-legacy" }
+
 /// The shape of OpenAI's Realtime protocol: the present one, or the older one of Azure's legacy path and of some
 /// compatible servers.
 package enum OpenAIShape: String, Sendable, CaseIterable { case ga, beta }
@@ -106,11 +109,16 @@ package struct SettingKeys: Sendable {
     package let openAIBaseURL = Setting<String>.url(
         "OPENAI_BASE_URL", default: "https://api.openai.com/v1",
         "Where OpenAI's protocol is spoken: OpenAI, Azure, a compatible server or the simulator.")
-    package let openAIShape = Setting<OpenAIShape>.choice(
-        "PRONTO_OPENAI_SHAPE", default: .ga,
-        "The protocol's shape: ga, or beta for Azure's legacy path and older compatible servers.")
+    package let openAIService = Setting<OpenAIService>.choice(
+        "PRONTO_OPENAI_SERVICE", default: .openai,
+        "How the address is built and the key sent: openai (and compatible servers), azure, or azure-legacy.")
+    package let azureVersion = Setting<String>.text(
+        "PRONTO_AZURE_API_VERSION", default: "2024-10-01-preview", "The api-version of Azure's legacy path.")
+    package let openAIShape = Setting<OpenAIShape?>.optionalChoice(
+        "PRONTO_OPENAI_SHAPE",
+        "The protocol's shape: ga, or beta for older compatible servers. Unset: as the service has it.")
     package let openAIModel = Setting<String>.text(
-        "OPENAI_REALTIME_MODEL", default: "gpt-realtime", "The model, where an assistant names none.")
+        "OPENAI_REALTIME_MODEL", default: "gpt-realtime-2.1", "The model, where an assistant names none.")
     package let openAIVoice = Setting<String>.text(
         "OPENAI_REALTIME_VOICE", default: "marin", "The voice, where an assistant names none.")
     package let fallbackProviders = Setting<[String]>.list(

@@ -49,9 +49,32 @@ package final class AssistantDirectory: Sendable {
                 Entry(
                     tenant: tenant, assistants: try await store.assistants(of: tenant.id),
                     destinations: try await store.destinations(of: tenant.id),
-                    accounts: try await store.accounts(of: tenant.id)))
+                    accounts: try await Self.accounts(of: tenant.id, from: store)))
         }
         self.replace(with: entries)
+    }
+
+    /// The accounts with their keys opened. One that cannot be opened (no PRONTO_SECRET_KEY) stays without, and calls
+    /// that need it say so: it harms only itself.
+    private static func accounts(
+        of tenant: TenantID, from store: any RecordsStore
+    ) async throws(StoreError) -> [ProviderAccount] {
+        var accounts = try await store.accounts(of: tenant)
+        for index in accounts.indices where accounts[index].hasSecret {
+            do throws(StoreError) {
+                let whole = try await store.account(accounts[index].provider, kind: accounts[index].kind, of: tenant)
+                accounts[index].secret = whole?.secret
+            } catch {
+                if error.isRetryable { throw error }
+            }
+        }
+        return accounts
+    }
+
+    /// A tenant by its name (FusionPBX's domain), for paths that carry names.
+    package func tenant(named name: String) -> TenantID? {
+        let name = name.lowercased()
+        return self.snapshot.withLock { $0.tenants.values.first { $0.tenant.name == name }?.tenant.id }
     }
 
     package func entry(of tenant: TenantID) -> Entry? { self.snapshot.withLock { $0.tenants[tenant] } }

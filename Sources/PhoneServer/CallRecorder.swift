@@ -55,7 +55,6 @@ final class CallRecorder {
 /// The file behind a recording, on the writer's queue. One queue serves all calls: disks like order.
 package final class RecordingFile: Sendable {
     private struct State {
-        var handle: FileHandle?
         var bytes = 0
         var backlog = 0
         var failure: String?
@@ -68,6 +67,8 @@ package final class RecordingFile: Sendable {
     private let format: AudioFormat
     private let logger: Logger
     private let state = Mutex(State())
+    /// Touched on the writer's queue only; its lock is never contended, and never held by the loop.
+    private let handle = Mutex<FileHandle?>(nil)
 
     /// `path` is made (with its folder) at the first write, on the writer's queue.
     init(path: String, rate: SampleRate, logger: Logger) {
@@ -100,16 +101,16 @@ package final class RecordingFile: Sendable {
 
     private func append(_ bytes: [UInt8]) {
         do {
-            let handle = try self.state.withLock { state in
-                state.backlog -= bytes.count
-                if let handle = state.handle { return handle }
-                let handle = try self.create()
-                state.handle = handle
-                return handle
+            try self.handle.withLock { handle in
+                if handle == nil { handle = try self.create() }
+                try handle?.write(contentsOf: bytes)
             }
-            try handle.write(contentsOf: bytes)
-            self.state.withLock { $0.bytes += bytes.count }
+            self.state.withLock { state in
+                state.backlog -= bytes.count
+                state.bytes += bytes.count
+            }
         } catch {
+            self.state.withLock { $0.backlog -= bytes.count }
             self.fail("disk")
         }
     }
@@ -127,16 +128,15 @@ package final class RecordingFile: Sendable {
     }
 
     private func close() {
-        let (handle, bytes) = self.state.withLock { state in
-            defer { state.handle = nil }
-            return (state.handle, state.bytes)
-        }
-        guard let handle else { return }
+        let bytes = self.state.withLock { $0.bytes }
         do {
-            // Also after a full disk: what was written stays playable.
-            try handle.seek(toOffset: 0)
-            try handle.write(contentsOf: WAV.header(for: self.format, dataBytes: bytes))
-            try handle.close()
+            try self.handle.withLock { handle in
+                // Also after a full disk: what was written stays playable.
+                try handle?.seek(toOffset: 0)
+                try handle?.write(contentsOf: WAV.header(for: self.format, dataBytes: bytes))
+                try handle?.close()
+                handle = nil
+            }
         } catch {
             self.fail("header")
         }

@@ -6,7 +6,7 @@ import Telephony
 
 /// Gathers what will be written down about a call while it lives, and makes the records at its end.
 package struct CallReport {
-    let identity: CallIdentity
+    private(set) var identity: CallIdentity
     let plan: CallPlan
     var dialect: String?
     var framesIn = 0
@@ -20,6 +20,8 @@ package struct CallReport {
         self.identity = identity
         self.plan = plan
     }
+
+    mutating func learned(_ identity: CallIdentity) { self.identity = identity }
 
     mutating func providerOpened(_ provider: String) {
         guard let name = ProviderName(provider), self.providers.last != name else { return }
@@ -35,6 +37,13 @@ package struct CallReport {
             self.usage.outputTextTokens += usage.outputTextTokens
             self.usage.outputAudioTokens += usage.outputAudioTokens
         case .transferStarted(let name): self.transferredTo = name
+        case .tool(let name) where ["transfer_call", "request_handoff", "end_call"].contains(name):
+            // The conversation's own tools; the others are written down with their results by whoever runs them.
+            guard self.tools.count < 200 else { break }
+            self.tools.append(
+                ToolUse(
+                    number: self.tools.count + 1, name: name, arguments: "", outcome: .succeeded, startedAt: Date(),
+                    duration: .zero))
         default: break
         }
     }

@@ -80,6 +80,8 @@ package protocol CallControl: Sendable {
     /// Hands the channel over; the answer says whether the switch took it.
     func transfer(_ channel: CallID, to destination: TransferDestination, done: @escaping @Sendable (Bool) -> Void)
     func hangUp(_ channel: CallID, cause: HangupCause)
+    /// Takes mod_audio_stream off the channel.
+    func stopStream(_ channel: CallID)
     /// Stops what a module plays from files (`uuid_break`).
     func stopPlayback(_ channel: CallID)
     /// Asks for channel variables, half a second at most; what is missing is not in the answer.

@@ -28,7 +28,11 @@ extension CallShell {
         }
         var index = 0
         while index < leg.input.events.count {
-            if case .phone(let event) = leg.input.events[index] { self.phone(event) }
+            switch leg.input.events[index] {
+            case .phone(.digit(let digit)) where self.isRepeated(digit, from: .module): break
+            case .phone(let event): self.phone(event)
+            case .metadata(let metadata): self.learned(metadata)
+            }
             // A hang-up ends the call, and with it the leg.
             guard self.leg === leg else { return }
             index += 1
@@ -57,8 +61,15 @@ extension CallShell {
         self.report.framesIn += self.leg?.framesIn ?? 0
         self.leg = nil
         if end.isNormal {
-            // FreeSWITCH's modules say 1000 when the channel hangs up or the stream is stopped (freeswitch.md §3.3).
-            self.phone(.hungUp(.normalClearing))
+            // FreeSWITCH's modules say 1000 when the channel hangs up or the stream is stopped (freeswitch.md §3.3). The
+            // channel's own event, with the real cause, follows within moments where there is an Event Socket.
+            guard self.identity.channel != nil, self.gateway.control?.isAvailable ?? false else {
+                self.phone(.hungUp(.normalClearing))
+                return
+            }
+            self.phone(.held)
+            let slot = self.slot
+            self.loop.schedule(after: .milliseconds(200)) { slot.value.call?.phone(.hungUp(.normalClearing)) }
         } else {
             self.logger.info("Media connection lost", ["leg.end": .string(end.slug)])
             self.phone(.mediaLost(reason: end.slug))
@@ -73,6 +84,11 @@ extension CallShell {
 
     /// A second connection of the same call, already on this loop: goes on where the first stopped.
     func takeOver(_ leg: PhoneLeg) {
+        guard leg.dialect.uplink == self.session.uplinkFormat, leg.dialect.downlink == self.session.downlinkFormat else {
+            self.logger.warning("A second connection speaks another format than the first: refused")
+            leg.socket.close(code: 1003, reason: "another format than the call began with")
+            return
+        }
         if let old = self.leg {
             self.report.framesIn += old.framesIn
             old.socket.onMessage = nil

@@ -15,7 +15,7 @@ import Telephony
 /// machine that fails while it starts); these only append to the same two output lists, and `settle` goes on until both
 /// are empty. So no value is ever entered twice.
 final class CallShell {
-    let identity: CallIdentity
+    private(set) var identity: CallIdentity
     let loop: EventLoop
     let gateway: Gateway
     let logger: Logger
@@ -41,6 +41,7 @@ final class CallShell {
 
     var leg: PhoneLeg?
     var recorder: CallRecorder?
+    private var lastDigit: (digit: Redacted<Character>, source: DigitSource, at: Duration)?
     private var isSettling = false
     private var timer: TimerID?
     private var timerAt: Duration?
@@ -73,14 +74,63 @@ final class CallShell {
     func start() {
         self.slot.value.keep(self)
         self.attach()
-        if let channel = self.identity.channel {
-            let loop = self.loop
-            let slot = self.slot
-            self.gateway.control?.watch(channel) { event in
-                loop.execute { slot.value.call?.phone(event) }
-            }
-        }
+        if let channel = self.identity.channel { self.follow(channel) }
         self.step { $0.start(at: $1, &$2) }
+    }
+
+    /// Follows the caller's channel by Event Socket, and makes sure that it is this tenant's: a call id in a path is
+    /// only a claim, and no command of ours may reach somebody else's channel (design §7).
+    private func follow(_ channel: CallID) {
+        guard let control = self.gateway.control else { return }
+        let loop = self.loop
+        let slot = self.slot
+        control.watch(channel) { event in
+            loop.execute { slot.value.call?.switched(event) }
+        }
+        guard control.isAvailable else { return }
+        let tenant = self.identity.tenant.text
+        control.variables(["domain_uuid"], of: channel) { values in
+            guard let domain = values["domain_uuid"]?.value.lowercased(), !domain.isEmpty, domain != tenant else { return }
+            loop.execute { slot.value.call?.disownChannel() }
+        }
+    }
+
+    private func disownChannel() {
+        guard let channel = self.identity.channel else { return }
+        self.logger.error("The channel of that id belongs to another tenant: it will not be controlled")
+        self.gateway.control?.unwatch(channel)
+        self.identity.channel = nil
+    }
+
+    /// An event of the channel. A digit that the module has just told by text is the same key press.
+    private func switched(_ event: PhoneEvent) {
+        if case .digit(let digit) = event, self.isRepeated(digit, from: .channel) { return }
+        self.phone(event)
+    }
+
+    enum DigitSource { case channel, module }
+
+    /// Whether the other source told of this very key a moment ago.
+    func isRepeated(_ digit: Redacted<Character>, from source: DigitSource) -> Bool {
+        let now = self.loop.now
+        if let last = self.lastDigit, last.source != source, last.digit == digit, now - last.at < .milliseconds(700) {
+            self.lastDigit = nil
+            return true
+        }
+        self.lastDigit = (digit, source, now)
+        return false
+    }
+
+    /// What a leg tells about itself beside its address: fills in what is not known, contradicts nothing.
+    func learned(_ metadata: LegMetadata) {
+        self.identity.caller = self.identity.caller ?? metadata.caller
+        self.identity.dialed = self.identity.dialed ?? metadata.dialed
+        self.report.learned(self.identity)
+        if let format = metadata.format, format != self.session.uplinkFormat {
+            self.logger.warning(
+                "The metadata states another format than the address: the address counts",
+                ["leg.uplink": .string(self.session.uplinkFormat.description)])
+        }
     }
 
     // MARK: Driving the core
@@ -193,6 +243,7 @@ final class CallShell {
         switch command {
         case .flush:
             self.recorder?.flush(at: self.loop.now)
+            defer { self.gateway.metrics.bargeInStop.observe(EventLoop.freshNow() - self.loop.now) }
             if self.leg?.send(command) != true, let channel = self.identity.channel {
                 self.gateway.control?.stopPlayback(channel)
             }
@@ -256,7 +307,12 @@ final class CallShell {
 
     private func note(_ note: SessionNote) {
         self.report.add(note)
-        self.gateway.metrics.note(note, provider: self.currentProvider)
+        if case .assistantFailed(let index, _) = note, index < self.report.plan.assistants.count {
+            // By now the ladder may have moved on.
+            self.gateway.metrics.note(note, provider: self.report.plan.assistants[index])
+        } else {
+            self.gateway.metrics.note(note, provider: self.currentProvider)
+        }
         switch note {
         case .assistantFailed(let index, let slug):
             self.logger.warning(
@@ -295,7 +351,16 @@ final class CallShell {
         self.timer = nil
         self.timerAt = nil
         self.machineWake = nil
-        if let channel = self.identity.channel { self.gateway.control?.unwatch(channel) }
+        if let channel = self.identity.channel, let control = self.gateway.control {
+            control.unwatch(channel)
+            // Our close leaves the module's media bug on a channel that lives on, and the next `start` would fail
+            // (freeswitch.md §3.5).
+            if termination.reason != CallTermination.callerHungUp.reason,
+                self.report.dialect?.hasPrefix("mod-audio-stream") ?? false
+            {
+                control.stopStream(channel)
+            }
+        }
         if let leg = self.leg {
             leg.socket.onMessage = nil
             leg.socket.onClose = nil

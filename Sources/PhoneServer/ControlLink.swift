@@ -71,6 +71,11 @@ package final class ControlLink: CallControl, Sendable {
         self.execute(command) { _ in }
     }
 
+    package func stopStream(_ channel: CallID) {
+        guard let command = try? ApiCommand.stopAudioStream(channel) else { return }
+        self.execute(command) { _ in }
+    }
+
     package func variables(
         _ names: [String], of channel: CallID, done: @escaping @Sendable ([String: Redacted<String>]) -> Void
     ) {

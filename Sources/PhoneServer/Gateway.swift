@@ -68,7 +68,7 @@ package final class Gateway: Sendable {
     private let sentences: @Sendable (HouseSentence, String) -> String
     private let finished: @Sendable (FinishedCall) -> Void
 
-    private struct Live {
+    struct Live {
         var tenant: TenantID
         var loop: EventLoop
         var call: LoopBound<CallSlot>
@@ -133,6 +133,9 @@ package final class Gateway: Sendable {
             return .admitted
         }
     }
+
+    /// The call with this id, if it lives on this node.
+    func live(_ call: CallID) -> Live? { self.state.withLock { $0.live[call] } }
 
     /// Gives the place back: the call ended, or never began.
     func dismiss(_ call: CallID) {

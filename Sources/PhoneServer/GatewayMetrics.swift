@@ -75,7 +75,7 @@ package final class GatewayMetrics: Sendable {
             "voice_ai_realtime_cut_received_milliseconds_total", "Of interrupted agent audio: what had been received")
         self.refusals = registry.counter("voice_ai_realtime_refused_total", "Connections refused before a call began")
         self.loopLag = registry.histogram(
-            "voice_ai_realtime_loop_lag_seconds", "How late timers of the event loops fire",
+            "voice_ai_realtime_loop_lag_seconds", "How long one turn of an event loop kept the others waiting",
             bounds: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5])
         self.bargeInStop = registry.histogram(
             "voice_ai_realtime_barge_in_stop_seconds", "Decision that the caller interrupts to the flush on the wire",

@@ -1,4 +1,5 @@
 import Conversation
+import Foundation
 import MediaDialects
 import Networking
 import Observability
@@ -104,7 +105,8 @@ package final class PhoneListener {
 
     // MARK: From a request to a call
 
-    private func open(_ stream: StreamRequest, _ request: HTTPRequest, _ responder: HTTPResponder) {
+    private func open(_ asked: StreamRequest, _ request: HTTPRequest, _ responder: HTTPResponder) {
+        var stream = asked
         var hints = AssistantHints()
         switch self.authenticate(stream, request) {
         case .refused(let slug):
@@ -116,6 +118,8 @@ package final class PhoneListener {
         case .token(let token):
             hints.tenant = token.tenant
             hints.assistant = token.assistant
+            // A path without a call id must not turn a token for one call into one for any.
+            stream.metadata.call = stream.metadata.call ?? token.call
         case .trusted: break
         }
         switch stream.route {
@@ -128,14 +132,36 @@ package final class PhoneListener {
                 return
             }
             hints.firstID = first
-        case .gateway, .realtime: break
+        case .realtime(let name):
+            // Document 2's path may carry the tenant's name.
+            if stream.metadata.tenant == nil { stream.metadata.tenant = self.gateway.directory.tenant(named: name) }
+            if let tenant = hints.tenant, let path = stream.metadata.tenant, path != tenant {
+                self.refuse(responder, 403, "The token is for another tenant.", slug: "token-other-tenant")
+                return
+            }
+        case .gateway: break
         }
         if hints.tenant == nil { hints.tenant = stream.metadata.tenant }
         if hints.assistant == nil { hints.assistant = stream.metadata.assistant }
         hints.assistantName = stream.metadata.assistantName
         hints.dialed = stream.metadata.dialed?.value
         if hints.assistant == nil { hints.assistant = Self.assistantHeader(request) }
+        if let call = stream.metadata.call, let live = self.gateway.live(call), self.tenant(of: hints) == live.tenant {
+            // A connection of a call that lives: who answers was decided long ago.
+            self.takeOver(live.loop, live.call, stream, request, responder)
+            return
+        }
         self.choose(hints, stream, request, responder, mayAsk: true)
+    }
+
+    private func tenant(of hints: AssistantHints) -> TenantID? {
+        if let tenant = hints.tenant { return tenant }
+        if let id = hints.assistant ?? hints.firstID.flatMap({ AssistantID($0) }),
+            let owner = self.gateway.directory.owner(of: id)
+        {
+            return owner
+        }
+        return hints.firstID.flatMap { TenantID($0) }
     }
 
     private static func assistantHeader(_ request: HTTPRequest) -> AssistantID? {
@@ -148,6 +174,8 @@ package final class PhoneListener {
     ) {
         switch self.gateway.directory.choose(hints) {
         case .success(let chosen):
+            var stream = stream
+            stream.metadata.dialed = stream.metadata.dialed ?? hints.dialed.map { Redacted($0) }
             self.admit(chosen.entry, chosen.assistant, chosen.basis, stream, request, responder)
         case .failure(.ambiguous) where mayAsk && self.canAsk(stream):
             self.askChannel(hints, stream, request, responder)
@@ -184,6 +212,10 @@ package final class PhoneListener {
     private func awaitMetadata(
         _ hints: AssistantHints, _ stream: StreamRequest, _ request: HTTPRequest, _ responder: HTTPResponder
     ) {
+        if self.gateway.isDraining {
+            self.refuse(responder, 503, "This node is draining; use the fallback.", slug: "draining")
+            return
+        }
         guard let (socket, dialect) = self.upgrade(stream, request, responder) else { return }
         let waiting = WaitingLeg(PhoneLeg(socket: socket, dialect: dialect, now: self.loop.now), loop: self.loop)
         waiting.begin { [self] metadata, leg in
@@ -260,8 +292,10 @@ package final class PhoneListener {
         }
         var options = WebSocketOptions()
         options.maximumMessageSize = self.gateway.configuration.maximumPhoneMessage
-        // Two seconds of JSON audio at 16 kHz: a phone that reads slower than that will not catch up.
+        // Some seconds of JSON audio at 16 kHz: a phone that reads slower than that will not catch up.
         options.highWaterMark = 256 * 1024
+        // A phone whose host vanished sends nothing and closes nothing: only an unanswered ping tells.
+        options.pingInterval = .seconds(15)
         guard let socket = responder.upgradeToWebSocket(subprotocol: choice.subprotocol, options: options) else {
             return nil
         }
@@ -276,7 +310,9 @@ package final class PhoneListener {
         let plan = gateway.plans.plan(for: assistant, in: entry)
         var recorder: CallRecorder?
         if assistant.isRecorded ?? gateway.configuration.recordsByDefault, let folder = gateway.configuration.recordings {
-            let path = "\(folder)/\(identity.tenant.text)/\(identity.call.text).wav"
+            // A channel keeps its id when it comes back from a transfer: the time keeps its recordings apart.
+            let time = Int(Date().timeIntervalSince1970 * 1000)
+            let path = "\(folder)/\(identity.tenant.text)/\(identity.call.text)-\(time).wav"
             let file = RecordingFile(path: path, rate: leg.dialect.uplink.rate, logger: gateway.logger)
             recorder = CallRecorder(
                 file: file, uplink: leg.dialect.uplink, downlink: leg.dialect.downlink, at: self.loop.now)
@@ -336,7 +372,8 @@ package final class PhoneListener {
     }
 }
 
-/// A leg that is upgraded and does not know its assistant yet: waits for the metadata text, keeps the audio.
+/// A leg that is upgraded and does not know its assistant yet: waits for the metadata text. The audio until then, a
+/// second and a half at most, is nobody's yet and is dropped.
 final class WaitingLeg {
     private let leg: PhoneLeg
     private let loop: EventLoop
@@ -355,6 +392,10 @@ final class WaitingLeg {
             self.leg.received(kind == .text ? .text : .binary, message, at: self.loop.now)
             for event in self.leg.input.events {
                 if case .metadata(let metadata) = event { return self.finish(metadata) }
+                if case .phone(.hungUp) = event {
+                    self.abandon()
+                    return self.leg.socket.close(code: 1000, reason: "hung up")
+                }
             }
         }
         self.leg.socket.onClose = { _ in self.abandon() }

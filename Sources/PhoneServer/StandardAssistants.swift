@@ -44,10 +44,16 @@ package struct StandardAssistants: AssistantMaking {
         history: [ConversationEntry]
     ) throws -> any AssistantMachine {
         var configuration = self.openAI
-        if let account = entry.accounts.first(where: { $0.provider == .openAI && $0.kind == .realtime && $0.isEnabled }),
-            let secret = account.secret
-        {
-            configuration.credential = .bearer(secret)
+        if let account = entry.accounts.first(where: {
+            $0.provider == .openAI && $0.kind == .realtime && $0.isEnabled && $0.hasSecret
+        }) {
+            // A tenant with a key of its own must never be billed to ours because its key could not be opened.
+            guard let secret = account.secret else { throw AssistantFailure("key-not-readable", .failOver) }
+            if case .apiKey = configuration.credential {
+                configuration.credential = .apiKey(secret)
+            } else {
+                configuration.credential = .bearer(secret)
+            }
         }
         if case .none = configuration.credential, configuration.baseURL.contains("api.openai.com") {
             throw AssistantFailure("no-key", .failOver)

@@ -60,7 +60,7 @@ final class GatewayProcess: Sendable {
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
             local: LocalAssistants.make)
         var trust: TLSContext?
-        if let file = settings.caFile { trust = try TLSContext.client(authorities: file) }
+        if let file = settings.caFile { trust = try TLSContext.client(authorities: file, besidesSystem: true) }
         self.gateway = Gateway(
             configuration: try Self.gatewayConfiguration(settings), directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
@@ -80,6 +80,10 @@ final class GatewayProcess: Sendable {
 
     /// Starts what runs beside the calls: the Event Socket, the spool, and the look for changed configuration.
     func start() {
+        if let date = OpenAIRealtimeModels.announcedShutdown(of: self.settings.openAIModel) {
+            self.logger.warning(
+                "OPENAI_REALTIME_MODEL names a model that will be switched off", ["model.shutdown": .string(date)])
+        }
         if self.settings.isDevelopment {
             self.logger.warning("PRONTO_DEVELOPMENT is on: anybody who reaches the media port is answered")
         }
@@ -138,7 +142,8 @@ final class GatewayProcess: Sendable {
         await self.waitForCalls(patience)
         if self.gateway.liveCalls > 0 {
             self.gateway.handOverRemaining()
-            await self.waitForCalls(.seconds(25))
+            // The last words and a transfer have 35 s between them.
+            await self.waitForCalls(.seconds(40))
         }
         self.media.close()
         self.proxy?.close()
@@ -178,10 +183,19 @@ final class GatewayProcess: Sendable {
     }
 
     private static func openAI(_ settings: Settings) -> OpenAIRealtimeConfiguration {
+        let service: OpenAIRealtimeConfiguration.Service =
+            switch settings.openAIService {
+            case .openai: .openAI
+            case .azure: .azure
+            case .azureLegacy: .azureLegacy(apiVersion: settings.azureVersion)
+            }
+        var credential = OpenAIRealtimeConfiguration.Credential.none
+        if let key = settings.openAIKey {
+            credential = settings.openAIService == .openai ? .bearer(Redacted(key)) : .apiKey(Redacted(key))
+        }
         var configuration = OpenAIRealtimeConfiguration(
-            baseURL: settings.openAIBaseURL, dialect: settings.openAIShape == .beta ? .beta : .ga,
-            credential: settings.openAIKey.map { .bearer(Redacted($0)) } ?? .none, model: settings.openAIModel,
-            voice: settings.openAIVoice)
+            baseURL: settings.openAIBaseURL, service: service, dialect: settings.openAIShape.map { $0 == .beta ? .beta : .ga },
+            credential: credential, model: settings.openAIModel, voice: settings.openAIVoice)
         configuration.maximumOutputTokens = settings.maximumOutputTokens
         // OpenAI always echoes the session; servers that imitate it may not.
         configuration.requiresFormatEcho = settings.openAIBaseURL.contains("api.openai.com")

@@ -18,10 +18,11 @@ extension SwitchEvent {
     /// The names for `event plain … CUSTOM …`.
     package static let audioStreamSubclasses: [String] = ["connect", "disconnect", "error", "json", "play"].map {
         "mod_audio_stream::" + $0
-    }
+    } + ["mod_audio_fork::play_audio"]
 
     /// What a mod_audio_stream event says; nil for every other event, and for a `play` without a usable file.
     package var audioStream: AudioStreamSignal? {
+        if self.name == .custom, self.subclass == "mod_audio_fork::play_audio" { return self.playback }
         guard self.name == .custom, let subclass = self.subclass, subclass.hasPrefix("mod_audio_stream::") else {
             return nil
         }
@@ -31,11 +32,16 @@ extension SwitchEvent {
         case "error": return .failed
         case "json": return .message
         case "play":
-            guard let value = try? JSONSerialization.jsonObject(with: Data(self.body)),
-                let file = (value as? [String: Any])?["file"] as? String, file.hasPrefix("/")
-            else { return nil }
-            return .playback(file: file)
+            return self.playback
         default: return nil
         }
+    }
+
+    /// The file that a module wrote our audio into: community mod_audio_stream and drachtio's mod_audio_fork alike.
+    private var playback: AudioStreamSignal? {
+        guard let value = try? JSONSerialization.jsonObject(with: Data(self.body)),
+            let file = (value as? [String: Any])?["file"] as? String, file.hasPrefix("/")
+        else { return nil }
+        return .playback(file: file)
     }
 }

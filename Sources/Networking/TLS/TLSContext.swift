@@ -84,13 +84,15 @@ package final class TLSContext: Sendable {
         }
     }
 
-    /// For connecting. `authorities`: a PEM file of the certificate authorities to trust in place of the system's.
+    /// For connecting. `authorities`: a PEM file of the certificate authorities to trust in place of the system's, or
+    /// beside them.
     /// `verifies: false` accepts any certificate, and is for laboratories.
-    package static func client(authorities: String? = nil, verifies: Bool = true) throws(TLSConfigurationError)
-        -> TLSContext
-    {
+    package static func client(
+        authorities: String? = nil, besidesSystem: Bool = false, verifies: Bool = true
+    ) throws(TLSConfigurationError) -> TLSContext {
         let context = try self.make(TLS_client_method())
         if let authorities {
+            if besidesSystem { SSL_CTX_set_default_verify_paths(context) }
             guard SSL_CTX_load_verify_locations(context, authorities, nil) == 1 else {
                 ERR_clear_error()
                 SSL_CTX_free(context)
