@@ -21,7 +21,8 @@ let package = Package(
     traits: [
         .trait(
             name: "LocalSpeech",
-            description: "Silero VAD (and local speech models) through sherpa-onnx, installed by scripts/install from PyPI")
+            description:
+                "Silero VAD (and local speech models) through sherpa-onnx, installed by scripts/install from PyPI")
     ],
     targets: [
         // System libraries: a module map each.
@@ -75,6 +76,23 @@ let package = Package(
                 "Simulators",
             ],
             swiftSettings: settings),
+
+        // scripts/bench and scripts/fuzz. Not packages of their own: those could not see `package` symbols.
+        .target(name: "CAllocations", path: "Benchmarks/CAllocations"),
+        .executableTarget(
+            name: "pronto-bench",
+            dependencies: [
+                "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "CAllocations",
+            ],
+            path: "Benchmarks/Bench", swiftSettings: settings),
+        .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
+        .executableTarget(
+            name: "pronto-fuzz",
+            dependencies: [
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Configuration",
+                "CFuzzer",
+            ],
+            path: "Fuzzing/Fuzz", swiftSettings: settings),
 
         // The program under test of scripts/autobahn.
         .executableTarget(

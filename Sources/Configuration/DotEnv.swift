@@ -1,8 +1,8 @@
 /// `.env` files as shells and container engines read them: `KEY=value`, `export KEY=value`, comments, quotes.
 ///
 /// Left out, with an error: values over several lines, and the expansion of `$NAME` (which is taken as it stands).
-enum DotEnv {
-    static func values(in text: String, name: String) throws(ConfigurationError) -> [RawValue] {
+package enum DotEnv {
+    package static func values(in text: String, name: String) throws(ConfigurationError) -> [RawValue] {
         var values: [RawValue] = []
         var problems: [ConfigurationProblem] = []
         // Swift takes CR LF for one Character, which is a newline too.

@@ -3,7 +3,7 @@ import Foundation
 /// `pronto.json`: an object whose members are keys, or objects whose names are the keys' beginnings.
 ///
 /// `{"openai": {"realtime_model": "…"}}` and `{"OPENAI_REALTIME_MODEL": "…"}` mean the same.
-enum JSONFile {
+package enum JSONFile {
     /// A JSON value, as far as configuration needs it.
     private enum Node: Decodable {
         case null
@@ -34,7 +34,7 @@ enum JSONFile {
         }
     }
 
-    static func values(in text: String, name: String) throws(ConfigurationError) -> [RawValue] {
+    package static func values(in text: String, name: String) throws(ConfigurationError) -> [RawValue] {
         let origin = Origin.file(name, line: nil)
         func failure(_ why: String) -> ConfigurationError {
             ConfigurationError(problems: [ConfigurationProblem(key: name, origin: nil, kind: .unreadable(why))])

@@ -4,8 +4,8 @@
 /// decimals, booleans, and arrays of these over several lines. Refused with the line's number: multi-line strings,
 /// dates, inline tables, arrays of tables, and whatever is no TOML. A key's full name is its table's and its own with
 /// `_` between them, in capitals: `[openai]` `realtime_model` is `OPENAI_REALTIME_MODEL`.
-enum TOML {
-    static func values(in text: String, name: String) throws(ConfigurationError) -> [RawValue] {
+package enum TOML {
+    package static func values(in text: String, name: String) throws(ConfigurationError) -> [RawValue] {
         var parser = TOMLParser(text)
         do throws(TOMLError) {
             return try parser.document().map { entry in

@@ -54,7 +54,7 @@ extension CallShell {
 
     private func legClosed(_ end: WebSocketEnd) {
         self.leg?.socket.onMessage = nil
-        self.report.framesIn = self.leg?.framesIn ?? 0
+        self.report.framesIn += self.leg?.framesIn ?? 0
         self.leg = nil
         if end.isNormal {
             // FreeSWITCH's modules say 1000 when the channel hangs up or the stream is stopped (freeswitch.md §3.3).
@@ -74,6 +74,7 @@ extension CallShell {
     /// A second connection of the same call, already on this loop: goes on where the first stopped.
     func takeOver(_ leg: PhoneLeg) {
         if let old = self.leg {
+            self.report.framesIn += old.framesIn
             old.socket.onMessage = nil
             old.socket.onClose = nil
             old.socket.close(code: 4001, reason: "taken over")

@@ -301,7 +301,7 @@ final class CallShell {
             leg.socket.onClose = nil
             leg.socket.close(code: 1000, reason: "call ended")
         }
-        self.report.framesIn = self.leg?.framesIn ?? 0
+        self.report.framesIn += self.leg?.framesIn ?? 0
         self.leg = nil
         let recording = self.recorder?.finish(at: self.loop.now)
         self.recorder = nil

@@ -1,6 +1,6 @@
+import Audio
 import CPocketSphinx
 import Foundation
-import Synchronization
 import Telephony
 
 /// What was understood of one talkspurt.
@@ -34,20 +34,17 @@ package final class PocketSphinxRecognizer: Sendable {
         package var threads: Int
         /// Talkspurts that may wait.
         package var waiting: Int
-        /// Loaded decoders kept (about 10 MB each), whatever their grammar.
-        package var decoders: Int
 
         package init(
             model: String = "/usr/share/pocketsphinx/model/en-us/en-us",
             dictionary: String = "/usr/share/pocketsphinx/model/en-us/cmudict-en-us.dict",
-            espeak: String = "/usr/bin/espeak-ng", threads: Int = 2, waiting: Int = 64, decoders: Int = 4
+            espeak: String = "/usr/bin/espeak-ng", threads: Int = 2, waiting: Int = 64
         ) {
             self.model = model
             self.dictionary = dictionary
             self.espeak = espeak
             self.threads = max(1, threads)
             self.waiting = waiting
-            self.decoders = max(1, decoders)
         }
     }
 
@@ -57,7 +54,6 @@ package final class PocketSphinxRecognizer: Sendable {
     private let configuration: Configuration
     private let pronouncer: Pronouncer
     private let pool: WorkerPool
-    private let idle = Mutex<[Decoder]>([])
 
     /// Throws `modelMissing` naming the path.
     package init(_ configuration: Configuration = Configuration()) throws(SpeechEngineError) {
@@ -69,11 +65,8 @@ package final class PocketSphinxRecognizer: Sendable {
         self.pool = WorkerPool(name: "sphinx", threads: configuration.threads, limit: configuration.waiting)
     }
 
-    /// Lets what runs end and frees the decoders.
-    package func stop() {
-        self.pool.stop()
-        self.idle.withLock { $0.removeAll() }
-    }
+    /// Lets what runs end and returns when all threads are gone.
+    package func stop() { self.pool.stop() }
 
     /// Checks a grammar and finds its words' phones, on a pool thread (a first grammar takes some 100 ms).
     package func prepare(
@@ -84,7 +77,9 @@ package final class PocketSphinxRecognizer: Sendable {
         let isTaken: Bool = self.pool.submit {
             if job.isCancelled { return }
             let result: Result<PreparedGrammar, SpeechEngineError>
-            do throws(SpeechEngineError) { result = .success(try self.prepared(grammar)) } catch { result = .failure(error) }
+            do throws(SpeechEngineError) { result = .success(try self.prepared(grammar)) } catch {
+                result = .failure(error)
+            }
             if !job.isCancelled { done(result) }
         }
         if !isTaken { done(.failure(.overloaded)) }
@@ -100,7 +95,9 @@ package final class PocketSphinxRecognizer: Sendable {
         let isTaken: Bool = self.pool.submit {
             if job.isCancelled { return }
             let result: Result<RecognitionResult, SpeechEngineError>
-            do throws(SpeechEngineError) { result = .success(try self.decode(samples, grammar)) } catch { result = .failure(error) }
+            do throws(SpeechEngineError) { result = .success(try self.decode(samples, grammar)) } catch {
+                result = .failure(error)
+            }
             if !job.isCancelled { done(result) }
         }
         if !isTaken { done(.failure(.overloaded)) }
@@ -126,23 +123,39 @@ package final class PocketSphinxRecognizer: Sendable {
 
     /// `recognise` on the calling thread.
     func decode(_ samples: [Int16], _ grammar: PreparedGrammar) throws(SpeechEngineError) -> RecognitionResult {
-        let decoder: Decoder = try self.checkOut(grammar)
-        let result: RecognitionResult? = decoder.decode(samples.prefix(Self.maximumSamples))
-        guard let result else { throw .rejected("a talkspurt") }
-        self.idle.withLock { idle in
-            idle.append(decoder)
-            // The longest unused goes first.
-            if idle.count > self.configuration.decoders { idle.removeFirst() }
+        // A tenth of a second holds no word, and an empty utterance is an error to pocketsphinx.
+        guard samples.count >= 1600, Self.hasSound(samples) else {
+            return RecognitionResult(words: Redacted(""), confidence: 0)
         }
+        // A fresh decoder (10 ms) for each talkspurt: its noise estimate would otherwise carry one caller to the next.
+        let decoder = try Decoder(model: self.configuration.model, grammar: grammar)
+        let dithered: [Int16] = Self.dithered(samples.prefix(Self.maximumSamples))
+        guard let result = decoder.decode(dithered[...]) else { throw .rejected("a talkspurt") }
         return result
     }
 
-    private func checkOut(_ grammar: PreparedGrammar) throws(SpeechEngineError) -> Decoder {
-        let kept: Decoder? = self.idle.withLock { idle in
-            idle.lastIndex { $0.grammar == grammar }.map { idle.remove(at: $0) }
+    /// Whether a tenth of a second in all is above −55 dBFS. Silence fits a grammar as well as it fits the phone loop:
+    /// the confidence says nothing of it.
+    static func hasSound(_ samples: [Int16]) -> Bool {
+        let loud: Int = samples.withUnsafeBufferPointer { samples in
+            stride(from: 0, to: samples.count - 319, by: 320).reduce(0) { count, start in
+                let level: Double = Level(of: UnsafeBufferPointer(rebasing: samples[start..<(start + 320)])).rms
+                return count + (level > -55 ? 1 : 0)
+            }
         }
-        if let kept { return kept }
-        return try Decoder(model: self.configuration.model, grammar: grammar)
+        return loud >= 5
+    }
+
+    /// Adds noise of ±6 of 32 768, the same to the same audio. A line with silence suppression carries digital zeros,
+    /// whose logarithm is far from any silence that the model was trained on, and drags the utterance's mean along.
+    static func dithered(_ samples: ArraySlice<Int16>) -> [Int16] {
+        var state: UInt32 = 1
+        return samples.map { sample in
+            // Numerical Recipes' linear congruential generator: plenty for noise.
+            state = state &* 1_664_525 &+ 1_013_904_223
+            let (sum, overflow) = sample.addingReportingOverflow(Int16(truncatingIfNeeded: state >> 16) % 7)
+            return overflow ? sample : sum
+        }
     }
 
     static func loopWord(_ phone: String) -> String { "__" + phone.lowercased() }
@@ -164,9 +177,8 @@ package final class PocketSphinxRecognizer: Sendable {
 
 /// One loaded decoder with its grammar.
 ///
-/// `@unchecked Sendable`: pocketsphinx's decoder is not thread-safe, and is used by one job at a time: whoever took it
-/// out of the recogniser's idle list has the only reference.
-private final class Decoder: @unchecked Sendable {
+/// Not Sendable: made, used and freed by one job on one thread.
+private final class Decoder {
     let grammar: PreparedGrammar
     private let decoder: OpaquePointer
 
@@ -175,8 +187,9 @@ private final class Decoder: @unchecked Sendable {
         // pocketsphinx reads dictionaries from files only.
         let path: String =
             FileManager.default.temporaryDirectory.path + "/pronto-\(getpid())-\(UInt64.random(in: 0...(.max))).dict"
-        guard FileManager.default.createFile(
-            atPath: path, contents: Data(grammar.dictionary.utf8), attributes: [.posixPermissions: 0o600])
+        guard
+            FileManager.default.createFile(
+                atPath: path, contents: Data(grammar.dictionary.utf8), attributes: [.posixPermissions: 0o600])
         else { throw .rejected("a temporary file") }
         defer { unlink(path) }
         guard let configuration = pronto_ps_config(model, path) else { throw .rejected("its settings") }

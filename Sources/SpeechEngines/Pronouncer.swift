@@ -74,7 +74,8 @@ final class Pronouncer: Sendable {
                 let open: Int = memchr(base + start, 0x28, space - start).map { UnsafeRawPointer($0) - base } ?? space
                 let word = String(decoding: bytes[start..<open], as: UTF8.self)
                 if words.contains(word) {
-                    let phones = String(decoding: bytes[space..<end], as: UTF8.self).split(whereSeparator: \.isWhitespace)
+                    let phones = String(decoding: bytes[space..<end], as: UTF8.self).split(
+                        whereSeparator: \.isWhitespace)
                     found[word, default: []].append(phones.map(String.init))
                 }
                 start = end + 1

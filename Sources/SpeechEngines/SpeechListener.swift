@@ -105,6 +105,9 @@ package struct SpeechListener: ~Copyable {
         }
     }
 
+    /// Samples that wait for the pool: for a test that feeds faster than a call.
+    var backlog: Int { self.lane.backlog }
+
     /// Ends listening: running decodings are called off, the detector goes back.
     package func close() { self.lane.close() }
 }
@@ -156,6 +159,8 @@ final class ListeningLane: Sendable {
 
     // MARK: On the loop
 
+    var backlog: Int { self.inbox.withLock(\.samples.count) }
+
     func begin(preRoll ring: [Int16], next: Int, count: Int) {
         self.inbox.withLock { inbox in
             inbox.begins = true
@@ -169,7 +174,8 @@ final class ListeningLane: Sendable {
             guard !inbox.isClosed else { return false }
             if inbox.samples.count + bytes.count / 2 <= Self.maximumWaiting {
                 for offset in stride(from: 0, to: bytes.count - 1, by: 2) {
-                    inbox.samples.append(Int16(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int16.self)))
+                    inbox.samples.append(
+                        Int16(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int16.self)))
                 }
             }
             if ends { inbox.ends = true }

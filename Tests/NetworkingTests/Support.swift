@@ -127,7 +127,22 @@ final class RawClient: Sendable {
         }
     }
 
+    /// False: the connection is broken.
+    func trySend(_ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { Glibc.send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) } > 0
+    }
+
     func send(_ text: String) { self.send(Array(text.utf8)) }
+
+    /// Makes the destructor's close a reset, now.
+    func reset() {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(self.descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+        // A connect to "no address" breaks the connection (RST) and keeps the descriptor.
+        var none = sockaddr()
+        none.sa_family = sa_family_t(AF_UNSPEC)
+        _ = connect(self.descriptor, &none, socklen_t(MemoryLayout<sockaddr>.size))
+    }
 
     func finishSending() { shutdown(self.descriptor, Int32(SHUT_WR)) }
 

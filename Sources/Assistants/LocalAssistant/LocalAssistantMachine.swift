@@ -184,7 +184,8 @@ package struct LocalAssistantMachine: AssistantMachine {
         _ words: String, confidence: Double, at now: Duration, _ output: inout AssistantOutput
     ) {
         // NaN fails every comparison: it counts as not understood.
-        guard confidence >= self.configuration.leastConfidence, let intent = self.grammar.intent(of: words) else {
+        let least: Double = self.configuration.leastConfidence ?? self.language.leastConfidence
+        guard confidence >= least, let intent = self.grammar.intent(of: words) else {
             self.turnEnded(words: "", .nothing, at: now, &output)
             return
         }
@@ -238,7 +239,7 @@ package struct LocalAssistantMachine: AssistantMachine {
             }
         }
         self.misses = 0
-        let isSure: Bool = confidence >= self.configuration.sureConfidence
+        let isSure: Bool = confidence >= (self.configuration.sureConfidence ?? self.language.sureConfidence)
         if !isSure, let name = self.confirmable(intent) {
             self.phase = .confirming(intent)
             self.say([self.sentence(.didYouSay(name))], at: now, &output)
@@ -276,7 +277,8 @@ package struct LocalAssistantMachine: AssistantMachine {
             self.act(on: .goodbye, at: now, &output)
         case .yes: self.say([self.sentence(.askChoice), self.choicesHint()], at: now, &output)
         case .help: self.say([self.choicesHint()] + self.keypadMenu(), at: now, &output)
-        case .repeatLast: self.say(self.lastSaid.isEmpty ? [self.sentence(.askChoice)] : self.lastSaid, at: now, &output)
+        case .repeatLast:
+            self.say(self.lastSaid.isEmpty ? [self.sentence(.askChoice)] : self.lastSaid, at: now, &output)
         case .leaveMessage:
             self.phase = .takingMessage
             self.say([self.sentence(.leaveMessage)], at: now, &output)

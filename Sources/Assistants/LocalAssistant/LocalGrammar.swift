@@ -112,7 +112,8 @@ package struct CarrierPhrases: Sendable {
         case .english:
             CarrierPhrases(
                 leads: [
-                    "i would like", "i'd like", "i want", "i'd like to speak to", "i want to speak to", "can i speak to",
+                    "i would like", "i'd like", "i want", "i'd like to speak to", "i want to speak to",
+                    "can i speak to",
                     "connect me to", "transfer me to", "please", "i need", "the",
                 ],
                 tails: ["please", "thank you"],

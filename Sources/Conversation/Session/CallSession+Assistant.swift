@@ -275,7 +275,11 @@ extension CallSession {
         if let arriving = self.arriving { self.playout.finish(arriving) }
         switch outcome {
         case .completed, .incomplete, .cancelled:
-            if self.responseSpoke { self.hasGreeted = true }
+            if self.responseSpoke {
+                self.hasGreeted = true
+                // Only a whole reply forgives: a back end that always breaks in the middle must not be tried for ever.
+                if outcome == .completed { self.ladder.succeeded() }
+            }
             if outcome == .cancelled, self.detectorHearsCaller {
                 self.awaitsAudio = false
                 self.clear(.firstAudio)

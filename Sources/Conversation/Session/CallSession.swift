@@ -185,8 +185,7 @@ package struct CallSession: ~Copyable, Sendable {
         self.fromAssistant?.convert(bytes, into: &self.decoded)
         self.take(self.decoded, of: item, at: now, &output)
         self.set(.stall, now + self.plan.deadlines.stall)
-        if !self.responseSpoke { self.responseSpoke = true }
-        self.ladder.succeeded()
+        self.responseSpoke = true
     }
 
     /// Audio of the house voice, already in the downlink format.

@@ -1,6 +1,6 @@
 /// The chunked transfer coding (RFC 9112 §7.1), strictly: sizes in hexadecimal, CR LF everywhere, extensions and
 /// trailers bounded and dropped. libhttp-parser, as Debian builds it, takes any byte for a chunk's line feed.
-struct ChunkedBody {
+package struct ChunkedBody {
     private enum State {
         case size
         case extensions
@@ -16,6 +16,8 @@ struct ChunkedBody {
         case done
     }
 
+    package init() {}
+
     private var state = State.size
     private var digits = 0
     private var remaining = 0
@@ -23,12 +25,12 @@ struct ChunkedBody {
     private var overhead = 0
     private static let overheadLimit = 4 * 1024
 
-    var isDone: Bool { self.state == .done }
+    package var isDone: Bool { self.state == .done }
 
-    enum Failure: Error { case malformed, tooLarge }
+    package enum Failure: Error { case malformed, tooLarge }
 
     /// Reads from `bytes`, appends data to `body`, and returns how many bytes were used: all, unless the body ended.
-    mutating func read(_ bytes: ArraySlice<UInt8>, into body: inout [UInt8], limit: Int) throws(Failure) -> Int {
+    package mutating func read(_ bytes: ArraySlice<UInt8>, into body: inout [UInt8], limit: Int) throws(Failure) -> Int {
         var index = bytes.startIndex
         while index < bytes.endIndex, self.state != .done {
             if self.state == .data {

@@ -35,8 +35,8 @@ enum HTTPFraming: Equatable {
 /// Read twice: a scan of our own refuses what different implementations understand differently (the stuff of request
 /// smuggling), and libhttp-parser reads what is left. Debian's build of it is the lenient one: alone it would take bare
 /// line feeds, spaces in names and Content-Length beside Transfer-Encoding.
-struct HTTPHead {
-    enum Kind { case request, response }
+package struct HTTPHead {
+    package enum Kind { case request, response }
 
     var method = ""
     var target = ""
@@ -51,7 +51,7 @@ struct HTTPHead {
     static let fieldLimit = 100
 
     /// Where the head in `bytes` ends (after its empty line); nil: not yet there.
-    static func end(of bytes: some Collection<UInt8>, from start: Int = 0) -> Int? {
+    package static func end(of bytes: some Collection<UInt8>, from start: Int = 0) -> Int? {
         bytes.withContiguousStorageIfAvailable { buffer -> Int? in
             var index = max(3, start)
             while index < buffer.count {
@@ -67,7 +67,7 @@ struct HTTPHead {
     }
 
     /// Reads a whole head: `bytes` end with its empty line.
-    init(_ kind: Kind, _ bytes: UnsafeRawBufferPointer) throws(HTTPHeadError) {
+    package init(_ kind: Kind, _ bytes: UnsafeRawBufferPointer) throws(HTTPHeadError) {
         try HTTPHead.scan(kind, bytes)
         let collector = HeadCollector()
         var parser = http_parser()

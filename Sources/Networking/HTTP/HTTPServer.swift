@@ -16,16 +16,7 @@ package final class HTTPServer: Sendable {
         limits: HTTPServerLimits = HTTPServerLimits(), makeHandler: @escaping @Sendable (EventLoop) -> Handler
     ) throws(ListenError) {
         precondition(!loops.isEmpty, "A server needs a loop")
-        var sockets: [BoundSocket] = []
-        do throws(ListenError) {
-            for index in loops.indices {
-                let wanted = sockets.first?.address ?? address
-                sockets.append(try TCPListener.bind(wanted, sharing: index > 0))
-            }
-        } catch {
-            for socket in sockets { socket.close() }
-            throw error
-        }
+        let sockets = try TCPListener.bind(address, count: loops.count)
         self.address = sockets[0].address
         self.listeners = zip(loops, sockets).map { loop, socket in
             LoopListener(socket, on: loop, tls: tls, limits: limits, makeHandler: makeHandler)
@@ -63,11 +54,14 @@ private final class LoopListener: @unchecked Sendable {
         loop.execute {
             guard !self.isClosed else { return socket.close() }
             let handler = makeHandler(loop)
-            self.listener = try? TCPListener(socket, on: loop) { descriptor, peer in
-                self.accepted(descriptor, peer, handler)
+            do throws(SystemError) {
+                self.listener = try TCPListener(socket, on: loop) { descriptor, peer in
+                    self.accepted(descriptor, peer, handler)
+                }
+            } catch {
+                // Without an epoll entry nobody would ever answer: refuse connections rather than let them hang.
+                socket.close()
             }
-            // Without an epoll entry nobody would ever answer: refuse connections rather than let them hang.
-            if self.listener == nil { socket.close() }
         }
     }
 

@@ -23,12 +23,6 @@ package struct Readiness: OptionSet, Sendable {
     package static let stopping = Readiness(rawValue: 1 << 31)
 }
 
-/// Names one pending timer. Worthless once it has fired or was cancelled: cancelling it again does nothing.
-package struct TimerID: Hashable, Sendable {
-    fileprivate let slot: UInt32
-    fileprivate let generation: UInt32
-}
-
 /// Why the kernel would not give a descriptor what the loop asked of it.
 package struct SystemError: Error, Equatable, CustomStringConvertible {
     package let call: StaticString
@@ -67,20 +61,6 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
         var handler: ((Readiness) -> Void)?
     }
 
-    private struct TimerSlot {
-        var generation: UInt32 = 0
-        /// Where the timer stands in the heap; -1: free.
-        var heapIndex: Int32 = -1
-        var action: (() -> Void)?
-    }
-
-    private struct HeapEntry {
-        var deadline: Int64
-        /// Timers of the same instant run in the order they were made.
-        var order: UInt64
-        var slot: UInt32
-    }
-
     private static let eventCapacity = 256
     /// What one read takes at most. Larger reads save calls on bulk transfers only.
     package static let readBufferSize = 64 * 1024
@@ -97,10 +77,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     // Confined to the loop's thread.
     private var drained: [Job] = []
     private var watches: [Watch] = []
-    private var heap: [HeapEntry] = []
-    private var slots: [TimerSlot] = []
-    private var freeSlots: [UInt32] = []
-    private var timerOrder: UInt64 = 0
+    private var timers = TimerQueue()
     private var nowNanoseconds: Int64 = pronto_monotonic_ns()
     private var lagObserver: ((Duration) -> Void)?
     private var scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
@@ -234,19 +211,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     @discardableResult
     package func schedule(at deadline: Duration, _ action: @escaping () -> Void) -> TimerID {
         self.preconditionInLoop()
-        let slot: UInt32
-        if let free = self.freeSlots.popLast() {
-            slot = free
-        } else {
-            slot = UInt32(self.slots.count)
-            self.slots.append(TimerSlot())
-        }
-        self.slots[Int(slot)].action = action
-        self.timerOrder &+= 1
-        self.heap.append(HeapEntry(deadline: deadline.nanoseconds, order: self.timerOrder, slot: slot))
-        self.slots[Int(slot)].heapIndex = Int32(self.heap.count - 1)
-        self.siftUp(self.heap.count - 1)
-        return TimerID(slot: slot, generation: self.slots[Int(slot)].generation)
+        return self.timers.add(at: deadline.nanoseconds, action)
     }
 
     /// Calls `action` once, `delay` from now.
@@ -258,74 +223,16 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     /// Forgets a timer. Nothing happens when it has fired already.
     package func cancel(_ timer: TimerID) {
         self.preconditionInLoop()
-        guard Int(timer.slot) < self.slots.count, self.slots[Int(timer.slot)].generation == timer.generation,
-            self.slots[Int(timer.slot)].heapIndex >= 0
-        else { return }
-        self.removeFromHeap(at: Int(self.slots[Int(timer.slot)].heapIndex))
-        self.release(timer.slot)
+        self.timers.cancel(timer)
     }
 
     /// How many timers are pending.
-    package var timerCount: Int { self.heap.count }
-
-    private func release(_ slot: UInt32) {
-        self.slots[Int(slot)].generation &+= 1
-        self.slots[Int(slot)].heapIndex = -1
-        self.slots[Int(slot)].action = nil
-        self.freeSlots.append(slot)
-    }
-
-    private func isBefore(_ lhs: Int, _ rhs: Int) -> Bool {
-        let (a, b) = (self.heap[lhs], self.heap[rhs])
-        return a.deadline != b.deadline ? a.deadline < b.deadline : a.order < b.order
-    }
-
-    private func exchange(_ lhs: Int, _ rhs: Int) {
-        self.heap.swapAt(lhs, rhs)
-        self.slots[Int(self.heap[lhs].slot)].heapIndex = Int32(lhs)
-        self.slots[Int(self.heap[rhs].slot)].heapIndex = Int32(rhs)
-    }
-
-    private func siftUp(_ start: Int) {
-        var index = start
-        while index > 0, self.isBefore(index, (index - 1) / 2) {
-            self.exchange(index, (index - 1) / 2)
-            index = (index - 1) / 2
-        }
-    }
-
-    private func siftDown(_ start: Int) {
-        var index = start
-        while true {
-            var smallest = index
-            let (left, right) = (2 * index + 1, 2 * index + 2)
-            if left < self.heap.count, self.isBefore(left, smallest) { smallest = left }
-            if right < self.heap.count, self.isBefore(right, smallest) { smallest = right }
-            guard smallest != index else { return }
-            self.exchange(index, smallest)
-            index = smallest
-        }
-    }
-
-    private func removeFromHeap(at index: Int) {
-        let last = self.heap.count - 1
-        if index != last { self.exchange(index, last) }
-        self.heap.removeLast()
-        if index != last {
-            self.siftDown(index)
-            self.siftUp(index)
-        }
-    }
+    package var timerCount: Int { self.timers.count }
 
     private func runTimers() {
         // Timers made by an action for "now" wait for the next iteration: a loop of them cannot starve the sockets.
-        let newest = self.timerOrder
-        while let first = self.heap.first, first.deadline <= self.nowNanoseconds, first.order <= newest {
-            let action = self.slots[Int(first.slot)].action
-            self.removeFromHeap(at: 0)
-            self.release(first.slot)
-            action?()
-        }
+        let newest = self.timers.newest
+        while let action = self.timers.takeDue(at: self.nowNanoseconds, madeUpTo: newest) { action() }
     }
 
     // MARK: Descriptors
@@ -407,8 +314,8 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
             return inbox.isAsleep
         }
         var timeout: Int64 = maySleep ? -1 : 0
-        if maySleep, let first = self.heap.first {
-            timeout = max(0, (first.deadline - pronto_monotonic_ns() + 999) / 1000)
+        if maySleep, let deadline = self.timers.nextDeadline {
+            timeout = max(0, (deadline - pronto_monotonic_ns() + 999) / 1000)
         }
         let count = pronto_epoll_wait(self.epoll, self.events, Int32(EventLoop.eventCapacity), timeout)
         if maySleep { self.inbox.withLock { $0.isAsleep = false } }
@@ -456,9 +363,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
         self.inbox.withLock { $0.isClosed = true }
         self.runJobs()
         self.watches.removeAll()
-        self.heap.removeAll()
-        self.slots.removeAll()
-        self.freeSlots.removeAll()
+        self.timers = TimerQueue()
         self.lagObserver = nil
     }
 }

@@ -406,6 +406,23 @@ package final class Connection {
 
     // MARK: Moving
 
+    /// Gives the connection to another loop: descriptor, TLS, bytes that wait to be sent. The handlers are dropped now;
+    /// `arrived` runs on `loop` and sets new ones. Nil: it has ended. What `onBytes` was given is the owner's to carry.
+    package func move(to loop: EventLoop, arrived: @escaping @Sendable (Connection?) -> Void) {
+        self.loop.preconditionInLoop()
+        guard self.depart() else {
+            self.abort()
+            return loop.execute { arrived(nil) }
+        }
+        let handedOver = HandedOver(self)
+        loop.execute {
+            let connection = handedOver.value
+            connection.arrive(on: loop)
+            arrived(connection)
+            connection.resumeWatching()
+        }
+    }
+
     /// Leaves the loop: descriptor, TLS state and what waits go along; the handlers are dropped. Nil when it is not
     /// open. `arrive` follows, on the other loop.
     func depart() -> Bool {

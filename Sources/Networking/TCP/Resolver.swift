@@ -85,7 +85,8 @@ package final class Resolver: Sendable {
     private static func look(up host: String, port: UInt16) -> [SocketAddress] {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = AI_ADDRCONFIG
+        // Not AI_ADDRCONFIG: on a host with nothing but loopback it hides "localhost". An address of a family without a
+        // route fails at once, and the next is tried.
         var found: UnsafeMutablePointer<addrinfo>?
         guard getaddrinfo(host, nil, &hints, &found) == 0 else { return [] }
         defer { freeaddrinfo(found) }

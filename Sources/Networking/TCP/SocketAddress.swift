@@ -2,24 +2,32 @@ import Glibc
 
 /// An IPv4 or IPv6 address with a port.
 package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
-    /// 4 or 16 bytes, network order. An IPv4-mapped IPv6 address is kept as the IPv4 address that it is, so that an
-    /// allow-list cannot be passed by writing it otherwise.
-    package let bytes: [UInt8]
+    // The address in network order, read as big-endian words; IPv4 in the lower 32 bits of `low`. Inline: an address
+    // comes with every datagram, and must not cost an allocation.
+    private let high: UInt64
+    private let low: UInt64
+    package let isIPv6: Bool
     package let port: UInt16
     /// The interface of a link-local IPv6 address.
-    let scope: UInt32
-
-    package var isIPv6: Bool { self.bytes.count == 16 }
+    private let scope: UInt32
 
     /// 127.0.0.0/8 or ::1.
-    package var isLoopback: Bool {
-        self.isIPv6
-            ? self.bytes.dropLast().allSatisfy { $0 == 0 } && self.bytes[15] == 1 : self.bytes[0] == 127
+    package var isLoopback: Bool { self.isIPv6 ? self.high == 0 && self.low == 1 : self.low >> 24 == 127 }
+
+    /// 4 or 16 bytes, network order: for allow-lists.
+    package var bytes: [UInt8] {
+        let low = (0..<8).map { UInt8(truncatingIfNeeded: self.low >> (56 - 8 * $0)) }
+        guard self.isIPv6 else { return Array(low[4...]) }
+        return (0..<8).map { UInt8(truncatingIfNeeded: self.high >> (56 - 8 * $0)) } + low
     }
 
-    init(bytes: [UInt8], port: UInt16, scope: UInt32 = 0) {
-        let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
-        self.bytes = bytes.count == 16 && Array(bytes[..<12]) == mapped ? Array(bytes[12...]) : bytes
+    /// An IPv4-mapped IPv6 address becomes the IPv4 address that it is, so that an allow-list cannot be passed by
+    /// writing it otherwise.
+    private init(high: UInt64, low: UInt64, isIPv6: Bool, port: UInt16, scope: UInt32) {
+        let isMapped = isIPv6 && high == 0 && low >> 32 == 0xFFFF
+        self.high = high
+        self.low = isMapped ? low & 0xFFFF_FFFF : low
+        self.isIPv6 = isIPv6 && !isMapped
         self.port = port
         self.scope = scope
     }
@@ -43,21 +51,18 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     init?(_ address: UnsafePointer<sockaddr>, port: UInt16? = nil) {
         switch Int32(address.pointee.sa_family) {
         case AF_INET:
-            let (bytes, own) = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { pointer in
-                (
-                    withUnsafeBytes(of: pointer.pointee.sin_addr) { Array($0) },
-                    UInt16(bigEndian: pointer.pointee.sin_port)
-                )
-            }
-            self.init(bytes: bytes, port: port ?? own)
+            let own = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee }
+            self.init(
+                high: 0, low: UInt64(UInt32(bigEndian: own.sin_addr.s_addr)), isIPv6: false,
+                port: port ?? UInt16(bigEndian: own.sin_port), scope: 0)
         case AF_INET6:
-            let (bytes, own, scope) = address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { pointer in
-                (
-                    withUnsafeBytes(of: pointer.pointee.sin6_addr) { Array($0) },
-                    UInt16(bigEndian: pointer.pointee.sin6_port), pointer.pointee.sin6_scope_id
-                )
+            let own = address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { $0.pointee }
+            let words = withUnsafeBytes(of: own.sin6_addr) { bytes in
+                (bytes.loadUnaligned(as: UInt64.self), bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
             }
-            self.init(bytes: bytes, port: port ?? own, scope: scope)
+            self.init(
+                high: UInt64(bigEndian: words.0), low: UInt64(bigEndian: words.1), isIPv6: true,
+                port: port ?? UInt16(bigEndian: own.sin6_port), scope: own.sin6_scope_id)
         default: return nil
         }
     }
@@ -65,7 +70,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     var family: Int32 { self.isIPv6 ? AF_INET6 : AF_INET }
 
     package func with(port: UInt16) -> SocketAddress {
-        SocketAddress(bytes: self.bytes, port: port, scope: self.scope)
+        SocketAddress(high: self.high, low: self.low, isIPv6: self.isIPv6, port: port, scope: self.scope)
     }
 
     /// Calls `body` with the address as the kernel wants it.
@@ -75,7 +80,10 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
             address.sin6_family = sa_family_t(AF_INET6)
             address.sin6_port = self.port.bigEndian
             address.sin6_scope_id = self.scope
-            withUnsafeMutableBytes(of: &address.sin6_addr) { $0.copyBytes(from: self.bytes) }
+            withUnsafeMutableBytes(of: &address.sin6_addr) { bytes in
+                bytes.storeBytes(of: self.high.bigEndian, as: UInt64.self)
+                bytes.storeBytes(of: self.low.bigEndian, toByteOffset: 8, as: UInt64.self)
+            }
             return withUnsafePointer(to: &address) { pointer in
                 pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                     body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
@@ -85,7 +93,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = self.port.bigEndian
-        withUnsafeMutableBytes(of: &address.sin_addr) { $0.copyBytes(from: self.bytes) }
+        address.sin_addr.s_addr = UInt32(truncatingIfNeeded: self.low).bigEndian
         return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 body($0, socklen_t(MemoryLayout<sockaddr_in>.size))

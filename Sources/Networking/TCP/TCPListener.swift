@@ -36,7 +36,8 @@ package final class TCPListener {
     private let descriptor: Int32
     private let loop: EventLoop
     private var isOpen = true
-    private let accepted: (Int32, SocketAddress) -> Void
+    /// Dropped when the listener closes: it holds its owner.
+    private var accepted: ((Int32, SocketAddress) -> Void)?
 
     /// Binds and listens. Any thread, so that start-up can fail where it is written.
     ///
@@ -51,6 +52,20 @@ package final class TCPListener {
             throw error
         }
         return BoundSocket(descriptor: descriptor, address: SocketAddress.local(of: descriptor) ?? address)
+    }
+
+    /// One socket for each of `count` loops, all on the same port.
+    package static func bind(_ address: SocketAddress, count: Int) throws(ListenError) -> [BoundSocket] {
+        var sockets: [BoundSocket] = []
+        do throws(ListenError) {
+            for index in 0..<count {
+                sockets.append(try self.bind(sockets.first?.address ?? address, sharing: index > 0))
+            }
+        } catch {
+            for socket in sockets { socket.close() }
+            throw error
+        }
+        return sockets
     }
 
     private static func open(_ address: SocketAddress, reusingPort: Bool) throws(ListenError) -> Int32 {
@@ -84,6 +99,7 @@ package final class TCPListener {
     package func close() {
         guard self.isOpen else { return }
         self.isOpen = false
+        self.accepted = nil
         self.loop.unregister(self.descriptor)
         Glibc.close(self.descriptor)
     }
@@ -103,7 +119,7 @@ package final class TCPListener {
                     continue
                 }
                 pronto_tune_tcp(descriptor)
-                self.accepted(descriptor, peer)
+                self.accepted?(descriptor, peer)
             } else {
                 switch errno {
                 // The peer was gone before we came; the next one may not be.

@@ -1,5 +1,5 @@
 /// Checks UTF-8 piece by piece (RFC 3629), as RFC 6455 §8.1 asks of text messages.
-struct UTF8Validator: Sendable {
+package struct UTF8Validator: Sendable {
     /// Continuation bytes still to come.
     private var needed: UInt8 = 0
     /// What the next continuation byte may be: narrower after E0, ED, F0 and F4 (overlong forms, surrogates, beyond
@@ -7,13 +7,13 @@ struct UTF8Validator: Sendable {
     private var lower: UInt8 = 0x80
     private var upper: UInt8 = 0xBF
 
-    init() {}
+    package init() {}
 
     /// Whether the text so far ends with a whole character.
-    var isComplete: Bool { self.needed == 0 }
+    package var isComplete: Bool { self.needed == 0 }
 
     /// False: the bytes so far cannot be the beginning of valid text.
-    mutating func accept(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    package mutating func accept(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var index = 0
         let count = bytes.count
         while index < count {

@@ -87,7 +87,7 @@ package final class WebSocket {
         self.connection.onDrained = { [self] in self.onDrained?() }
     }
 
-    private func startReceiving() {
+    func startReceiving() {
         guard self.phase != .closed, self.departure == nil else { return }
         self.isStarted = true
         var early: [UInt8] = []
@@ -148,7 +148,8 @@ package final class WebSocket {
 
     // MARK: Receiving
 
-    private func received(_ bytes: UnsafeMutableRawBufferPointer) {
+    /// What the connection read. Changed in place (unmasked).
+    func received(_ bytes: UnsafeMutableRawBufferPointer) {
         self.heardSincePing = true
         guard self.isStarted else { return self.carried.append(contentsOf: bytes) }
         self.isReceiving = true

@@ -1,5 +1,5 @@
 /// What a frame is (RFC 6455 §5.2).
-enum Opcode: UInt8 {
+package enum Opcode: UInt8, Sendable {
     case continuation = 0x0
     case text = 0x1
     case binary = 0x2
@@ -21,26 +21,26 @@ package enum WebSocketViolation: UInt16, Error, Sendable, Equatable {
 }
 
 /// The head of one frame.
-struct FrameHeader: Equatable {
-    var isFinal: Bool
+package struct FrameHeader: Equatable, Sendable {
+    package var isFinal: Bool
     /// RSV1: the message is compressed (RFC 7692 §6).
-    var isCompressed: Bool
-    var opcode: Opcode
+    package var isCompressed: Bool
+    package var opcode: Opcode
     /// Network order as it stands on the wire, read as one little-endian word; nil: not masked.
-    var mask: UInt32?
-    var payloadLength: Int
+    package var mask: UInt32?
+    package var payloadLength: Int
 
     /// The longest head there is.
     static let maximumSize = 14
 
-    enum Parsed: Equatable {
+    package enum Parsed: Equatable, Sendable {
         /// Bytes that the head took.
         case header(FrameHeader, size: Int)
         case incomplete
     }
 
     /// Reads a head from the beginning of `bytes`.
-    static func parse(
+    package static func parse(
         _ bytes: UnsafeRawBufferPointer, expectsMask: Bool, allowsCompression: Bool
     ) throws(WebSocketViolation) -> Parsed {
         guard bytes.count >= 2 else {
@@ -88,7 +88,7 @@ struct FrameHeader: Equatable {
     }
 
     /// Writes a head to the beginning of `target`; returns its size.
-    static func write(
+    package static func write(
         _ opcode: Opcode, compressed: Bool, payload: Int, mask: UInt32?, to target: UnsafeMutableRawBufferPointer
     ) -> Int {
         target[0] = 0x80 | (compressed ? 0x40 : 0) | opcode.rawValue
@@ -114,7 +114,7 @@ struct FrameHeader: Equatable {
 }
 
 /// Applies a mask in place (§5.3), eight bytes at a time; `phase` is how many bytes of the payload went before.
-func unmask(_ bytes: UnsafeMutableRawBufferPointer, _ mask: UInt32, phase: Int = 0) {
+package func unmask(_ bytes: UnsafeMutableRawBufferPointer, _ mask: UInt32, phase: Int = 0) {
     guard mask != 0, let base = bytes.baseAddress else { return }
     let turn = UInt32(phase & 3) * 8
     let rotated = turn == 0 ? mask : mask >> turn | mask << (32 - turn)

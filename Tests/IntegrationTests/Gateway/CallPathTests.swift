@@ -8,7 +8,7 @@ import Telephony
 import Testing
 
 /// Whole calls over real sockets: phone, gateway, OpenAI's protocol, Event Socket.
-@Suite(.timeLimit(.minutes(2))) struct CallPathTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct CallPathTests {
     private func path(_ call: CallID) -> String { "/stream/\(TestGateway.tenant)/\(call)" }
 
     /// Dials, and waits until the greeting was heard.
@@ -17,6 +17,15 @@ import Testing
             port: gateway.port, path: self.path(call), on: gateway.group.loops[0])
         try await eventually("a greeting") { phone.heard.value.audio > 3200 }
         return phone
+    }
+
+    /// Waits until the agent has been silent for a moment.
+    private func quiet(_ phone: TestPhone) async throws {
+        try await eventually("silence") {
+            let before = phone.heard.value.audio
+            try await Task.sleep(for: .milliseconds(200))
+            return phone.heard.value.audio == before
+        }
     }
 
     private func say(_ phone: TestPhone, for time: Duration = .milliseconds(500)) async throws {
@@ -31,12 +40,8 @@ import Testing
         let call = try await gateway.makeChannel()
         let phone = try await self.greeted(gateway, call)
         try await eventually("greeting over") { try await gateway.record()?.responses.first?.status == "completed" }
+        try await self.quiet(phone)
         let greeting = phone.heard.value.audio
-        try await eventually("silence after the greeting") {
-            let before = phone.heard.value.audio
-            try await Task.sleep(for: .milliseconds(200))
-            return phone.heard.value.audio == before
-        }
         try await self.say(phone)
         try await eventually("an answer") { phone.heard.value.audio > greeting + 6400 }
         phone.hangUp()
@@ -68,10 +73,12 @@ import Testing
         #expect(cut.milliseconds <= cut.duration)
         #expect(cut.milliseconds > 0)
         #expect(phone.heard.value.texts.contains { $0.contains("stopAudio") })
-        #expect(try #require(try await gateway.record()).errors.isEmpty)
+        // The server interrupts by itself here; our cancel may come after it, which is harmless.
+        let errors = try #require(try await gateway.record()).errors
+        #expect(errors.allSatisfy { $0 == "response_cancel_not_active" })
         phone.hangUp()
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        let interrupted = gateway.finished.value[0].turns.first { $0.wasInterrupted }
+        let interrupted = try #require(gateway.finished.value.first).turns.first { $0.wasInterrupted }
         #expect(interrupted?.heard.map { $0 < .seconds(20) } == true)
         try await gateway.stop()
     }
@@ -93,7 +100,7 @@ import Testing
         #expect(try await gateway.record()?.cancels == 0)
         phone.hangUp()
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        #expect(gateway.finished.value[0].call.quality.falseInterruptions == 1)
+        #expect(try #require(gateway.finished.value.first).call.quality.falseInterruptions == 1)
         try await gateway.stop()
     }
 
@@ -108,13 +115,13 @@ import Testing
         let gateway = try await TestGateway(scripts: [script])
         let call = try await gateway.makeChannel()
         let phone = try await self.greeted(gateway, call)
-        try await Task.sleep(for: .milliseconds(1500))
+        try await self.quiet(phone)
         try await self.say(phone)
         try await eventually("uuid_transfer") {
             try await gateway.commands(about: call).contains { $0.contains("uuid_transfer \(call) 200 XML internal") }
         }
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        let finished = gateway.finished.value[0]
+        let finished = try #require(gateway.finished.value.first)
         #expect(finished.call.termination.reason == "transferred")
         #expect(finished.call.transferredTo?.name == "Sales")
         #expect(finished.conversation?.finalAction == .transfer)
@@ -149,7 +156,7 @@ import Testing
             try await gateway.commands(about: call).contains { $0.contains("uuid_transfer \(call) 100 XML default") }
         }
         try await eventually("a record (\(name))") { !gateway.finished.value.isEmpty }
-        let finished = gateway.finished.value[0]
+        let finished = try #require(gateway.finished.value.first)
         #expect(finished.call.termination.reason == "assistants-exhausted")
         #expect(finished.call.termination.fault == .provider)
         #expect(gateway.voice.spoken.value.contains("apology"))
@@ -183,7 +190,7 @@ import Testing
         try await eventually("all of the greeting") { phone.heard.value.audio >= 15_500 }
         phone.hangUp()
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        #expect(gateway.finished.value[0].call.termination.reason == "caller-hung-up")
+        #expect(try #require(gateway.finished.value.first).call.termination.reason == "caller-hung-up")
         try await gateway.stop()
     }
 
@@ -212,7 +219,6 @@ import Testing
         let call = try await gateway.makeChannel()
         let first = try await self.greeted(gateway, call)
         first.cut()
-        try await eventually("the loss is noticed") { first.heard.value.end != nil }
         var second: TestPhone?
         try await eventually("a second connection") {
             second = try? await TestPhone.dial(
@@ -235,7 +241,7 @@ import Testing
         let phone = try await self.greeted(gateway, call)
         phone.cut()
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        #expect(gateway.finished.value[0].call.termination == .phoneLost)
+        #expect(try #require(gateway.finished.value.first).call.termination == .phoneLost)
         try await gateway.stop()
     }
 
@@ -280,7 +286,7 @@ import Testing
         }
         #expect(gateway.voice.spoken.value == ["apology"])
         try await eventually("a record") { !gateway.finished.value.isEmpty }
-        #expect(gateway.finished.value[0].call.termination.reason == "draining")
+        #expect(try #require(gateway.finished.value.first).call.termination.reason == "draining")
         try await gateway.stop()
     }
 
@@ -302,9 +308,10 @@ import Testing
         #expect(gateway.gateway.liveCalls == 0)
         let commands = try await gateway.freeSwitch.commands()
         #expect(commands.filter { $0.hasPrefix("filter delete") }.count == 50, "no channel is watched any more")
-        try await eventually("no timers are left") {
-            for loop in loops where try await loop.run({ loop.timerCount }) > 8 { return false }
-            return true
+        try await eventually("no timers are left but the Event Socket's") {
+            var timers = 0
+            for loop in loops { timers += try await loop.run { loop.timerCount } }
+            return timers <= 2
         }
         try await gateway.stop()
     }

@@ -110,7 +110,6 @@ import Testing
         #expect(await self.status(gateway, path) == 409)
         let stranger = "/stream/bbbbbbbb-0000-4000-8000-000000000001/\(Self.call)"
         first.cut()
-        try await eventually("the first is gone") { first.heard.value.end != nil }
         #expect(await self.status(gateway, stranger) == 409)
         try await gateway.stop()
     }
@@ -124,7 +123,7 @@ import Testing
         try await eventually("a call") { gateway.gateway.liveCalls == 1 }
         phone.hangUp()
         try await eventually("over") { gateway.finished.value.count == 1 }
-        #expect(gateway.finished.value[0].call.assistant?.text == "bbbbbbbb-0000-4000-8000-000000000002")
+        #expect(try #require(gateway.finished.value.first).call.assistant?.text == "bbbbbbbb-0000-4000-8000-000000000002")
 
         let told = try await TestPhone.dial(
             port: gateway.port, path: "/stream/\(TestGateway.otherTenant)/\(Self.call)", on: gateway.group.loops[0])

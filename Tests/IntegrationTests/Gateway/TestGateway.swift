@@ -88,7 +88,6 @@ final class TestGateway: Sendable {
             host: "127.0.0.1", port: self.freeSwitch.port, configuration: .init(password: "secret"), seed: 1,
             jobPrefix: "test", loop: group.loops[0], logger: .silent)
         var assistant = Assistant(id: Self.assistant, tenant: Self.tenant, name: "reception")
-        assistant.greeting = "Hello."
         assistant.fallback = FallbackDestination(number: "100", context: "default")
         assistant.noInput.isEnabled = false
         var defaults = AssistantDefaults()

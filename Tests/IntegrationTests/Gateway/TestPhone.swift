@@ -95,7 +95,13 @@ final class TestPhone: Sendable {
     func send(_ text: String) { self.loop.execute { [line] in _ = line.value.socket?.send(text: text) } }
     func hangUp() { self.loop.execute { [line] in line.value.socket?.close(code: 1000, reason: "Normal closure") } }
     /// The network breaks: no close frame.
-    func cut() { self.loop.execute { [line] in line.value.socket?.abort() } }
+    func cut() {
+        self.fallSilent()
+        self.loop.execute { [line] in
+            line.value.socket?.abort()
+            line.value.socket = nil
+        }
+    }
     /// The phone's clock stands still, the socket stays open.
     func fallSilent() {
         self.loop.execute { [line, loop] in

@@ -1,0 +1,2 @@
+// The fuzzing runtime itself comes with the compiler; this target only declares it.
+#include "CFuzzer.h"

@@ -1,0 +1,43 @@
+/// What can be fuzzed: every decoder that reads what somebody outside wrote.
+enum FuzzedDecoder: String, CaseIterable {
+    case webSocket = "websocket"
+    case httpRequest = "http-request"
+    case httpResponse = "http-response"
+    case chunkedBody = "chunked-body"
+    case eventSocket = "event-socket"
+    case modAudioStream = "mod-audio-stream"
+    case modAudioStreamFork = "mod-audio-stream-fork"
+    case binaryDown = "binary-down"
+    case drachtioFork = "mod-audio-fork-drachtio"
+    case jambonzFork = "mod-audio-fork-jambonz"
+    case streamRequest = "stream-request"
+    case jsonScan = "json-scan"
+    case base64 = "base64"
+    case wav = "wav"
+    case openAI = "openai"
+    case toml = "toml"
+    case dotEnv = "dotenv"
+    case jsonFile = "json-file"
+
+    /// Feeds `bytes` to the decoder. Returns for any bytes; a trap, an address error or a broken promise is a finding.
+    func feed(_ bytes: UnsafeRawBufferPointer) {
+        switch self {
+        case .webSocket: WireFuzzing.webSocket(bytes)
+        case .httpRequest: WireFuzzing.head(.request, bytes)
+        case .httpResponse: WireFuzzing.head(.response, bytes)
+        case .chunkedBody: WireFuzzing.chunkedBody(bytes)
+        case .eventSocket: WireFuzzing.eventSocket(bytes)
+        case .modAudioStream: DialectFuzzing.messages(.modAudioStream, bytes)
+        case .modAudioStreamFork: DialectFuzzing.messages(.modAudioStreamFork, bytes)
+        case .binaryDown: DialectFuzzing.messages(.binaryDown, bytes)
+        case .drachtioFork: DialectFuzzing.messages(.drachtioFork, bytes)
+        case .jambonzFork: DialectFuzzing.messages(.jambonzFork, bytes)
+        case .streamRequest: DialectFuzzing.streamRequest(bytes)
+        case .jsonScan: TextFuzzing.jsonScan(bytes)
+        case .base64: TextFuzzing.base64(bytes)
+        case .wav: TextFuzzing.wav(bytes)
+        case .openAI: OpenAIFuzzing.session(bytes)
+        case .toml, .dotEnv, .jsonFile: TextFuzzing.configuration(self, bytes)
+        }
+    }
+}
