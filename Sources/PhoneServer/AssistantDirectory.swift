@@ -136,7 +136,8 @@ extension AssistantDirectory {
         _ hints: AssistantHints
     ) -> Result<(entry: Entry, assistant: Assistant, basis: Basis), AssistantChoiceError> {
         // First id is an assistant: its owner is the tenant, and must not contradict a stated one.
-        if let id = hints.assistant ?? hints.firstID.flatMap({ AssistantID($0) }), let (entry, assistant) = self.assistant(id)
+        if let id = hints.assistant ?? hints.firstID.flatMap({ AssistantID($0) }),
+            let (entry, assistant) = self.assistant(id)
         {
             if let tenant = hints.tenant, tenant != entry.tenant.id { return .failure(.unknownAssistant) }
             return self.checked(entry, assistant, hints.assistant == id ? .stated : .assistantPath)

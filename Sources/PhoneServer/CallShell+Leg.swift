@@ -84,7 +84,8 @@ extension CallShell {
 
     /// A second connection of the same call, already on this loop: goes on where the first stopped.
     func takeOver(_ leg: PhoneLeg) {
-        guard leg.dialect.uplink == self.session.uplinkFormat, leg.dialect.downlink == self.session.downlinkFormat else {
+        guard leg.dialect.uplink == self.session.uplinkFormat, leg.dialect.downlink == self.session.downlinkFormat
+        else {
             self.logger.warning("A second connection speaks another format than the first: refused")
             leg.socket.close(code: 1003, reason: "another format than the call began with")
             return

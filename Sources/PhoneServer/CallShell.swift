@@ -90,7 +90,9 @@ final class CallShell {
         guard control.isAvailable else { return }
         let tenant = self.identity.tenant.text
         control.variables(["domain_uuid"], of: channel) { values in
-            guard let domain = values["domain_uuid"]?.value.lowercased(), !domain.isEmpty, domain != tenant else { return }
+            guard let domain = values["domain_uuid"]?.value.lowercased(), !domain.isEmpty, domain != tenant else {
+                return
+            }
             loop.execute { slot.value.call?.disownChannel() }
         }
     }

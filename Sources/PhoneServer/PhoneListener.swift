@@ -55,7 +55,8 @@ package final class PhoneListener {
         responder.respond(
             HTTPResponse(
                 status: isDraining ? 503 : 200,
-                text: "{\"status\":\"\(status)\",\"service\":\"pronto\",\"active_sessions\":\(self.gateway.liveCalls)}\n",
+                text:
+                    "{\"status\":\"\(status)\",\"service\":\"pronto\",\"active_sessions\":\(self.gateway.liveCalls)}\n",
                 type: "application/json"))
     }
 
@@ -309,7 +310,8 @@ package final class PhoneListener {
         let gateway = self.gateway
         let plan = gateway.plans.plan(for: assistant, in: entry)
         var recorder: CallRecorder?
-        if assistant.isRecorded ?? gateway.configuration.recordsByDefault, let folder = gateway.configuration.recordings {
+        if assistant.isRecorded ?? gateway.configuration.recordsByDefault, let folder = gateway.configuration.recordings
+        {
             // A channel keeps its id when it comes back from a transfer: the time keeps its recordings apart.
             let time = Int(Date().timeIntervalSince1970 * 1000)
             let path = "\(folder)/\(identity.tenant.text)/\(identity.call.text)-\(time).wav"

@@ -170,7 +170,8 @@ final class GatewayProcess: Sendable {
     private static func defaults(_ settings: Settings) -> AssistantDefaults {
         var defaults = AssistantDefaults()
         let hasKey = settings.openAIKey != nil
-        defaults.providers = (hasKey ? ["openai"] : []) + settings.fallbackProviders.filter { $0 != "openai" || !hasKey }
+        defaults.providers =
+            (hasKey ? ["openai"] : []) + settings.fallbackProviders.filter { $0 != "openai" || !hasKey }
         defaults.endsWithLocal = settings.fallbackProviders.contains("local")
         defaults.bargeIn = settings.bargeIn
         defaults.resumeWindow = settings.bargeInConfirmation
@@ -194,7 +195,8 @@ final class GatewayProcess: Sendable {
             credential = settings.openAIService == .openai ? .bearer(Redacted(key)) : .apiKey(Redacted(key))
         }
         var configuration = OpenAIRealtimeConfiguration(
-            baseURL: settings.openAIBaseURL, service: service, dialect: settings.openAIShape.map { $0 == .beta ? .beta : .ga },
+            baseURL: settings.openAIBaseURL, service: service,
+            dialect: settings.openAIShape.map { $0 == .beta ? .beta : .ga },
             credential: credential, model: settings.openAIModel, voice: settings.openAIVoice)
         configuration.maximumOutputTokens = settings.maximumOutputTokens
         // OpenAI always echoes the session; servers that imitate it may not.

@@ -16,9 +16,10 @@ package enum AudioStreamSignal: Sendable, Equatable {
 
 extension SwitchEvent {
     /// The names for `event plain … CUSTOM …`.
-    package static let audioStreamSubclasses: [String] = ["connect", "disconnect", "error", "json", "play"].map {
-        "mod_audio_stream::" + $0
-    } + ["mod_audio_fork::play_audio"]
+    package static let audioStreamSubclasses: [String] =
+        ["connect", "disconnect", "error", "json", "play"].map {
+            "mod_audio_stream::" + $0
+        } + ["mod_audio_fork::play_audio"]
 
     /// What a mod_audio_stream event says; nil for every other event, and for a `play` without a usable file.
     package var audioStream: AudioStreamSignal? {

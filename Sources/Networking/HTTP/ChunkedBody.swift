@@ -30,7 +30,8 @@ package struct ChunkedBody {
     package enum Failure: Error { case malformed, tooLarge }
 
     /// Reads from `bytes`, appends data to `body`, and returns how many bytes were used: all, unless the body ended.
-    package mutating func read(_ bytes: ArraySlice<UInt8>, into body: inout [UInt8], limit: Int) throws(Failure) -> Int {
+    package mutating func read(_ bytes: ArraySlice<UInt8>, into body: inout [UInt8], limit: Int) throws(Failure) -> Int
+    {
         var index = bytes.startIndex
         while index < bytes.endIndex, self.state != .done {
             if self.state == .data {

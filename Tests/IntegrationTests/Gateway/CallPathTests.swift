@@ -87,9 +87,11 @@ import Testing
     func falseInterruption() async throws {
         var script = OpenAIRealtimeScript()
         script.greeting = .init("Long.", sound: .tone(hertz: 700, .seconds(3)))
-        let gateway = try await TestGateway(scripts: [script], change: { _, defaults in
-            defaults.resumeWindow = .milliseconds(400)
-        })
+        let gateway = try await TestGateway(
+            scripts: [script],
+            change: { _, defaults in
+                defaults.resumeWindow = .milliseconds(400)
+            })
         let call = try await gateway.makeChannel()
         let phone = try await self.greeted(gateway, call)
         try await self.say(phone, for: .milliseconds(120))
@@ -146,9 +148,11 @@ import Testing
         var script = OpenAIRealtimeScript()
         script.greeting = .init("Hello.", sound: .tone(hertz: 700, .milliseconds(600)))
         script.mishaps = [mishap]
-        let gateway = try await TestGateway(scripts: [script], change: { _, defaults in
-            defaults.deadlines.ready = .milliseconds(700)
-        })
+        let gateway = try await TestGateway(
+            scripts: [script],
+            change: { _, defaults in
+                defaults.deadlines.ready = .milliseconds(700)
+            })
         let call = try await gateway.makeChannel()
         let phone = try await TestPhone.dial(
             port: gateway.port, path: self.path(call), on: gateway.group.loops[0])
@@ -177,9 +181,11 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test("Garbage in the middle changes nothing", arguments: [
-        OpenAIRealtimeScript.Fault.malformed, .binary, .huge(bytes: 300_000),
-    ])
+    @Test(
+        "Garbage in the middle changes nothing",
+        arguments: [
+            OpenAIRealtimeScript.Fault.malformed, .binary, .huge(bytes: 300_000),
+        ])
     func garbage(fault: OpenAIRealtimeScript.Fault) async throws {
         var script = OpenAIRealtimeScript()
         script.greeting = .init("Hello.", sound: .tone(hertz: 700, .seconds(1)))

@@ -36,21 +36,23 @@ import Testing
         }
     }
 
-    @Test("Paths and tenants", arguments: [
-        ("/nonsense", 404), ("/stream/", 400), ("/stream/not-a-uuid/\(call)", 400),
-        ("/stream/\(TestGateway.tenant)/bad%20call", 400),
-        ("/stream/00000000-1111-4111-8111-000000000000/\(call)", 404),
-        ("/stream/\(TestGateway.tenant)/\(call)", 101),
-        ("/stream/\(TestGateway.assistant)/\(call)/5551234", 101),
-        ("/rt/\(TestGateway.tenant)", 101),
-        ("/api/voip/ai-gateway/route?callId=\(call)&tenantId=\(TestGateway.tenant)&aiAgentRef=reception", 101),
-        ("/api/voip/ai-gateway/route?callId=\(call)&tenantId=\(TestGateway.tenant)&aiAgentRef=nobody", 404),
-        ("/api/voip/ai-gateway/route?callId=\(call)", 400),
-        ("/stream/\(TestGateway.tenant)/\(call)?rate=44100", 400),
-        ("/stream/\(TestGateway.tenant)/\(call)?dialect=telepathy", 400),
-        ("/stream/\(TestGateway.tenant)/\(call)?rate=8000&rate=16000", 400),
-        ("/stream/\(TestGateway.tenant)/\(call)?" + String(repeating: "a", count: 5000), 414),
-    ])
+    @Test(
+        "Paths and tenants",
+        arguments: [
+            ("/nonsense", 404), ("/stream/", 400), ("/stream/not-a-uuid/\(call)", 400),
+            ("/stream/\(TestGateway.tenant)/bad%20call", 400),
+            ("/stream/00000000-1111-4111-8111-000000000000/\(call)", 404),
+            ("/stream/\(TestGateway.tenant)/\(call)", 101),
+            ("/stream/\(TestGateway.assistant)/\(call)/5551234", 101),
+            ("/rt/\(TestGateway.tenant)", 101),
+            ("/api/voip/ai-gateway/route?callId=\(call)&tenantId=\(TestGateway.tenant)&aiAgentRef=reception", 101),
+            ("/api/voip/ai-gateway/route?callId=\(call)&tenantId=\(TestGateway.tenant)&aiAgentRef=nobody", 404),
+            ("/api/voip/ai-gateway/route?callId=\(call)", 400),
+            ("/stream/\(TestGateway.tenant)/\(call)?rate=44100", 400),
+            ("/stream/\(TestGateway.tenant)/\(call)?dialect=telepathy", 400),
+            ("/stream/\(TestGateway.tenant)/\(call)?rate=8000&rate=16000", 400),
+            ("/stream/\(TestGateway.tenant)/\(call)?" + String(repeating: "a", count: 5000), 414),
+        ])
     func paths(path: String, expected: Int) async throws {
         let gateway = try await TestGateway()
         #expect(await self.status(gateway, path) == expected)
@@ -77,9 +79,11 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test("A forwarded request, or one on the proxy's listener, needs a token", arguments: [
-        "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via",
-    ])
+    @Test(
+        "A forwarded request, or one on the proxy's listener, needs a token",
+        arguments: [
+            "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via",
+        ])
     func forwarded(header: String) async throws {
         let gateway = try await TestGateway()
         let path = "/stream/\(TestGateway.tenant)/\(Self.call)"
@@ -123,7 +127,8 @@ import Testing
         try await eventually("a call") { gateway.gateway.liveCalls == 1 }
         phone.hangUp()
         try await eventually("over") { gateway.finished.value.count == 1 }
-        #expect(try #require(gateway.finished.value.first).call.assistant?.text == "bbbbbbbb-0000-4000-8000-000000000002")
+        #expect(
+            try #require(gateway.finished.value.first).call.assistant?.text == "bbbbbbbb-0000-4000-8000-000000000002")
 
         let told = try await TestPhone.dial(
             port: gateway.port, path: "/stream/\(TestGateway.otherTenant)/\(Self.call)", on: gateway.group.loops[0])

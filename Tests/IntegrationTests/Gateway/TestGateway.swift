@@ -135,7 +135,8 @@ final class TestGateway: Sendable {
         self.gateway = Gateway(
             configuration: configuration, directory: directory, logger: .silent, metrics: GatewayMetrics(),
             speech: voice, assistants: SeveralOpenAIs(directory, defaults, self.simulators.map(\.port)),
-            plans: StandardPlans(defaults: defaults), control: self.control, sentences: { sentence, _ in sentence.slug },
+            plans: StandardPlans(defaults: defaults), control: self.control,
+            sentences: { sentence, _ in sentence.slug },
             finished: { call in finished.change { $0.append(call) } })
         let gateway = self.gateway
         self.server = try HTTPServer(on: group.loops, address: SocketAddress("127.0.0.1", port: 0)!) { loop in
