@@ -57,6 +57,7 @@ enum Pronto {
           pronto serve                     answer calls (settings: docs/configuration.md)
           pronto demo                      the whole thing on one screen: no key, no PBX
           pronto call URL                  a software phone: speak to any gateway, in any dialect
+          pronto tenant add|list           the customers of this installation
           pronto assistant add|list|remove the assistants of a tenant
           pronto destination add|list      where callers can be handed to
           pronto provider set-key          a tenant's own key for a provider (stored encrypted)
