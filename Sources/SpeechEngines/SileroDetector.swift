@@ -150,8 +150,9 @@ package final class SileroDetectors: Sendable {
                 "cpu".withCString { provider in
                     configuration.silero_vad.model = model
                     configuration.provider = provider
-                    // We keep the audio ourselves: two seconds are the least that its buffer works with.
-                    return SherpaOnnxCreateVoiceActivityDetector(&configuration, 2)
+                    // We keep the audio ourselves, but its buffer holds a talkspurt until its end, and complains on
+                    // standard error when it must grow. Eight seconds (512 KB) are longer than most.
+                    return SherpaOnnxCreateVoiceActivityDetector(&configuration, 8)
                 }
             }
             guard let made else { return nil }

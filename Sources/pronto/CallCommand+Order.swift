@@ -145,14 +145,15 @@ enum CallerSpeechError: Error, CustomStringConvertible {
 struct CallerSpeech: Sendable {
     let rate: SampleRate
 
-    /// One utterance for each text, in order.
-    func spoken(_ texts: [String], language: String) async throws -> [[Int16]] {
+    /// One utterance for each text, in order. `espeakVoice` nil: the language's own.
+    func spoken(_ texts: [String], language: String, espeakVoice: String? = nil) async throws -> [[Int16]] {
         guard !texts.isEmpty else { return [] }
         let voice = EspeakSynthesizer()
         defer { voice.stop() }
         var utterances: [[Int16]] = []
         for text in texts {
-            let request = SynthesisRequest(text: text, language: language, format: .l16(self.rate))
+            let request = SynthesisRequest(
+                text: text, language: language, voice: espeakVoice, format: .l16(self.rate))
             let (events, feed) = AsyncStream.makeStream(of: SynthesisEvent.self)
             let job = voice.speak(request) { event in
                 feed.yield(event)

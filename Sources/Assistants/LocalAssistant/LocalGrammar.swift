@@ -112,9 +112,9 @@ package struct CarrierPhrases: Sendable {
         case .english:
             CarrierPhrases(
                 leads: [
-                    "i would like", "i'd like", "i want", "i'd like to speak to", "i want to speak to",
-                    "can i speak to",
-                    "connect me to", "transfer me to", "please", "i need", "the",
+                    "i would like", "i'd like", "i want", "i would like to speak to", "i'd like to speak to",
+                    "i want to speak to", "can i speak to", "connect me to", "transfer me to", "please", "i need",
+                    "the",
                 ],
                 tails: ["please", "thank you"],
                 callOperator: ["operator", "an operator", "a person", "a human being", "somebody"],
