@@ -270,6 +270,22 @@ import Testing
         #expect(call.trace.contains("truncate 2 at 0"))
     }
 
+    @Test("A leg that plays files is told that all was sent only when the item is finished, not after each delta")
+    func wholeItems() {
+        let call = SessionDriver()
+        call.startTalking()
+        #expect(call.hasSentEverything)
+        call.assistant(.responseStarted)
+        for _ in 0..<3 {
+            call.audio(item: 2, .milliseconds(100))
+            call.advance(by: .milliseconds(100))
+            #expect(!call.hasSentEverything)
+        }
+        call.assistant(.agentAudioFinished(AgentItem(2)))
+        call.advance(by: .milliseconds(200))
+        #expect(call.hasSentEverything)
+    }
+
     @Test("A session near its end moves at a quiet moment, with the conversation so far")
     func recycling() {
         let call = SessionDriver()

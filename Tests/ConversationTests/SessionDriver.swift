@@ -32,6 +32,8 @@ final class SessionDriver {
             traits: PlayoutTraits(lead: .milliseconds(60), canFlush: true))
     }
 
+    var hasSentEverything: Bool { self.session.hasSentEverything }
+
     func start() { self.perform { $0.start(at: $1, &$2) } }
 
     /// Starts and lets the assistant come up (and, where it greets, speak a greeting of `greeting`).

@@ -63,6 +63,8 @@ extension CallSession {
 
     /// State that belongs to one session with one assistant.
     private mutating func forgetAssistant() {
+        // What had come of an item is all that will: its last part frame goes out.
+        if let arriving = self.arriving { self.playout.finish(arriving) }
         self.isReady = false
         self.capabilities = nil
         self.isResponding = false

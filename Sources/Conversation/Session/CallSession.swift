@@ -274,8 +274,9 @@ package struct CallSession: ~Copyable, Sendable {
         }
     }
 
-    /// Nothing waits to be sent to the phone now: what is being gathered for it should go.
-    package var hasSentEverything: Bool { self.playout.nextDue == nil }
+    /// Everything stored was sent and nothing can come to it now: what is being gathered for the phone should go. Between
+    /// two deltas of an item more is to come, and a module that plays files would get a short one for each.
+    package var hasSentEverything: Bool { self.playout.isComplete }
 
     // MARK: Time
 
