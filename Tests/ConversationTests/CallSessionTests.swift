@@ -255,9 +255,44 @@ import Testing
         call.perform { $0.mediaReturned(at: $1, &$2) }
         call.advance(by: .seconds(2))
         #expect(call.session.turns.last?.heard == .seconds(2))
+        call.trace.removeAll()
         call.phone(.mediaLost(reason: "closed"))
         call.advance(by: .seconds(9))
+        #expect(call.trace == ["close", "transfer to reception"], "not a silent channel")
+        call.phone(.transferFailed(reason: "no-control"))
+        #expect(call.trace.suffix(3) == ["hang up MEDIA_TIMEOUT", "close", "finish phone-leg-lost"])
         #expect(call.finished == [.phoneLost])
+    }
+
+    @Test("Media that is lost for good without a fallback ends with a hang-up; with one, by its outcome", arguments: [
+        false, true,
+    ])
+    func mediaGone(hasFallback: Bool) {
+        let call = SessionDriver(SessionDriver.plan { if !hasFallback { $0.fallback = nil } })
+        call.startTalking()
+        call.phone(.mediaLost(reason: "closed"))
+        call.advance(by: .seconds(9))
+        if hasFallback { call.phone(.transferred) }
+        #expect(call.trace.contains("hang up MEDIA_TIMEOUT") == !hasFallback)
+        #expect(call.trace.contains("transfer to reception") == hasFallback)
+        #expect(call.finished == [.phoneLost])
+    }
+
+    @Test("While the media is lost no filler is said and no assistant is given up; both begin anew when it is back")
+    func deadlinesStandStill() {
+        let call = SessionDriver(SessionDriver.plan { $0.deadlines.mediaReturn = .seconds(60) })
+        call.startTalking()
+        call.assistant(.callerSpeechStarted)
+        call.assistant(.callerSpeechStopped)
+        call.phone(.mediaLost(reason: "closed"))
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        call.advance(by: .seconds(30))
+        #expect(call.trace == ["reply"])
+        call.perform { $0.mediaReturned(at: $1, &$2) }
+        call.advance(by: .milliseconds(3900))
+        #expect(call.trace == ["reply"])
+        call.advance(by: .milliseconds(200))
+        #expect(call.trace == ["reply", "say filler"])
     }
 
     @Test("Two minutes of unheard audio are enough: the response is stopped, the account stays true")

@@ -205,7 +205,7 @@ extension CallSession {
         case .resume:
             self.falseInterruptions += 1
             self.isDoubtful = true
-            self.playout.resume()
+            if !self.isMediaLost { self.playout.resume() }
             self.pump(at: now, &output)
             output.commands.append(.note(.bargeIn(confirmed: false)))
         case .confirm:
@@ -229,6 +229,7 @@ extension CallSession {
         self.bargeIn.reset()
         self.isDoubtful = false
         let accounts = self.playout.discard(at: now)
+        if self.isMediaLost { self.playout.pause(at: now) }
         if !wasPaused { self.flushPhone(&output) }
         if self.isResponding { output.commands.append(.assistant(.cancelResponse)) }
         for account in accounts {

@@ -80,6 +80,8 @@ package struct CallSession: ~Copyable, Sendable {
     var isDoubtful: Bool = false
     var doubtfulItem: CallerItem?
     var isHeld = false
+    /// The phone's media connection is gone: the playout and the assistant's deadlines stand still until `mediaReturned`.
+    var isMediaLost = false
     var isAgentSounding = false
     /// When what was sent will have been heard; nil while nothing sounds, more waits, or the playout is paused.
     var soundEnds: Duration?
@@ -304,7 +306,11 @@ package struct CallSession: ~Copyable, Sendable {
         self.review(at: now, &output)
     }
 
-    mutating func set(_ timer: Timer, _ time: Duration) { self.timers[timer.rawValue] = time }
+    mutating func set(_ timer: Timer, _ time: Duration) {
+        // Nobody can hear that an answer is late: these start when the media is back.
+        if self.isMediaLost, timer == .firstAudio || timer == .stall { return }
+        self.timers[timer.rawValue] = time
+    }
     mutating func clear(_ timer: Timer) { self.timers[timer.rawValue] = nil }
 
     private static func earlier(_ a: Duration?, _ b: Duration?) -> Duration? {
