@@ -14,7 +14,7 @@ final class SessionDriver {
     var finished: [CallTermination] = []
     private var output = SessionOutput()
 
-    static let capabilities = AssistantCapabilities(
+    var capabilities = AssistantCapabilities(
         input: [.l16(.realtime)], output: [.l16(.realtime)], detectsTurns: true, needsHeardReport: true,
         canBePaused: true, usesTools: true, speaksVerbatim: false, maximumSession: .seconds(3600))
 
@@ -47,7 +47,7 @@ final class SessionDriver {
     }
 
     func ready() {
-        self.perform { $0.assistantOpened(Self.capabilities, at: $1, &$2) }
+        self.perform { [capabilities] in $0.assistantOpened(capabilities, at: $1, &$2) }
         self.assistant(.ready(input: .l16(.realtime), output: .l16(.realtime)))
     }
 

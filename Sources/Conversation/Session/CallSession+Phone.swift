@@ -135,6 +135,8 @@ extension CallSession {
             self.transferFailed(at: now, &output)
         case .mediaReturn:
             self.mediaIsGone(at: now, &output)
+        case .doubt:
+            self.doubtExpired(at: now, &output)
         case .recycle:
             self.recycle(at: now, &output)
         }
@@ -238,7 +240,7 @@ extension CallSession {
         self.bargeIn.reset()
         if !self.isMediaLost { self.playout.resume() }
         self.phase = .leaving(leaving)
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle] { self.clear(timer) }
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt] { self.clear(timer) }
         self.set(.lastWords, now + self.plan.deadlines.lastWords)
         self.pump(at: now, &output)
         self.review(at: now, &output)

@@ -31,7 +31,7 @@ package struct CallSession: ~Copyable, Sendable {
 
     /// What can be due. One time each, at most.
     enum Timer: Int, CaseIterable, Sendable {
-        case assistantReady, firstAudio, stall, tool, maximumDuration, lastWords, transfer, mediaReturn, recycle
+        case assistantReady, firstAudio, stall, tool, maximumDuration, lastWords, transfer, mediaReturn, recycle, doubt
     }
 
     let plan: CallPlan
@@ -79,6 +79,12 @@ package struct CallSession: ~Copyable, Sendable {
     /// An interruption was taken back: the turn that it leaves behind is answered only if its words mean something.
     var isDoubtful: Bool = false
     var doubtfulItem: CallerItem?
+    /// Enough was voiced, or said, for the doubtful turn to be owed an answer when its words never come.
+    var isDoubtOwed = false
+    /// The turn that opened the pause was closed before the pause was decided.
+    var isPausedTurnClosed = false
+    /// Caller items up to this number have been answered: their late words interrupt nothing.
+    var answeredThrough = 0
     var isHeld = false
     /// The phone's media connection is gone: the playout and the assistant's deadlines stand still until `mediaReturned`.
     var isMediaLost = false
@@ -145,9 +151,7 @@ package struct CallSession: ~Copyable, Sendable {
         if self.voice.isSpeaking != wasSpeaking {
             output.commands.append(.note(.callerSpeaking(self.voice.isSpeaking)))
         }
-        if self.bargeIn.isPaused, let decision = self.bargeIn.review(voice: self.voice, at: now) {
-            self.apply(decision, at: now, &output)
-        }
+        if self.bargeIn.isUndecided { self.reviewBargeIn(at: now, &output) }
         guard self.phase == .talking || self.phase == .opening else { return }
         guard self.isReady else {
             self.keepEarly(frame)
@@ -296,7 +300,7 @@ package struct CallSession: ~Copyable, Sendable {
     package mutating func wake(at now: Duration, _ output: inout SessionOutput) {
         guard self.phase != .ended else { return }
         self.pump(at: now, &output)
-        if let decision = self.bargeIn.review(voice: self.voice, at: now) { self.apply(decision, at: now, &output) }
+        self.reviewBargeIn(at: now, &output)
         for timer in Timer.allCases {
             guard let time = self.timers[timer.rawValue], now >= time else { continue }
             self.timers[timer.rawValue] = nil
