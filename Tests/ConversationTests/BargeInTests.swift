@@ -32,6 +32,12 @@ import Testing
             decided: "....P" + String(repeating: ".", count: 59) + "C" + String(repeating: ".", count: 15)
         ),
         (
+            name: "a voice that goes on after a resume, in the same segment of the detector, pauses again",
+            heard: "....SSSS..................SSSSSSSSSSSSSSSSSSSSSS",
+            detected: ".....<..........................................",
+            decided: ".....P.............R........P...........C......."
+        ),
+        (
             name: "silence under a detector that takes it back resumes",
             heard: String(repeating: ".", count: 30),
             detected: "....<.....>...................",
@@ -49,7 +55,7 @@ import Testing
             switch index < detector.count ? detector[index] : "." {
             case "<": decision = bargeIn.speechStarted(agentSounds: true, voice: voice, at: now)
             case ">": decision = bargeIn.speechStopped(voice: voice, at: now)
-            default: decision = bargeIn.review(voice: voice, at: now)
+            default: decision = bargeIn.review(agentSounds: true, voice: voice, at: now)
             }
             return switch decision {
             case .pause: "P"

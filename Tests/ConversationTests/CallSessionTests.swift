@@ -117,6 +117,95 @@ import Testing
         #expect(call.trace.contains { $0.hasPrefix("truncate 2 at ") })
     }
 
+    @Test("A caller who goes on after a resume, in the same segment of the detector, is heard")
+    func resumedTooEarly() {
+        let call = SessionDriver()
+        call.startTalking()
+        call.say(item: 2, .seconds(5))
+        call.advance(by: .seconds(1))
+        call.caller(true, for: .milliseconds(80))
+        call.assistant(.callerSpeechStarted)
+        call.caller(false, for: .milliseconds(500))
+        #expect(call.session.falseInterruptions == 1)
+        call.caller(true, for: .milliseconds(400))
+        #expect(call.session.bargeIns == 1)
+        #expect(call.trace.last?.hasPrefix("truncate 2 at ") == true)
+        call.caller(false, for: .milliseconds(500))
+        call.assistant(.callerSpeechStopped)
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        #expect(call.trace.last == "reply")
+    }
+
+    @Test("Words that come after the resume cut the agent before they are final; late words of the turn before do not")
+    func wordsAfterResume() {
+        let call = SessionDriver()
+        call.startTalking()
+        call.assistant(.callerSpeechStarted)
+        call.assistant(.callerSpeechStopped)
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        call.say(item: 2, .seconds(5))
+        call.advance(by: .seconds(1))
+        call.caller(true, for: .milliseconds(80))
+        call.assistant(.callerSpeechStarted)
+        call.assistant(.callerTranscript(CallerItem(1), Redacted("what about the red one"), isFinal: true))
+        #expect(call.session.bargeIns == 0)
+        call.caller(false, for: .milliseconds(500))
+        call.assistant(.callerTranscript(CallerItem(2), Redacted("no wait"), isFinal: false))
+        #expect(call.session.bargeIns == 1)
+        call.assistant(.callerSpeechStopped)
+        call.assistant(.callerTurnCommitted(CallerItem(2)))
+        #expect(call.trace.last == "reply")
+    }
+
+    @Test("A doubtful turn whose words never come is answered in silence if it was long enough for a word", arguments: [
+        (voiced: 240, words: nil as String?, isAnswered: true), (voiced: 240, words: "", isAnswered: true),
+        (voiced: 100, words: nil, isAnswered: false), (voiced: 100, words: "", isAnswered: false),
+    ])
+    func doubtWithoutWords(voiced: Int, words: String?, isAnswered: Bool) {
+        let call = SessionDriver()
+        call.startTalking()
+        call.say(item: 2, .seconds(2))
+        call.advance(by: .milliseconds(1600))
+        call.caller(true, for: .milliseconds(20))
+        call.assistant(.callerSpeechStarted)
+        call.caller(true, for: .milliseconds(voiced - 20))
+        call.caller(false, for: .milliseconds(600))
+        call.assistant(.callerSpeechStopped)
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        if let words { call.assistant(.callerTranscript(CallerItem(1), Redacted(words), isFinal: true)) }
+        call.advance(by: .milliseconds(1900))
+        #expect(call.trace == ["flush"])
+        call.advance(by: .milliseconds(4200))
+        #expect(call.trace == (isAnswered ? ["flush", "reply", "say filler"] : ["flush"]))
+    }
+
+    @Test("A turn that is closed while the pause is undecided is answered once, and not into the resumed answer")
+    func turnClosedInPause() {
+        let call = SessionDriver()
+        call.startTalking()
+        call.say(item: 2, .seconds(5))
+        call.advance(by: .seconds(1))
+        call.caller(true, for: .milliseconds(100))
+        call.assistant(.callerSpeechStarted)
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        #expect(call.trace == ["flush"])
+        call.assistant(.callerTranscript(CallerItem(1), Redacted("stop please"), isFinal: true))
+        #expect(call.trace.last == "reply")
+        #expect(call.trace.count { $0 == "reply" } == 1)
+    }
+
+    @Test("A barge-in on a back end that cannot be paused is cut at once, and counted")
+    func unpausable() {
+        let call = SessionDriver()
+        call.capabilities.canBePaused = false
+        call.startTalking()
+        call.say(item: 2, .seconds(3))
+        call.advance(by: .seconds(1))
+        call.assistant(.callerSpeechStarted)
+        #expect(call.trace == ["flush", "truncate 2 at 1000"])
+        #expect(call.session.bargeIns == 1)
+    }
+
     @Test("Nothing audible: a filler, a retry, the next assistant, then the human, each heard")
     func ladder() {
         let call = SessionDriver(SessionDriver.plan { $0.deadlines.ready = .seconds(2) })
@@ -255,9 +344,44 @@ import Testing
         call.perform { $0.mediaReturned(at: $1, &$2) }
         call.advance(by: .seconds(2))
         #expect(call.session.turns.last?.heard == .seconds(2))
+        call.trace.removeAll()
         call.phone(.mediaLost(reason: "closed"))
         call.advance(by: .seconds(9))
+        #expect(call.trace == ["close", "transfer to reception"], "not a silent channel")
+        call.phone(.transferFailed(reason: "no-control"))
+        #expect(call.trace.suffix(3) == ["hang up MEDIA_TIMEOUT", "close", "finish phone-leg-lost"])
         #expect(call.finished == [.phoneLost])
+    }
+
+    @Test("Media that is lost for good without a fallback ends with a hang-up; with one, by its outcome", arguments: [
+        false, true,
+    ])
+    func mediaGone(hasFallback: Bool) {
+        let call = SessionDriver(SessionDriver.plan { if !hasFallback { $0.fallback = nil } })
+        call.startTalking()
+        call.phone(.mediaLost(reason: "closed"))
+        call.advance(by: .seconds(9))
+        if hasFallback { call.phone(.transferred) }
+        #expect(call.trace.contains("hang up MEDIA_TIMEOUT") == !hasFallback)
+        #expect(call.trace.contains("transfer to reception") == hasFallback)
+        #expect(call.finished == [.phoneLost])
+    }
+
+    @Test("While the media is lost no filler is said and no assistant is given up; both begin anew when it is back")
+    func deadlinesStandStill() {
+        let call = SessionDriver(SessionDriver.plan { $0.deadlines.mediaReturn = .seconds(60) })
+        call.startTalking()
+        call.assistant(.callerSpeechStarted)
+        call.assistant(.callerSpeechStopped)
+        call.phone(.mediaLost(reason: "closed"))
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        call.advance(by: .seconds(30))
+        #expect(call.trace == ["reply"])
+        call.perform { $0.mediaReturned(at: $1, &$2) }
+        call.advance(by: .milliseconds(3900))
+        #expect(call.trace == ["reply"])
+        call.advance(by: .milliseconds(200))
+        #expect(call.trace == ["reply", "say filler"])
     }
 
     @Test("Two minutes of unheard audio are enough: the response is stopped, the account stays true")
@@ -268,6 +392,22 @@ import Testing
         for _ in 0..<130 { call.audio(item: 2, .seconds(1)) }
         #expect(call.trace.contains("cancel"))
         #expect(call.trace.contains("truncate 2 at 0"))
+    }
+
+    @Test("A leg that plays files is told that all was sent only when the item is finished, not after each delta")
+    func wholeItems() {
+        let call = SessionDriver()
+        call.startTalking()
+        #expect(call.hasSentEverything)
+        call.assistant(.responseStarted)
+        for _ in 0..<3 {
+            call.audio(item: 2, .milliseconds(100))
+            call.advance(by: .milliseconds(100))
+            #expect(!call.hasSentEverything)
+        }
+        call.assistant(.agentAudioFinished(AgentItem(2)))
+        call.advance(by: .milliseconds(200))
+        #expect(call.hasSentEverything)
     }
 
     @Test("A session near its end moves at a quiet moment, with the conversation so far")

@@ -14,7 +14,7 @@ final class SessionDriver {
     var finished: [CallTermination] = []
     private var output = SessionOutput()
 
-    static let capabilities = AssistantCapabilities(
+    var capabilities = AssistantCapabilities(
         input: [.l16(.realtime)], output: [.l16(.realtime)], detectsTurns: true, needsHeardReport: true,
         canBePaused: true, usesTools: true, speaksVerbatim: false, maximumSession: .seconds(3600))
 
@@ -32,6 +32,8 @@ final class SessionDriver {
             traits: PlayoutTraits(lead: .milliseconds(60), canFlush: true))
     }
 
+    var hasSentEverything: Bool { self.session.hasSentEverything }
+
     func start() { self.perform { $0.start(at: $1, &$2) } }
 
     /// Starts and lets the assistant come up (and, where it greets, speak a greeting of `greeting`).
@@ -45,7 +47,7 @@ final class SessionDriver {
     }
 
     func ready() {
-        self.perform { $0.assistantOpened(Self.capabilities, at: $1, &$2) }
+        self.perform { [capabilities] in $0.assistantOpened(capabilities, at: $1, &$2) }
         self.assistant(.ready(input: .l16(.realtime), output: .l16(.realtime)))
     }
 

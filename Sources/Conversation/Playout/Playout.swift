@@ -134,6 +134,11 @@ package struct Playout: Sendable {
         return (true, playsAt)
     }
 
+    /// All that was stored was sent, padding included, and the newest item is finished: nothing more comes of it.
+    package var isComplete: Bool {
+        !self.hasFrame && self.cursor == self.base + self.store.count && self.items.last?.isFinished ?? true
+    }
+
     /// A whole frame waits, or the tail of what is finished, or the silence that a leg with a warm-up needs to begin.
     private var hasFrame: Bool {
         let available = self.base + self.store.count - self.cursor

@@ -34,6 +34,8 @@ package struct CallPlan: Sendable {
         package var stall: Duration = .seconds(4)
         /// Tool called → its result; then the assistant is told that it failed.
         package var tool: Duration = .seconds(15)
+        /// A turn that was taken for noise is closed → without its words, it is answered or forgotten.
+        package var doubt: Duration = .seconds(2)
         /// A decided end waits at most this long for the last words to be heard.
         package var lastWords: Duration = .seconds(20)
         /// Transfer asked of the phone → its outcome.

@@ -63,6 +63,8 @@ extension CallSession {
 
     /// State that belongs to one session with one assistant.
     private mutating func forgetAssistant() {
+        // What had come of an item is all that will: its last part frame goes out.
+        if let arriving = self.arriving { self.playout.finish(arriving) }
         self.isReady = false
         self.capabilities = nil
         self.isResponding = false
@@ -73,7 +75,8 @@ extension CallSession {
         self.detectorHearsCaller = false
         self.isDoubtful = false
         self.doubtfulItem = nil
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle] { self.clear(timer) }
+        self.answeredThrough = 0
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt] { self.clear(timer) }
     }
 
     mutating func closeAssistant(_ output: inout SessionOutput) {
@@ -128,6 +131,8 @@ extension CallSession {
         self.noInput.busy(callerSpoke: true)
         guard self.phase == .talking else { return }
         let sounds = self.playout.isSounding(at: now)
+        // Nothing is interrupted now: what the former start left behind, and never closed, was no turn.
+        if !sounds { self.isDoubtful = false }
         if !sounds, self.isResponding, self.drivesTurns {
             // The caller was not done after all: an answer to half a sentence would speak into the other half.
             output.commands.append(.assistant(.cancelResponse))
@@ -152,12 +157,16 @@ extension CallSession {
     private mutating func turnCommitted(_ item: CallerItem, at now: Duration, _ output: inout SessionOutput) {
         guard self.phase == .talking else { return }
         self.transcript.callerBegan(item: item.number, session: self.assistantSession, at: now)
-        if self.isDoubtful {
-            // What was only a cough waits for its words; meanwhile the agent goes on.
+        if self.isDoubtful || self.bargeIn.isPaused {
+            // What was only a cough (or is not decided yet) waits for its words; meanwhile the agent goes on.
+            self.isPausedTurnClosed = self.bargeIn.isPaused
             self.isDoubtful = false
             self.doubtfulItem = item
+            self.set(.doubt, now + self.plan.deadlines.doubt)
             return
         }
+        self.forgetDoubt()
+        self.answeredThrough = max(self.answeredThrough, item.number)
         self.awaitsAudio = true
         self.noInput.busy()
         self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
@@ -178,40 +187,87 @@ extension CallSession {
             text, item: item.number, session: self.assistantSession, isFinal: isFinal, at: now)
         output.commands.append(.note(.callerSaid(Redacted(text), isFinal: isFinal)))
         let means = !Backchannel.matches(text, language: self.plan.language)
-        if means, let decision = self.bargeIn.meant() { self.apply(decision, at: now, &output) }
-        guard isFinal, self.doubtfulItem == item, self.phase == .talking else { return }
+        guard self.phase == .talking else { return }
+        if means, item.number > self.answeredThrough { self.wordsMeant(item, at: now, &output) }
+        // Empty: the transcriber heard nothing, which proves nothing. The timer decides by what was voiced.
+        guard isFinal, self.doubtfulItem == item, !text.isEmpty else { return }
+        self.forgetDoubt()
+        guard means || !self.playout.isSounding(at: now) else { return }
+        self.answeredThrough = max(self.answeredThrough, item.number)
+        self.askForReply(.reply, at: now, &output)
+    }
+
+    /// Words that ask for the floor: they confirm an open pause, and one that was taken back too early.
+    private mutating func wordsMeant(_ item: CallerItem, at now: Duration, _ output: inout SessionOutput) {
+        if self.doubtfulItem == item { self.isDoubtOwed = true }
+        if let decision = self.bargeIn.meant() {
+            self.apply(decision, at: now, &output)
+        } else if self.isDoubtful || self.doubtfulItem == item, self.playout.isSounding(at: now) {
+            self.apply(.confirm, at: now, &output)
+        }
+    }
+
+    private mutating func forgetDoubt() {
         self.doubtfulItem = nil
-        guard means || !self.playout.isSounding(at: now), !text.isEmpty else { return }
-        // Taken for noise, but it was words: the caller is owed an answer.
-        if self.playout.isSounding(at: now) { self.apply(.confirm, at: now, &output) }
+        self.isDoubtOwed = false
+        self.clear(.doubt)
+    }
+
+    /// The words of a doubtful turn did not come. When the agent is silent, a caller who was voiced long enough for a
+    /// "yes" waits for an answer.
+    mutating func doubtExpired(at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase == .talking, let item = self.doubtfulItem else { return }
+        if self.bargeIn.isPaused || self.playout.isSounding(at: now) {
+            self.set(.doubt, (self.playout.heardOutAt(now) ?? now) + self.plan.deadlines.doubt)
+            return
+        }
+        let isOwed = self.isDoubtOwed && !self.detectorHearsCaller && !self.awaitsAudio && !self.isResponding
+        self.forgetDoubt()
+        guard isOwed else { return }
+        self.answeredThrough = max(self.answeredThrough, item.number)
         self.askForReply(.reply, at: now, &output)
     }
 
     // MARK: Barge-in
+
+    mutating func reviewBargeIn(at now: Duration, _ output: inout SessionOutput) {
+        guard self.bargeIn.isUndecided else { return }
+        let sounds = self.phase == .talking && self.playout.isSounding(at: now)
+        if let decision = self.bargeIn.review(agentSounds: sounds, voice: self.voice, at: now) {
+            self.apply(decision, at: now, &output)
+        }
+    }
 
     mutating func apply(_ decision: BargeIn.Decision, at now: Duration, _ output: inout SessionOutput) {
         switch decision {
         case .pause:
             guard self.canPause else {
                 _ = self.bargeIn.meant()
-                self.cut(at: now, &output)
+                self.apply(.confirm, at: now, &output)
                 return
             }
+            self.isPausedTurnClosed = false
             self.playout.pause(at: now)
             self.flushPhone(&output)
             output.commands.append(.note(.paused))
         case .resume:
             self.falseInterruptions += 1
-            self.isDoubtful = true
-            self.playout.resume()
+            self.isDoubtful = !self.isPausedTurnClosed
+            self.isDoubtOwed = self.bargeIn.voiced >= Self.leastWord
+            if !self.isMediaLost { self.playout.resume() }
             self.pump(at: now, &output)
             output.commands.append(.note(.bargeIn(confirmed: false)))
         case .confirm:
             self.bargeIns += 1
+            // A turn that was closed before this was decided is answered when its words come, or without them.
+            if self.doubtfulItem != nil { self.isDoubtOwed = true }
             self.cut(at: now, &output)
             output.commands.append(.note(.bargeIn(confirmed: true)))
         }
     }
+
+    /// A "no" takes about this long.
+    private static let leastWord: Duration = .milliseconds(200)
 
     private var canPause: Bool { self.capabilities?.canBePaused ?? false }
 
@@ -227,6 +283,7 @@ extension CallSession {
         self.bargeIn.reset()
         self.isDoubtful = false
         let accounts = self.playout.discard(at: now)
+        if self.isMediaLost { self.playout.pause(at: now) }
         if !wasPaused { self.flushPhone(&output) }
         if self.isResponding { output.commands.append(.assistant(.cancelResponse)) }
         for account in accounts {

@@ -28,8 +28,11 @@ extension CallSession {
             return
         case .mediaLost:
             // The caller may still be there: the module reconnects, or the channel's hang-up follows.
+            self.isMediaLost = true
             self.playout.pause(at: now)
             self.noInput.busy()
+            self.clear(.firstAudio)
+            self.clear(.stall)
             self.set(.mediaReturn, now + self.plan.deadlines.mediaReturn)
         case .transferred:
             if case .transferring(_, let termination) = self.phase {
@@ -46,8 +49,15 @@ extension CallSession {
 
     /// The media connection is back (the same leg, or another connection of the same call).
     package mutating func mediaReturned(at now: Duration, _ output: inout SessionOutput) {
-        guard self.phase != .ended else { return }
+        guard self.phase != .ended, self.isMediaLost else { return }
+        self.isMediaLost = false
         self.clear(.mediaReturn)
+        if self.phase == .talking, self.isReady {
+            if self.awaitsAudio, self.pendingTools.isEmpty {
+                self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+            }
+            if self.isResponding, self.arriving != nil { self.set(.stall, now + self.plan.deadlines.stall) }
+        }
         if !self.bargeIn.isPaused { self.playout.resume() }
         self.pump(at: now, &output)
         self.review(at: now, &output)
@@ -124,7 +134,9 @@ extension CallSession {
         case .transfer:
             self.transferFailed(at: now, &output)
         case .mediaReturn:
-            self.end(.phoneLost, at: now, &output)
+            self.mediaIsGone(at: now, &output)
+        case .doubt:
+            self.doubtExpired(at: now, &output)
         case .recycle:
             self.recycle(at: now, &output)
         }
@@ -147,7 +159,7 @@ extension CallSession {
             let isQuiet =
                 !self.playout.isSounding(at: now) && !self.detectorHearsCaller && !self.awaitsAudio
                 && !self.isResponding && self.pendingTools.isEmpty && !self.isHeld && !self.bargeIn.isPaused
-                && self.timers[Timer.mediaReturn.rawValue] == nil
+                && !self.isMediaLost
             guard isQuiet else {
                 self.noInput.busy()
                 break
@@ -168,6 +180,26 @@ extension CallSession {
             case nil: break
             }
         case .opening, .transferring, .ended: break
+        }
+    }
+
+    /// The media will not return. Closing our side alone would leave the caller on a silent line, so the switch is told
+    /// what to do with the channel.
+    private mutating func mediaIsGone(at now: Duration, _ output: inout SessionOutput) {
+        switch self.phase {
+        case .opening, .talking:
+            self.closeAssistant(&output)
+            if let fallback = self.plan.fallback {
+                self.go(.transfer(fallback, .phoneLost), at: now, &output)
+            } else {
+                self.go(.hangUp(.phoneLost), at: now, &output)
+            }
+        case .leaving(let leaving):
+            // What was decided is done; its last words have no way to the ear.
+            self.go(leaving, at: now, &output)
+        case .transferring, .ended:
+            // A transfer takes the media away from us: its own outcome or deadline decides.
+            break
         }
     }
 
@@ -206,9 +238,9 @@ extension CallSession {
             self.speak(.transferring(to: destination.name), at: now, &output)
         }
         self.bargeIn.reset()
-        self.playout.resume()
+        if !self.isMediaLost { self.playout.resume() }
         self.phase = .leaving(leaving)
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle] { self.clear(timer) }
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt] { self.clear(timer) }
         self.set(.lastWords, now + self.plan.deadlines.lastWords)
         self.pump(at: now, &output)
         self.review(at: now, &output)
@@ -232,6 +264,15 @@ extension CallSession {
     private mutating func transferFailed(at now: Duration, _ output: inout SessionOutput) {
         guard case .transferring(let destination, let termination) = self.phase else { return }
         self.clear(.transfer)
+        if self.isMediaLost, termination == .phoneLost || self.timers[Timer.mediaReturn.rawValue] == nil {
+            // Nothing can be said any more: one try with the fallback, then the end.
+            if termination != .phoneLost, let fallback = self.plan.fallback, fallback != destination {
+                self.go(.transfer(fallback, .phoneLost), at: now, &output)
+            } else {
+                self.go(.hangUp(.phoneLost), at: now, &output)
+            }
+            return
+        }
         self.speak(.transferFailed, at: now, &output)
         if termination == .transferred, self.isReady {
             self.phase = .talking

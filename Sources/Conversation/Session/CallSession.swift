@@ -31,7 +31,7 @@ package struct CallSession: ~Copyable, Sendable {
 
     /// What can be due. One time each, at most.
     enum Timer: Int, CaseIterable, Sendable {
-        case assistantReady, firstAudio, stall, tool, maximumDuration, lastWords, transfer, mediaReturn, recycle
+        case assistantReady, firstAudio, stall, tool, maximumDuration, lastWords, transfer, mediaReturn, recycle, doubt
     }
 
     let plan: CallPlan
@@ -79,7 +79,15 @@ package struct CallSession: ~Copyable, Sendable {
     /// An interruption was taken back: the turn that it leaves behind is answered only if its words mean something.
     var isDoubtful: Bool = false
     var doubtfulItem: CallerItem?
+    /// Enough was voiced, or said, for the doubtful turn to be owed an answer when its words never come.
+    var isDoubtOwed = false
+    /// The turn that opened the pause was closed before the pause was decided.
+    var isPausedTurnClosed = false
+    /// Caller items up to this number have been answered: their late words interrupt nothing.
+    var answeredThrough = 0
     var isHeld = false
+    /// The phone's media connection is gone: the playout and the assistant's deadlines stand still until `mediaReturned`.
+    var isMediaLost = false
     var isAgentSounding = false
     /// When what was sent will have been heard; nil while nothing sounds, more waits, or the playout is paused.
     var soundEnds: Duration?
@@ -143,9 +151,7 @@ package struct CallSession: ~Copyable, Sendable {
         if self.voice.isSpeaking != wasSpeaking {
             output.commands.append(.note(.callerSpeaking(self.voice.isSpeaking)))
         }
-        if self.bargeIn.isPaused, let decision = self.bargeIn.review(voice: self.voice, at: now) {
-            self.apply(decision, at: now, &output)
-        }
+        if self.bargeIn.isUndecided { self.reviewBargeIn(at: now, &output) }
         guard self.phase == .talking || self.phase == .opening else { return }
         guard self.isReady else {
             self.keepEarly(frame)
@@ -274,8 +280,9 @@ package struct CallSession: ~Copyable, Sendable {
         }
     }
 
-    /// Nothing waits to be sent to the phone now: what is being gathered for it should go.
-    package var hasSentEverything: Bool { self.playout.nextDue == nil }
+    /// Everything stored was sent and nothing can come to it now: what is being gathered for the phone should go. Between
+    /// two deltas of an item more is to come, and a module that plays files would get a short one for each.
+    package var hasSentEverything: Bool { self.playout.isComplete }
 
     // MARK: Time
 
@@ -293,7 +300,7 @@ package struct CallSession: ~Copyable, Sendable {
     package mutating func wake(at now: Duration, _ output: inout SessionOutput) {
         guard self.phase != .ended else { return }
         self.pump(at: now, &output)
-        if let decision = self.bargeIn.review(voice: self.voice, at: now) { self.apply(decision, at: now, &output) }
+        self.reviewBargeIn(at: now, &output)
         for timer in Timer.allCases {
             guard let time = self.timers[timer.rawValue], now >= time else { continue }
             self.timers[timer.rawValue] = nil
@@ -303,7 +310,11 @@ package struct CallSession: ~Copyable, Sendable {
         self.review(at: now, &output)
     }
 
-    mutating func set(_ timer: Timer, _ time: Duration) { self.timers[timer.rawValue] = time }
+    mutating func set(_ timer: Timer, _ time: Duration) {
+        // Nobody can hear that an answer is late: these start when the media is back.
+        if self.isMediaLost, timer == .firstAudio || timer == .stall { return }
+        self.timers[timer.rawValue] = time
+    }
     mutating func clear(_ timer: Timer) { self.timers[timer.rawValue] = nil }
 
     private static func earlier(_ a: Duration?, _ b: Duration?) -> Duration? {

@@ -22,6 +22,9 @@ package struct BargeIn: Sendable {
         case listening
         /// Left by `confirm` (voice, words, a digit) or `resume` (silence again).
         case paused(since: Duration, voicedBefore: Duration)
+        /// Resumed, but the detector's speech segment goes on and it will report no second start: the level is watched
+        /// for a new talkspurt. Left by `pause`, the detector's stop, or a new start.
+        case watching
     }
 
     package let mode: Mode
@@ -29,6 +32,13 @@ package struct BargeIn: Sendable {
     private let quiet: Duration
     /// Nothing was heard or decided for this long: the detector's word counts, in favour of the caller.
     private let patience: Duration
+    /// Voice after a resume that counts as the caller being at it again.
+    private let onset: Duration = .milliseconds(60)
+    /// Pauses again within one segment of the detector; beyond them the level is not trusted (an echo of the agent).
+    private let maximumRepeats = 3
+    private var repeats = 0
+    /// What was voiced in the newest pause, until it was decided.
+    package private(set) var voiced: Duration = .zero
     private var state: State = .listening
     private var detectorHearsSpeech = false
 
@@ -39,10 +49,13 @@ package struct BargeIn: Sendable {
     }
 
     package var isPaused: Bool { if case .paused = self.state { true } else { false } }
+    /// `review` may decide something at the next frame.
+    package var isUndecided: Bool { if case .listening = self.state { false } else { true } }
 
     /// The detector (the assistant's, or ours) heard the caller begin.
     package mutating func speechStarted(agentSounds: Bool, voice: CallerVoice, at now: Duration) -> Decision? {
         self.detectorHearsSpeech = true
+        self.repeats = 0
         guard agentSounds, !self.isPaused else { return nil }
         switch self.mode {
         case .off: return nil
@@ -50,6 +63,7 @@ package struct BargeIn: Sendable {
         case .twoStep:
             // What was voiced already belongs to this interruption when the talkspurt is still on.
             self.state = .paused(since: now, voicedBefore: voice.isSpeaking ? .zero : voice.voiced)
+            self.voiced = .zero
             return .pause
         }
     }
@@ -57,15 +71,24 @@ package struct BargeIn: Sendable {
     /// The detector heard the caller end. A stop before enough was voiced is a false interruption.
     package mutating func speechStopped(voice: CallerVoice, at now: Duration) -> Decision? {
         self.detectorHearsSpeech = false
-        return self.review(voice: voice, at: now)
+        if case .watching = self.state { self.state = .listening }
+        return self.review(agentSounds: false, voice: voice, at: now)
     }
 
-    /// Time passed, or a frame came. Decides a pause that is open.
-    package mutating func review(voice: CallerVoice, at now: Duration) -> Decision? {
+    /// Time passed, or a frame came. Decides a pause that is open, or pauses again for a voice that went on.
+    package mutating func review(agentSounds: Bool, voice: CallerVoice, at now: Duration) -> Decision? {
+        if case .watching = self.state {
+            // A resume comes when the voice is silent: what is voiced now is a new talkspurt.
+            guard agentSounds, voice.isSpeaking, voice.voiced >= self.onset else { return nil }
+            self.repeats += 1
+            self.state = .paused(since: now, voicedBefore: .zero)
+            return .pause
+        }
         guard case .paused(let since, let voicedBefore) = self.state, case .twoStep(let window) = self.mode else {
             return nil
         }
         let voiced = voice.voiced > voicedBefore || voice.isSpeaking ? voice.voiced : .zero
+        self.voiced = voiced
         if voiced >= window { return self.decide(.confirm) }
         if !self.detectorHearsSpeech, !voice.isSpeaking { return self.decide(.resume) }
         let lastVoiced = voice.lastVoiced ?? since
@@ -95,7 +118,8 @@ package struct BargeIn: Sendable {
     }
 
     private mutating func decide(_ decision: Decision) -> Decision {
-        self.state = .listening
+        let isWatching = decision == .resume && self.detectorHearsSpeech && self.repeats < self.maximumRepeats
+        self.state = isWatching ? .watching : .listening
         return decision
     }
 }
