@@ -196,11 +196,13 @@ extension CallShell {
         var options = WebSocketOptions()
         // A second of answer audio at once is some 64 KB of JSON; providers send far more than that in a burst.
         options.maximumMessageSize = 4 * 1024 * 1024
+        // Not weakly: an object with one weak reference pays for it at every later retain (its side table).
+        let slot = self.slot
         let attempt = WebSocketClient.connect(
             url: target.url, headers: target.headers, subprotocols: target.subprotocols, tls: self.gateway.clientTLS,
             options: options, timeout: .seconds(8), on: self.loop
-        ) { [weak self] result in
-            guard let self, self.isCurrent(channel) else {
+        ) { result in
+            guard let self = slot.value.call, self.isCurrent(channel) else {
                 if case .success(let socket) = result { socket.close(code: 1000, reason: "") }
                 return
             }
@@ -217,12 +219,13 @@ extension CallShell {
     private func opened(_ channel: AssistantChannel, _ socket: WebSocket) {
         channel.kind = .socket(socket)
         let id = channel.id
-        socket.onMessage = { [weak self, unowned channel] kind, message in
-            guard let self, self.isCurrent(channel) else { return }
+        // Both handlers are taken off before the call lets go of the channel (`close`, `forget` after the end).
+        socket.onMessage = { [unowned self, unowned channel] kind, message in
+            guard self.isCurrent(channel) else { return }
             self.deliver(kind == .text ? .text(id, message) : .binary(id, message))
         }
-        socket.onClose = { [weak self, unowned channel] end in
-            guard let self, self.isCurrent(channel) else { return }
+        socket.onClose = { [unowned self, unowned channel] end in
+            guard self.isCurrent(channel) else { return }
             self.forget(id)
             self.deliver(.closed(id, end.channelEnd))
         }

@@ -45,6 +45,8 @@ final class CallShell {
     private var isSettling = false
     private var timer: TimerID?
     private var timerAt: Duration?
+    /// Kept, so that a timer is no allocation.
+    private var onTimer: (() -> Void)?
     private(set) var isFinished = false
     var houseJobs: [Int: any SpeechJob] = [:]
     var report: CallReport
@@ -184,12 +186,21 @@ final class CallShell {
     private func armTimer() {
         var next = self.isFinished ? nil : self.session.nextWake
         if let wake = self.machineWake { next = next.map { min($0, wake) } ?? wake }
+        next = next.map(Self.onGrid)
         guard next != self.timerAt else { return }
         if let timer = self.timer { self.loop.cancel(timer) }
         self.timer = nil
         self.timerAt = next
         guard let next else { return }
-        self.timer = self.loop.schedule(at: next) { [unowned self] in self.timerFired() }
+        if self.onTimer == nil { self.onTimer = { [unowned self] in self.timerFired() } }
+        if let onTimer = self.onTimer { self.timer = self.loop.schedule(at: next, onTimer) }
+    }
+
+    /// Timers of all calls fall on a grid of 4 ms, so that one turn of the loop serves many: playout commits 60 ms ahead,
+    /// and every other deadline is coarser still. What is due at once is not touched: it needs no timer.
+    private static func onGrid(_ time: Duration) -> Duration {
+        let grid: Int64 = 4_000_000
+        return .nanoseconds((time.nanoseconds &+ grid &- 1) / grid &* grid)
     }
 
     private func timerFired() {

@@ -77,6 +77,7 @@ package final class Connection {
     }
 
     deinit {
+        self.ticket?.connection = nil
         // A connection that was never begun, or that was on its way to a loop that had ended.
         if self.state != .closed { Glibc.close(self.descriptor) }
     }
@@ -110,7 +111,9 @@ package final class Connection {
 
     /// What was put off to the next turn of the loop finds the connection through this; cut when it leaves the loop.
     private final class Ticket {
-        weak var connection: Connection?
+        /// Cleared by the connection's end. Not weak: the side table that a weak reference makes would slow every retain
+        /// of the connection.
+        unowned(unsafe) var connection: Connection?
         init(_ connection: Connection) { self.connection = connection }
     }
 
