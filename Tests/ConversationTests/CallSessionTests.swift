@@ -263,6 +263,19 @@ import Testing
         #expect(call.trace.last == "transfer to Sales")
     }
 
+    @Test("An assistant that fails after a tool decided the end changes nothing about it")
+    func failureAfterDecision() {
+        let call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.audio(item: 2, .seconds(1))
+        call.assistant(.toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"Sales"}"#)))
+        call.assistant(.failed(AssistantFailure("connection-lost", .retry)))
+        #expect(call.trace == ["result t", "close"])
+        call.advance(by: .milliseconds(1100))
+        #expect(call.trace == ["result t", "close", "transfer to Sales"])
+    }
+
     @Test("An unknown destination is refused to the model, and the call goes on")
     func unknownDestination() {
         let call = SessionDriver()

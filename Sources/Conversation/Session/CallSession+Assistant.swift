@@ -427,9 +427,24 @@ extension CallSession {
     mutating func assistantFailed(
         _ failure: AssistantFailure, at now: Duration, _ output: inout SessionOutput
     ) {
-        guard failure.verdict != .ignore, self.phase == .talking || self.phase == .opening else { return }
+        guard failure.verdict != .ignore else { return }
+        if self.isLeavingAfterSpeech {
+            // Nothing more comes of the last words: what there is of them is heard out.
+            if let arriving = self.arriving { self.playout.finish(arriving) }
+            self.isResponding = false
+        }
+        guard self.phase == .talking || self.phase == .opening else { return }
         output.commands.append(.note(.assistantFailed(index: self.ladder.current, slug: failure.slug)))
         if let arriving = self.arriving { self.playout.finish(arriving) }
+        if let leaving = self.afterResponse {
+            // The end was decided: no other session is needed for it.
+            let hasSpoken = self.responseSpoke
+            self.closeAssistant(&output)
+            self.responseSpoke = hasSpoken
+            self.afterResponse = nil
+            self.leave(leaving, at: now, &output)
+            return
+        }
         // Something is owed to the caller if they wait for an answer, or one was broken off.
         if self.isResponding, self.arriving != nil || !self.responseSpoke { self.awaitsAudio = true }
         if !self.hasGreeted, self.plan.opening == .agent { self.awaitsAudio = false }
