@@ -263,6 +263,42 @@ import Testing
         #expect(call.trace.last == "transfer to Sales")
     }
 
+    @Test("Digits cut the agent and are answered together: after the last, or at the hash key", arguments: [
+        (keys: "12", isHash: false), (keys: "12#", isHash: true),
+    ])
+    func digits(keys: String, isHash: Bool) {
+        let call = SessionDriver()
+        call.startTalking()
+        call.say(item: 2, .seconds(3))
+        call.advance(by: .seconds(1))
+        for key in keys {
+            call.phone(.digit(Redacted(key)))
+            call.advance(by: key == "#" ? .zero : .seconds(1))
+        }
+        let pressed = ["flush", "truncate 2 at 1000"] + keys.map { _ in "digit" }
+        #expect(call.trace == pressed + (isHash ? ["reply"] : []))
+        call.advance(by: .milliseconds(600))
+        #expect(call.trace == pressed + ["reply"])
+        call.advance(by: .seconds(3))
+        #expect(call.trace.count { $0 == "reply" } == 1)
+    }
+
+    @Test("A back end that answers digits by itself is not asked to; digits that a failed session got are answered by the next")
+    func digitsElsewhere() {
+        let own = SessionDriver()
+        own.capabilities.answersDigits = true
+        own.startTalking()
+        own.phone(.digit(Redacted("1")))
+        own.advance(by: .seconds(3))
+        #expect(own.trace == ["digit"])
+        let failing = SessionDriver()
+        failing.startTalking()
+        failing.phone(.digit(Redacted("1")))
+        failing.assistant(.failed(AssistantFailure("connection-lost", .retry)))
+        failing.ready()
+        #expect(failing.trace == ["digit", "open 0 as 2 after 0", "reply"])
+    }
+
     @Test("An assistant that fails after a tool decided the end changes nothing about it")
     func failureAfterDecision() {
         let call = SessionDriver()

@@ -36,6 +36,8 @@ package struct CallPlan: Sendable {
         package var tool: Duration = .seconds(15)
         /// A turn that was taken for noise is closed → without its words, it is answered or forgotten.
         package var doubt: Duration = .seconds(2)
+        /// The last digit pressed → a reply is asked for (`#` asks at once).
+        package var digits: Duration = .milliseconds(1500)
         /// A decided end waits at most this long for the last words to be heard.
         package var lastWords: Duration = .seconds(20)
         /// Transfer asked of the phone → its outcome.

@@ -76,7 +76,7 @@ extension CallSession {
         self.isDoubtful = false
         self.doubtfulItem = nil
         self.answeredThrough = 0
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt] { self.clear(timer) }
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits] { self.clear(timer) }
     }
 
     mutating func closeAssistant(_ output: inout SessionOutput) {
@@ -133,12 +133,7 @@ extension CallSession {
         let sounds = self.playout.isSounding(at: now)
         // Nothing is interrupted now: what the former start left behind, and never closed, was no turn.
         if !sounds { self.isDoubtful = false }
-        if !sounds, self.isResponding, self.drivesTurns {
-            // The caller was not done after all: an answer to half a sentence would speak into the other half.
-            output.commands.append(.assistant(.cancelResponse))
-            self.awaitsAudio = false
-            self.clear(.firstAudio)
-        }
+        self.cancelUnheardReply(at: now, &output)
         if let decision = self.bargeIn.speechStarted(agentSounds: sounds, voice: self.voice, at: now) {
             self.apply(decision, at: now, &output)
         }
@@ -422,6 +417,34 @@ extension CallSession {
         self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
     }
 
+    // MARK: Digits
+
+    /// A key was pressed. Keys come in numbers: the reply is asked for when the last one is over, or at `#`.
+    mutating func digitPressed(_ digit: Redacted<Character>, at now: Duration, _ output: inout SessionOutput) {
+        if self.playout.isSounding(at: now) || self.bargeIn.isPaused, self.plan.bargeIn != .off {
+            self.apply(.confirm, at: now, &output)
+        } else if !(self.capabilities?.answersDigits ?? false) {
+            self.cancelUnheardReply(at: now, &output)
+        }
+        output.commands.append(.assistant(.digit(digit)))
+        guard !(self.capabilities?.answersDigits ?? false), self.isReady else { return }
+        self.set(.digits, digit.value == "#" ? now : now + self.plan.deadlines.digits)
+    }
+
+    mutating func digitsComplete(at now: Duration, _ output: inout SessionOutput) {
+        // A caller who also speaks, or whose turn is being answered, gets the digits answered with it.
+        guard self.phase == .talking, !self.detectorHearsCaller, !self.awaitsAudio else { return }
+        self.askForReply(.reply, at: now, &output)
+    }
+
+    /// The caller was not done after all: an answer to half of it would speak into the other half.
+    private mutating func cancelUnheardReply(at now: Duration, _ output: inout SessionOutput) {
+        guard self.isResponding, self.drivesTurns, !self.playout.isSounding(at: now) else { return }
+        output.commands.append(.assistant(.cancelResponse))
+        self.awaitsAudio = false
+        self.clear(.firstAudio)
+    }
+
     // MARK: Failure
 
     mutating func assistantFailed(
@@ -448,6 +471,7 @@ extension CallSession {
         // Something is owed to the caller if they wait for an answer, or one was broken off.
         if self.isResponding, self.arriving != nil || !self.responseSpoke { self.awaitsAudio = true }
         if !self.hasGreeted, self.plan.opening == .agent { self.awaitsAudio = false }
+        if self.timers[Timer.digits.rawValue] != nil { self.awaitsAudio = true }
         switch self.ladder.failed(failure.verdict) {
         case .again(let index):
             self.open(index, at: now, &output)

@@ -32,6 +32,7 @@ package struct CallSession: ~Copyable, Sendable {
     /// What can be due. One time each, at most.
     enum Timer: Int, CaseIterable, Sendable {
         case assistantReady, firstAudio, stall, tool, maximumDuration, lastWords, transfer, mediaReturn, recycle, doubt
+        case digits
     }
 
     let plan: CallPlan
