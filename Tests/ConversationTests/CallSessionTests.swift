@@ -263,6 +263,46 @@ import Testing
         #expect(call.trace.last == "transfer to Sales")
     }
 
+    @Test("Where the assistant detects no turns the level does: commit and reply after the silence that ends a turn")
+    func ownTurns() {
+        let call = SessionDriver()
+        call.capabilities.detectsTurns = false
+        call.startTalking()
+        call.caller(true, for: .milliseconds(20))
+        call.caller(false, for: .seconds(1))
+        #expect(call.trace.isEmpty, "a click is no turn")
+        call.caller(true, for: .milliseconds(500))
+        call.caller(false, for: .milliseconds(300))
+        call.caller(true, for: .milliseconds(300))
+        call.caller(false, for: .milliseconds(560))
+        #expect(call.trace.isEmpty, "a short pause ends no turn")
+        call.advance(by: .milliseconds(60))
+        #expect(call.trace == ["commit", "reply"], "also when no more frames come")
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        #expect(call.trace == ["commit", "reply"])
+        call.advance(by: .seconds(4))
+        #expect(call.trace == ["commit", "reply", "say filler"])
+    }
+
+    @Test("Our own detector interrupts in two steps, and a cough is committed but not answered")
+    func ownBargeIn() {
+        let call = SessionDriver()
+        call.capabilities.detectsTurns = false
+        call.startTalking()
+        call.say(item: 2, .seconds(4))
+        call.advance(by: .milliseconds(500))
+        call.caller(true, for: .milliseconds(100))
+        #expect(call.trace == ["flush"])
+        call.caller(false, for: .milliseconds(800))
+        #expect(call.trace == ["flush", "commit"])
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        call.assistant(.callerTranscript(CallerItem(1), Redacted("mhm"), isFinal: true))
+        call.caller(true, for: .milliseconds(400))
+        #expect(call.session.bargeIns == 1)
+        call.caller(false, for: .milliseconds(700))
+        #expect(call.trace.suffix(2) == ["commit", "reply"])
+    }
+
     @Test("Digits cut the agent and are answered together: after the last, or at the hash key", arguments: [
         (keys: "12", isHash: false), (keys: "12#", isHash: true),
     ])

@@ -11,6 +11,8 @@ package struct CallPlan: Sendable {
     package var opening: Opening = .agent
     package var language = "en"
     package var bargeIn: BargeIn.Mode = .twoStep(confirm: .milliseconds(300))
+    /// Silence that ends the caller's turn where the assistant detects none (`detectsTurns` false) and we drive it.
+    package var endpointing: Duration = .milliseconds(600)
     package var noInput = NoInputClock.Configuration()
     /// Zero: no limit.
     package var maximumDuration: Duration = .seconds(3600)

@@ -76,7 +76,7 @@ extension CallSession {
         self.isDoubtful = false
         self.doubtfulItem = nil
         self.answeredThrough = 0
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits] { self.clear(timer) }
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] { self.clear(timer) }
     }
 
     mutating func closeAssistant(_ output: inout SessionOutput) {
@@ -160,6 +160,11 @@ extension CallSession {
             self.set(.doubt, now + self.plan.deadlines.doubt)
             return
         }
+        if self.detectsTurnsHere {
+            // The echo of our own commit; the reply was asked for with it.
+            self.answeredThrough = max(self.answeredThrough, item.number)
+            return
+        }
         self.forgetDoubt()
         self.answeredThrough = max(self.answeredThrough, item.number)
         self.awaitsAudio = true
@@ -168,8 +173,35 @@ extension CallSession {
         if self.drivesTurns { output.commands.append(.assistant(.respond(.reply))) }
     }
 
+    // MARK: Turns that only we can hear
+
+    /// Voice that counts as the beginning of a turn: less is a click.
+    private static let onset: Duration = .milliseconds(60)
+
+    /// A frame came. Where the assistant detects no turns, the level does.
+    mutating func detectTurn(at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase == .talking, self.detectsTurnsHere, self.voice.isSpeaking, let voiced = self.voice.lastVoiced
+        else { return }
+        if !self.detectorHearsCaller, self.voice.voiced >= Self.onset { self.callerStarted(at: now, &output) }
+        // A timer, and not the silent frames: a leg may send none when the caller is silent.
+        if self.detectorHearsCaller { self.set(.endpointing, voiced + self.plan.endpointing) }
+    }
+
+    /// The caller was silent for long enough: the turn is over, and answered unless it was only a cough.
+    mutating func turnEnded(at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase == .talking, self.detectorHearsCaller else { return }
+        self.callerStopped(at: now, &output)
+        output.commands.append(.assistant(.commitCallerTurn))
+        guard !self.isDoubtful, !self.bargeIn.isPaused else { return }
+        self.forgetDoubt()
+        self.askForReply(.reply, at: now, &output)
+    }
+
+    private var detectsTurnsHere: Bool { !(self.capabilities?.detectsTurns ?? true) }
+
     /// Whether we, and not the assistant's server, ask for each reply.
     var drivesTurns: Bool {
+        if self.detectsTurnsHere { return true }
         // A server that interrupts by itself cannot be told to go on, and one that must not interrupt must not be let.
         guard self.plan.bargeIn != .final else { return false }
         return self.capabilities?.canBePaused ?? false

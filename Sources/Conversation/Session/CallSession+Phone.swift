@@ -134,6 +134,8 @@ extension CallSession {
             self.doubtExpired(at: now, &output)
         case .digits:
             self.digitsComplete(at: now, &output)
+        case .endpointing:
+            self.turnEnded(at: now, &output)
         case .recycle:
             self.recycle(at: now, &output)
         }
@@ -237,7 +239,7 @@ extension CallSession {
         self.bargeIn.reset()
         if !self.isMediaLost { self.playout.resume() }
         self.phase = .leaving(leaving)
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits] { self.clear(timer) }
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] { self.clear(timer) }
         self.set(.lastWords, now + self.plan.deadlines.lastWords)
         self.pump(at: now, &output)
         self.review(at: now, &output)
