@@ -263,6 +263,95 @@ import Testing
         #expect(call.trace.last == "transfer to Sales")
     }
 
+    @Test("Where the assistant detects no turns the level does: commit and reply after the silence that ends a turn")
+    func ownTurns() {
+        let call = SessionDriver()
+        call.capabilities.detectsTurns = false
+        call.startTalking()
+        call.caller(true, for: .milliseconds(20))
+        call.caller(false, for: .seconds(1))
+        #expect(call.trace.isEmpty, "a click is no turn")
+        call.caller(true, for: .milliseconds(500))
+        call.caller(false, for: .milliseconds(300))
+        call.caller(true, for: .milliseconds(300))
+        call.caller(false, for: .milliseconds(560))
+        #expect(call.trace.isEmpty, "a short pause ends no turn")
+        call.advance(by: .milliseconds(60))
+        #expect(call.trace == ["commit", "reply"], "also when no more frames come")
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        #expect(call.trace == ["commit", "reply"])
+        call.advance(by: .seconds(4))
+        #expect(call.trace == ["commit", "reply", "say filler"])
+    }
+
+    @Test("Our own detector interrupts in two steps, and a cough is committed but not answered")
+    func ownBargeIn() {
+        let call = SessionDriver()
+        call.capabilities.detectsTurns = false
+        call.startTalking()
+        call.say(item: 2, .seconds(4))
+        call.advance(by: .milliseconds(500))
+        call.caller(true, for: .milliseconds(100))
+        #expect(call.trace == ["flush"])
+        call.caller(false, for: .milliseconds(800))
+        #expect(call.trace == ["flush", "commit"])
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        call.assistant(.callerTranscript(CallerItem(1), Redacted("mhm"), isFinal: true))
+        call.caller(true, for: .milliseconds(400))
+        #expect(call.session.bargeIns == 1)
+        call.caller(false, for: .milliseconds(700))
+        #expect(call.trace.suffix(2) == ["commit", "reply"])
+    }
+
+    @Test("Digits cut the agent and are answered together: after the last, or at the hash key", arguments: [
+        (keys: "12", isHash: false), (keys: "12#", isHash: true),
+    ])
+    func digits(keys: String, isHash: Bool) {
+        let call = SessionDriver()
+        call.startTalking()
+        call.say(item: 2, .seconds(3))
+        call.advance(by: .seconds(1))
+        for key in keys {
+            call.phone(.digit(Redacted(key)))
+            call.advance(by: key == "#" ? .zero : .seconds(1))
+        }
+        let pressed = ["flush", "truncate 2 at 1000"] + keys.map { _ in "digit" }
+        #expect(call.trace == pressed + (isHash ? ["reply"] : []))
+        call.advance(by: .milliseconds(600))
+        #expect(call.trace == pressed + ["reply"])
+        call.advance(by: .seconds(3))
+        #expect(call.trace.count { $0 == "reply" } == 1)
+    }
+
+    @Test("A back end that answers digits by itself is not asked to; digits that a failed session got are answered by the next")
+    func digitsElsewhere() {
+        let own = SessionDriver()
+        own.capabilities.answersDigits = true
+        own.startTalking()
+        own.phone(.digit(Redacted("1")))
+        own.advance(by: .seconds(3))
+        #expect(own.trace == ["digit"])
+        let failing = SessionDriver()
+        failing.startTalking()
+        failing.phone(.digit(Redacted("1")))
+        failing.assistant(.failed(AssistantFailure("connection-lost", .retry)))
+        failing.ready()
+        #expect(failing.trace == ["digit", "open 0 as 2 after 0", "reply"])
+    }
+
+    @Test("An assistant that fails after a tool decided the end changes nothing about it")
+    func failureAfterDecision() {
+        let call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.audio(item: 2, .seconds(1))
+        call.assistant(.toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"Sales"}"#)))
+        call.assistant(.failed(AssistantFailure("connection-lost", .retry)))
+        #expect(call.trace == ["result t", "close"])
+        call.advance(by: .milliseconds(1100))
+        #expect(call.trace == ["result t", "close", "transfer to Sales"])
+    }
+
     @Test("An unknown destination is refused to the model, and the call goes on")
     func unknownDestination() {
         let call = SessionDriver()

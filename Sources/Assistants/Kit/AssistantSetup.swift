@@ -17,10 +17,12 @@ package struct AssistantCapabilities: Sendable, Equatable {
     package var speaksVerbatim: Bool
     /// The session ends by itself after this; recycle before.
     package var maximumSession: Duration?
+    /// It acts on `AssistantCommand.digit` by itself; otherwise a reply is asked for when the digits are complete.
+    package var answersDigits: Bool
 
     package init(
         input: [AudioFormat], output: [AudioFormat], detectsTurns: Bool, needsHeardReport: Bool, canBePaused: Bool,
-        usesTools: Bool, speaksVerbatim: Bool, maximumSession: Duration?
+        usesTools: Bool, speaksVerbatim: Bool, maximumSession: Duration?, answersDigits: Bool = false
     ) {
         self.input = input
         self.output = output
@@ -30,6 +32,7 @@ package struct AssistantCapabilities: Sendable, Equatable {
         self.usesTools = usesTools
         self.speaksVerbatim = speaksVerbatim
         self.maximumSession = maximumSession
+        self.answersDigits = answersDigits
     }
 }
 

@@ -73,7 +73,7 @@ package struct LocalAssistantMachine: AssistantMachine {
         self.grammar = LocalGrammar(configuration, language: self.language, takesMessages: self.takesMessages)
         self.capabilities = AssistantCapabilities(
             input: [setup.legFormat], output: [setup.legFormat], detectsTurns: true, needsHeardReport: true,
-            canBePaused: true, usesTools: true, speaksVerbatim: true, maximumSession: nil)
+            canBePaused: true, usesTools: true, speaksVerbatim: true, maximumSession: nil, answersDigits: true)
     }
 
     // MARK: Events in the order they occur on a call

@@ -11,6 +11,8 @@ package struct CallPlan: Sendable {
     package var opening: Opening = .agent
     package var language = "en"
     package var bargeIn: BargeIn.Mode = .twoStep(confirm: .milliseconds(300))
+    /// Silence that ends the caller's turn where the assistant detects none (`detectsTurns` false) and we drive it.
+    package var endpointing: Duration = .milliseconds(600)
     package var noInput = NoInputClock.Configuration()
     /// Zero: no limit.
     package var maximumDuration: Duration = .seconds(3600)
@@ -36,6 +38,8 @@ package struct CallPlan: Sendable {
         package var tool: Duration = .seconds(15)
         /// A turn that was taken for noise is closed → without its words, it is answered or forgotten.
         package var doubt: Duration = .seconds(2)
+        /// The last digit pressed → a reply is asked for (`#` asks at once).
+        package var digits: Duration = .milliseconds(1500)
         /// A decided end waits at most this long for the last words to be heard.
         package var lastWords: Duration = .seconds(20)
         /// Transfer asked of the phone → its outcome.

@@ -76,7 +76,7 @@ extension CallSession {
         self.isDoubtful = false
         self.doubtfulItem = nil
         self.answeredThrough = 0
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt] { self.clear(timer) }
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] { self.clear(timer) }
     }
 
     mutating func closeAssistant(_ output: inout SessionOutput) {
@@ -133,12 +133,7 @@ extension CallSession {
         let sounds = self.playout.isSounding(at: now)
         // Nothing is interrupted now: what the former start left behind, and never closed, was no turn.
         if !sounds { self.isDoubtful = false }
-        if !sounds, self.isResponding, self.drivesTurns {
-            // The caller was not done after all: an answer to half a sentence would speak into the other half.
-            output.commands.append(.assistant(.cancelResponse))
-            self.awaitsAudio = false
-            self.clear(.firstAudio)
-        }
+        self.cancelUnheardReply(at: now, &output)
         if let decision = self.bargeIn.speechStarted(agentSounds: sounds, voice: self.voice, at: now) {
             self.apply(decision, at: now, &output)
         }
@@ -165,6 +160,11 @@ extension CallSession {
             self.set(.doubt, now + self.plan.deadlines.doubt)
             return
         }
+        if self.detectsTurnsHere {
+            // The echo of our own commit; the reply was asked for with it.
+            self.answeredThrough = max(self.answeredThrough, item.number)
+            return
+        }
         self.forgetDoubt()
         self.answeredThrough = max(self.answeredThrough, item.number)
         self.awaitsAudio = true
@@ -173,8 +173,35 @@ extension CallSession {
         if self.drivesTurns { output.commands.append(.assistant(.respond(.reply))) }
     }
 
+    // MARK: Turns that only we can hear
+
+    /// Voice that counts as the beginning of a turn: less is a click.
+    private static let onset: Duration = .milliseconds(60)
+
+    /// A frame came. Where the assistant detects no turns, the level does.
+    mutating func detectTurn(at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase == .talking, self.detectsTurnsHere, self.voice.isSpeaking, let voiced = self.voice.lastVoiced
+        else { return }
+        if !self.detectorHearsCaller, self.voice.voiced >= Self.onset { self.callerStarted(at: now, &output) }
+        // A timer, and not the silent frames: a leg may send none when the caller is silent.
+        if self.detectorHearsCaller { self.set(.endpointing, voiced + self.plan.endpointing) }
+    }
+
+    /// The caller was silent for long enough: the turn is over, and answered unless it was only a cough.
+    mutating func turnEnded(at now: Duration, _ output: inout SessionOutput) {
+        guard self.phase == .talking, self.detectorHearsCaller else { return }
+        self.callerStopped(at: now, &output)
+        output.commands.append(.assistant(.commitCallerTurn))
+        guard !self.isDoubtful, !self.bargeIn.isPaused else { return }
+        self.forgetDoubt()
+        self.askForReply(.reply, at: now, &output)
+    }
+
+    private var detectsTurnsHere: Bool { !(self.capabilities?.detectsTurns ?? true) }
+
     /// Whether we, and not the assistant's server, ask for each reply.
     var drivesTurns: Bool {
+        if self.detectsTurnsHere { return true }
         // A server that interrupts by itself cannot be told to go on, and one that must not interrupt must not be let.
         guard self.plan.bargeIn != .final else { return false }
         return self.capabilities?.canBePaused ?? false
@@ -422,17 +449,61 @@ extension CallSession {
         self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
     }
 
+    // MARK: Digits
+
+    /// A key was pressed. Keys come in numbers: the reply is asked for when the last one is over, or at `#`.
+    mutating func digitPressed(_ digit: Redacted<Character>, at now: Duration, _ output: inout SessionOutput) {
+        if self.playout.isSounding(at: now) || self.bargeIn.isPaused, self.plan.bargeIn != .off {
+            self.apply(.confirm, at: now, &output)
+        } else if !(self.capabilities?.answersDigits ?? false) {
+            self.cancelUnheardReply(at: now, &output)
+        }
+        output.commands.append(.assistant(.digit(digit)))
+        guard !(self.capabilities?.answersDigits ?? false), self.isReady else { return }
+        self.set(.digits, digit.value == "#" ? now : now + self.plan.deadlines.digits)
+    }
+
+    mutating func digitsComplete(at now: Duration, _ output: inout SessionOutput) {
+        // A caller who also speaks, or whose turn is being answered, gets the digits answered with it.
+        guard self.phase == .talking, !self.detectorHearsCaller, !self.awaitsAudio else { return }
+        self.askForReply(.reply, at: now, &output)
+    }
+
+    /// The caller was not done after all: an answer to half of it would speak into the other half.
+    private mutating func cancelUnheardReply(at now: Duration, _ output: inout SessionOutput) {
+        guard self.isResponding, self.drivesTurns, !self.playout.isSounding(at: now) else { return }
+        output.commands.append(.assistant(.cancelResponse))
+        self.awaitsAudio = false
+        self.clear(.firstAudio)
+    }
+
     // MARK: Failure
 
     mutating func assistantFailed(
         _ failure: AssistantFailure, at now: Duration, _ output: inout SessionOutput
     ) {
-        guard failure.verdict != .ignore, self.phase == .talking || self.phase == .opening else { return }
+        guard failure.verdict != .ignore else { return }
+        if self.isLeavingAfterSpeech {
+            // Nothing more comes of the last words: what there is of them is heard out.
+            if let arriving = self.arriving { self.playout.finish(arriving) }
+            self.isResponding = false
+        }
+        guard self.phase == .talking || self.phase == .opening else { return }
         output.commands.append(.note(.assistantFailed(index: self.ladder.current, slug: failure.slug)))
         if let arriving = self.arriving { self.playout.finish(arriving) }
+        if let leaving = self.afterResponse {
+            // The end was decided: no other session is needed for it.
+            let hasSpoken = self.responseSpoke
+            self.closeAssistant(&output)
+            self.responseSpoke = hasSpoken
+            self.afterResponse = nil
+            self.leave(leaving, at: now, &output)
+            return
+        }
         // Something is owed to the caller if they wait for an answer, or one was broken off.
         if self.isResponding, self.arriving != nil || !self.responseSpoke { self.awaitsAudio = true }
         if !self.hasGreeted, self.plan.opening == .agent { self.awaitsAudio = false }
+        if self.timers[Timer.digits.rawValue] != nil { self.awaitsAudio = true }
         switch self.ladder.failed(failure.verdict) {
         case .again(let index):
             self.open(index, at: now, &output)

@@ -8,12 +8,7 @@ extension CallSession {
         switch event {
         case .digit(let digit):
             self.noInput.busy(callerSpoke: true)
-            if self.phase == .talking {
-                if self.playout.isSounding(at: now) || self.bargeIn.isPaused, self.plan.bargeIn != .off {
-                    self.apply(.confirm, at: now, &output)
-                }
-                output.commands.append(.assistant(.digit(digit)))
-            }
+            if self.phase == .talking { self.digitPressed(digit, at: now, &output) }
         case .markReached:
             break
         case .held:
@@ -137,6 +132,10 @@ extension CallSession {
             self.mediaIsGone(at: now, &output)
         case .doubt:
             self.doubtExpired(at: now, &output)
+        case .digits:
+            self.digitsComplete(at: now, &output)
+        case .endpointing:
+            self.turnEnded(at: now, &output)
         case .recycle:
             self.recycle(at: now, &output)
         }
@@ -159,7 +158,7 @@ extension CallSession {
             let isQuiet =
                 !self.playout.isSounding(at: now) && !self.detectorHearsCaller && !self.awaitsAudio
                 && !self.isResponding && self.pendingTools.isEmpty && !self.isHeld && !self.bargeIn.isPaused
-                && !self.isMediaLost
+                && !self.isMediaLost && self.timers[Timer.digits.rawValue] == nil
             guard isQuiet else {
                 self.noInput.busy()
                 break
@@ -240,7 +239,7 @@ extension CallSession {
         self.bargeIn.reset()
         if !self.isMediaLost { self.playout.resume() }
         self.phase = .leaving(leaving)
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt] { self.clear(timer) }
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] { self.clear(timer) }
         self.set(.lastWords, now + self.plan.deadlines.lastWords)
         self.pump(at: now, &output)
         self.review(at: now, &output)

@@ -32,6 +32,7 @@ package struct CallSession: ~Copyable, Sendable {
     /// What can be due. One time each, at most.
     enum Timer: Int, CaseIterable, Sendable {
         case assistantReady, firstAudio, stall, tool, maximumDuration, lastWords, transfer, mediaReturn, recycle, doubt
+        case digits, endpointing
     }
 
     let plan: CallPlan
@@ -153,6 +154,7 @@ package struct CallSession: ~Copyable, Sendable {
         }
         if self.bargeIn.isUndecided { self.reviewBargeIn(at: now, &output) }
         guard self.phase == .talking || self.phase == .opening else { return }
+        defer { self.detectTurn(at: now, &output) }
         guard self.isReady else {
             self.keepEarly(frame)
             return
