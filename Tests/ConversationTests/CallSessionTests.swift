@@ -303,6 +303,18 @@ import Testing
         #expect(call.trace.suffix(2) == ["commit", "reply"])
     }
 
+    @Test("Less than a frame of an item that stalls wakes nobody, and does not hide the stall")
+    func stallWithinAFrame() {
+        let call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.audio(item: 2, .milliseconds(110))
+        call.advance(by: .seconds(3))
+        #expect(call.session.nextWake.map { $0 > call.now + .milliseconds(500) } == true)
+        call.advance(by: .seconds(3))
+        #expect(call.trace == ["open 0 as 2 after 0"])
+    }
+
     @Test("Digits cut the agent and are answered together: after the last, or at the hash key", arguments: [
         (keys: "12", isHash: false), (keys: "12#", isHash: true),
     ])

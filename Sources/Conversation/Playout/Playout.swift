@@ -18,8 +18,10 @@ package struct PlayoutItem: Hashable, Sendable {
 /// tick catches up and nothing drifts. The store is FIFO, so that one number, the offset of the last byte heard, says
 /// of every item how much of it the caller has heard.
 ///
-/// Assumption: a leg plays what it gets in order and at once, `traits.latency` after we sent it (after it holds
-/// `traits.warmUp`, which is primed by sending that much early). Omission: clock drift between us and the switch; the
+/// Assumption: a leg plays what it gets in order and at once, `traits.latency` after we sent it. A leg with a warm-up
+/// plays nothing before it holds `traits.warmUp`: a run for it begins when that much is there to be sent at once (or all
+/// that there will be, padded), so that its first frame sounds when it is sent, also when the assistant delivers in real
+/// time. Sending the first frames earlier would not be heard earlier. Omission: clock drift between us and the switch; the
 /// leg's buffer absorbs it within an answer, and each answer starts a new run.
 package struct Playout: Sendable {
     /// Audio of one run, as it was sent: `count` bytes from `offset` begin to sound at `playsAt`.
@@ -41,6 +43,10 @@ package struct Playout: Sendable {
     /// Silence to send after an utterance, or the leg sits on the end of it.
     private let tail: Duration
     private let frameBytes: Int
+    /// A warm-up is sent at once.
+    private let lead: Duration
+    /// What has to wait before a run begins.
+    private let warmUpBytes: Int
     private let maximumBytes: Int
 
     /// Bytes from offset `base`; those before `cursor` were sent and are kept until they were surely heard.
@@ -51,6 +57,8 @@ package struct Playout: Sendable {
     private var spans: [Span] = []
     /// When the run's first frame sounds, and how many frames of it were sent. Nil: idle, the next frame starts a run.
     private var runStart: Duration?
+    /// When the ear ran dry inside an item: until the next run begins, that is an underrun.
+    private var dryAt: Duration?
     private var runFrames = 0
     /// As many of them as ended with real audio: what follows is padding.
     private var audioFrames = 0
@@ -75,6 +83,8 @@ package struct Playout: Sendable {
         self.traits = traits
         self.ptime = ptime
         self.frameBytes = format.bytes(in: ptime)
+        self.lead = max(traits.lead, traits.warmUp)
+        self.warmUpBytes = format.bytes(in: traits.warmUp)
         self.maximumBytes = format.bytes(in: maximum)
     }
 
@@ -108,16 +118,18 @@ package struct Playout: Sendable {
     package var nextDue: Duration? {
         guard !self.isPaused, self.hasFrame else { return nil }
         guard let runStart = self.runStart else { return .zero }
-        return runStart + self.ptime * self.runFrames - self.traits.lead
+        return runStart + self.ptime * self.runFrames - self.lead
     }
 
     /// Appends the next frame to `frame` if it is due. Call until false. The frame begins to sound at `playsAt`.
     package mutating func nextFrame(at now: Duration, into frame: inout [UInt8]) -> (isDue: Bool, playsAt: Duration) {
-        guard !self.isPaused, self.hasFrame else { return (false, .zero) }
+        guard !self.isPaused else { return (false, .zero) }
+        self.endRunIfDry(at: now)
+        guard self.hasFrame else { return (false, .zero) }
         self.beginRunIfNeeded(at: now)
         guard let runStart = self.runStart else { return (false, .zero) }
         let playsAt = runStart + self.ptime * self.runFrames
-        guard now >= playsAt - self.traits.lead else { return (false, .zero) }
+        guard now >= playsAt - self.lead else { return (false, .zero) }
         let available = self.base + self.store.count - self.cursor
         let count = min(self.frameBytes, available)
         let start = self.cursor - self.base
@@ -142,8 +154,9 @@ package struct Playout: Sendable {
     /// A whole frame waits, or the tail of what is finished, or the silence that a leg with a warm-up needs to begin.
     private var hasFrame: Bool {
         let available = self.base + self.store.count - self.cursor
-        if available >= self.frameBytes { return true }
         let isFinished = self.items.last?.isFinished ?? true
+        if self.runStart == nil, !isFinished, available < self.warmUpBytes { return false }
+        if available >= self.frameBytes { return true }
         if available > 0 { return isFinished }
         // The PCMU fork never plays an utterance shorter than its warm-up, and jambonz's sits on the last frames until
         // more comes: pad the run.
@@ -153,20 +166,24 @@ package struct Playout: Sendable {
     }
 
     private mutating func beginRunIfNeeded(at now: Duration) {
-        guard let runStart = self.runStart else {
-            self.runStart = now
-            self.runFrames = 0
-            self.audioFrames = 0
-            return
-        }
-        let ranDryAt = runStart + self.ptime * self.runFrames
-        guard now > ranDryAt, self.base + self.store.count > self.cursor else { return }
-        // The ear had nothing since `ranDryAt`. Inside an item that is an underrun; between items it is a pause.
-        if self.isInsideItem {
-            self.underruns += 1
-            self.underrunTime += now - ranDryAt
-        }
+        guard self.runStart == nil else { return }
         self.runStart = now
+        self.runFrames = 0
+        self.audioFrames = 0
+        guard let dryAt = self.dryAt else { return }
+        self.dryAt = nil
+        self.underruns += 1
+        self.underrunTime += now - dryAt
+    }
+
+    /// More has come, too late: the ear had nothing since the end of what was sent. Inside an item that is an underrun;
+    /// between items it is a pause. Either way a new run begins, with a warm-up where the leg has one.
+    private mutating func endRunIfDry(at now: Duration) {
+        guard let runStart = self.runStart, self.base + self.store.count > self.cursor else { return }
+        let ranDryAt = runStart + self.ptime * self.runFrames
+        guard now > ranDryAt else { return }
+        if self.isInsideItem { self.dryAt = ranDryAt }
+        self.runStart = nil
         self.runFrames = 0
         self.audioFrames = 0
     }
@@ -249,7 +266,11 @@ package struct Playout: Sendable {
     }
 
     /// When what was sent so far will have been heard; nil when paused or when that is so already.
-    package func soundEnds(at now: Duration) -> Duration? { self.isPaused ? nil : self.heardOutAt(now) }
+    package func soundEnds(at now: Duration) -> Duration? {
+        let heard = self.heardOffset(at: now)
+        guard !self.isPaused, heard < self.cursor else { return nil }
+        return now + self.format.duration(ofBytes: self.cursor - heard)
+    }
 
     /// How much waits unheard.
     package func backlog(at now: Duration) -> Duration {
@@ -272,6 +293,7 @@ package struct Playout: Sendable {
         self.cursor = min(self.cursor, max(heard, self.base))
         self.spans.removeAll(keepingCapacity: true)
         self.runStart = nil
+        self.dryAt = nil
         self.runFrames = 0
         self.audioFrames = 0
         self.isPaused = true

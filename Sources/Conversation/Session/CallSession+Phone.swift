@@ -94,10 +94,13 @@ extension CallSession {
             }
         case .stall:
             guard self.phase == .talking, self.arriving != nil, self.isResponding else { return }
-            if let end = self.playout.heardOutAt(now) {
-                self.set(.stall, end + self.plan.deadlines.stall)
-            } else if self.bargeIn.isPaused {
+            if self.bargeIn.isPaused {
                 self.set(.stall, now + self.plan.deadlines.stall)
+            } else if let end = self.playout.heardOutAt(now),
+                self.playout.nextDue != nil || self.playout.soundEnds(at: now) != nil
+            {
+                // Less than a frame, or than the leg's warm-up, does not count: it waits for what does not come.
+                self.set(.stall, end + self.plan.deadlines.stall)
             } else {
                 self.assistantFailed(AssistantFailure("audio-stalled", .retry), at: now, &output)
             }
