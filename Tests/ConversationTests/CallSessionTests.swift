@@ -245,7 +245,10 @@ import Testing
         #expect(call.trace == ["result t"])
         call.advance(by: .milliseconds(200))
         #expect(call.trace == ["result t", "transfer to Sales"])
+        #expect(call.notes.contains(.transferStarted(name: "Sales")))
+        #expect(!call.notes.contains(.transferFailed(name: "Sales")))
         call.phone(.transferFailed(reason: "busy"))
+        #expect(call.notes.contains(.transferFailed(name: "Sales")))
         #expect(call.trace.suffix(2) == ["say transfer-failed", "inform"])
         #expect(call.finished.isEmpty)
     }

@@ -12,6 +12,7 @@ final class SessionDriver {
     var framesToPhone = 0
     var framesToAssistant = 0
     var finished: [CallTermination] = []
+    var notes: [SessionNote] = []
     private var output = SessionOutput()
 
     var capabilities = AssistantCapabilities(
@@ -110,7 +111,7 @@ final class SessionDriver {
         switch command {
         case .phoneFrame: self.framesToPhone += 1
         case .assistantAudio: self.framesToAssistant += 1
-        case .note: break
+        case .note(let note): self.notes.append(note)
         case .openAssistant(let index, let session, let history):
             self.trace.append("open \(index) as \(session) after \(history.count)")
         case .closeAssistant: self.trace.append("close")

@@ -120,6 +120,8 @@ package enum SessionNote: Sendable, Equatable {
     case tool(name: String)
     case houseSentence(slug: String)
     case transferStarted(name: String)
+    /// The transfer noted last did not happen: the caller is still with us, or was hung up.
+    case transferFailed(name: String)
     case underrun(Duration)
     case usage(AssistantUsage)
 }

@@ -266,6 +266,7 @@ extension CallSession {
     private mutating func transferFailed(at now: Duration, _ output: inout SessionOutput) {
         guard case .transferring(let destination, let termination) = self.phase else { return }
         self.clear(.transfer)
+        output.commands.append(.note(.transferFailed(name: destination.name)))
         if self.isMediaLost, termination == .phoneLost || self.timers[Timer.mediaReturn.rawValue] == nil {
             // Nothing can be said any more: one try with the fallback, then the end.
             if termination != .phoneLost, let fallback = self.plan.fallback, fallback != destination {
