@@ -63,9 +63,11 @@ extension Playout {
         #expect(playout.underruns == 0)
     }
 
-    @Test("What was heard follows the clock, never what was sent or received", arguments: [
-        (0, 0), (100, 100), (399, 399), (400, 400), (900, 400),
-    ])
+    @Test(
+        "What was heard follows the clock, never what was sent or received",
+        arguments: [
+            (0, 0), (100, 100), (399, 399), (400, 400), (900, 400),
+        ])
     func heard(at now: Int, expected: Int) {
         var playout = makePlayout()
         _ = playout.add(.milliseconds(400), of: item, at: .zero)
@@ -157,7 +159,8 @@ extension Playout {
         }
     }
 
-    @Test("A leg with a warm-up that is fed in real time: heard counts from when it was full, and nothing is an underrun")
+    @Test(
+        "A leg with a warm-up that is fed in real time: heard counts from when it was full, and nothing is an underrun")
     func warmUpInRealTime() {
         var playout = makePlayout(
             PlayoutTraits(lead: .milliseconds(440), warmUp: .milliseconds(400), canFlush: true))

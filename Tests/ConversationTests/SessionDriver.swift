@@ -120,6 +120,7 @@ final class SessionDriver {
         case .phone(.mark(let name)): self.trace.append("mark \(name)")
         case .phone(.blindTransfer(let destination)): self.trace.append("transfer to \(destination.name)")
         case .phone(.hangUp(let cause)): self.trace.append("hang up \(cause.name)")
+        case .speak(.custom(let text), _): self.trace.append("say custom \"\(text)\"")
         case .speak(let sentence, _): self.trace.append("say \(sentence.slug)")
         case .runTool(let call): self.trace.append("run \(call.name)")
         case .finish(let termination):
@@ -132,7 +133,7 @@ final class SessionDriver {
         switch command {
         case .respond(.greeting): "greet"
         case .respond(.reply): "reply"
-        case .respond(.say): "say it"
+        case .respond(.say(let text)): "say \"\(text.value)\""
         case .commitCallerTurn: "commit"
         case .clearCallerAudio: "clear"
         case .cancelResponse: "cancel"
