@@ -37,6 +37,7 @@ package struct CallReport {
             self.usage.outputTextTokens += usage.outputTextTokens
             self.usage.outputAudioTokens += usage.outputAudioTokens
         case .transferStarted(let name): self.transferredTo = name
+        case .transferFailed(let name): if self.transferredTo == name { self.transferredTo = nil }
         case .tool(let name) where ["transfer_call", "request_handoff", "end_call"].contains(name):
             // The conversation's own tools; the others are written down with their results by whoever runs them.
             guard self.tools.count < 200 else { break }

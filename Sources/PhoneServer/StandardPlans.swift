@@ -40,6 +40,9 @@ package struct StandardPlans: CallPlanning {
             prompts: assistant.noInput.action == .hangup ? 0 : assistant.noInput.retries)
         plan.maximumDuration = Self.shorter(
             assistant.maximumDuration ?? self.defaults.maximumDuration, self.defaults.maximumDuration)
+        plan.noInputPrompts = assistant.noInput.prompts
+        plan.farewell = assistant.farewell
+        plan.endpointing = assistant.turns.silence ?? self.defaults.silence
         plan.deadlines = self.defaults.deadlines
         plan.destinations = Self.destinations(for: assistant, in: entry).map(\.transferDestination)
         plan.fallback =

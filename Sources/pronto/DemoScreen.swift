@@ -107,6 +107,7 @@ final class DemoScreen: CallObserver, Sendable {
         case .tool(let name): self.line(.agent, "uses the tool \(name)")
         case .houseSentence(let slug): self.line(.gateway, "says in its own voice: \(slug)")
         case .transferStarted(let name): self.line(.gateway, "hands the caller over to \(name)")
+        case .transferFailed(let name): self.line(.gateway, "nobody took the caller at \(name)")
         case .underrun(let gap): self.line(.gateway, "underrun: \(gap.milliseconds) ms")
         case .usage: break
         }

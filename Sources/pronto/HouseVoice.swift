@@ -4,19 +4,18 @@ import Conversation
 /// What Pronto itself says, from the one catalogue of sentences.
 enum HouseVoice {
     static func text(of sentence: HouseSentence, language: String) -> String {
-        SentenceCatalogue.text(self.sentence(sentence), in: SpokenLanguage(tag: language))
-    }
-
-    private static func sentence(_ sentence: HouseSentence) -> Sentence {
+        let spoken: Sentence
         switch sentence {
-        case .filler: .filler
-        case .apology: .apology
-        case .stillThere: .stillThere
-        case .goodbyeSilent: .goodbyeSilent
-        case .transferring(let name): .transferring(name)
-        case .transferFailed: .transferFailed
-        case .changeOver: .bridgeToOtherAssistant
-        case .maximumDuration: .maximumDuration
+        case .custom(let text): return text
+        case .filler: spoken = .filler
+        case .apology: spoken = .apology
+        case .stillThere: spoken = .stillThere
+        case .goodbyeSilent: spoken = .goodbyeSilent
+        case .transferring(let name): spoken = .transferring(name)
+        case .transferFailed: spoken = .transferFailed
+        case .changeOver: spoken = .bridgeToOtherAssistant
+        case .maximumDuration: spoken = .maximumDuration
         }
+        return SentenceCatalogue.text(spoken, in: SpokenLanguage(tag: language))
     }
 }

@@ -6,44 +6,46 @@ import Testing
 /// Speech drawn as text, one character a 20 ms frame. Heard: `S` voice, `.` silence. Detector: `<` start, `>` stop.
 /// Decided: `P` pause, `C` confirm, `R` resume.
 @Suite struct BargeInTests {
-    @Test("The caller's first sound pauses; what follows confirms or resumes", arguments: [
-        (
-            name: "a voice that goes on is confirmed after 300 ms",
-            heard: "....SSSSSSSSSSSSSSSSSSSSSSSS",
-            detected: ".....<......................",
-            decided: ".....P............C........."
-        ),
-        (
-            name: "a cough is resumed as soon as it is over",
-            heard: "....SSSS........................",
-            detected: ".....<..........................",
-            decided: ".....P.............R............"
-        ),
-        (
-            name: "the detector may say stop before the gate does",
-            heard: "....SSSS.......................",
-            detected: ".....<...............>..........",
-            decided: ".....P.............R............"
-        ),
-        (
-            name: "a voice below the gate counts when the detector stays sure",
-            heard: String(repeating: ".", count: 80),
-            detected: "....<" + String(repeating: ".", count: 75),
-            decided: "....P" + String(repeating: ".", count: 59) + "C" + String(repeating: ".", count: 15)
-        ),
-        (
-            name: "a voice that goes on after a resume, in the same segment of the detector, pauses again",
-            heard: "....SSSS..................SSSSSSSSSSSSSSSSSSSSSS",
-            detected: ".....<..........................................",
-            decided: ".....P.............R........P...........C......."
-        ),
-        (
-            name: "silence under a detector that takes it back resumes",
-            heard: String(repeating: ".", count: 30),
-            detected: "....<.....>...................",
-            decided: "....P.....R..................."
-        ),
-    ])
+    @Test(
+        "The caller's first sound pauses; what follows confirms or resumes",
+        arguments: [
+            (
+                name: "a voice that goes on is confirmed after 300 ms",
+                heard: "....SSSSSSSSSSSSSSSSSSSSSSSS",
+                detected: ".....<......................",
+                decided: ".....P............C........."
+            ),
+            (
+                name: "a cough is resumed as soon as it is over",
+                heard: "....SSSS........................",
+                detected: ".....<..........................",
+                decided: ".....P.............R............"
+            ),
+            (
+                name: "the detector may say stop before the gate does",
+                heard: "....SSSS.......................",
+                detected: ".....<...............>..........",
+                decided: ".....P.............R............"
+            ),
+            (
+                name: "a voice below the gate counts when the detector stays sure",
+                heard: String(repeating: ".", count: 80),
+                detected: "....<" + String(repeating: ".", count: 75),
+                decided: "....P" + String(repeating: ".", count: 59) + "C" + String(repeating: ".", count: 15)
+            ),
+            (
+                name: "a voice that goes on after a resume, in the same segment of the detector, pauses again",
+                heard: "....SSSS..................SSSSSSSSSSSSSSSSSSSSSS",
+                detected: ".....<..........................................",
+                decided: ".....P.............R........P...........C......."
+            ),
+            (
+                name: "silence under a detector that takes it back resumes",
+                heard: String(repeating: ".", count: 30),
+                detected: "....<.....>...................",
+                decided: "....P.....R..................."
+            ),
+        ])
     func timeline(name: String, heard: String, detected: String, decided: String) {
         var voice = CallerVoice()
         var bargeIn = BargeIn(mode: .twoStep(confirm: .milliseconds(300)))
@@ -100,11 +102,13 @@ import Testing
         #expect(!bargeIn.isPaused)
     }
 
-    @Test("Backchannels are known in each language, sentences are not", arguments: [
-        ("en", "Uh-huh.", true), ("en", "yeah, ok", true), ("en", "no wait", false), ("en", "", true),
-        ("it", "Sì, certo.", true), ("it", "no aspetti", false), ("pt-BR", "aham, tá", true),
-        ("pt-BR", "espera um pouco", false), ("xx", "okay", true),
-    ])
+    @Test(
+        "Backchannels are known in each language, sentences are not",
+        arguments: [
+            ("en", "Uh-huh.", true), ("en", "yeah, ok", true), ("en", "no wait", false), ("en", "", true),
+            ("it", "Sì, certo.", true), ("it", "no aspetti", false), ("pt-BR", "aham, tá", true),
+            ("pt-BR", "espera um pouco", false), ("xx", "okay", true),
+        ])
     func backchannel(language: String, text: String, matches: Bool) {
         #expect(Backchannel.matches(text, language: language) == matches)
     }

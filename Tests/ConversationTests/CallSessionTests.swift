@@ -157,10 +157,12 @@ import Testing
         #expect(call.trace.last == "reply")
     }
 
-    @Test("A doubtful turn whose words never come is answered in silence if it was long enough for a word", arguments: [
-        (voiced: 240, words: nil as String?, isAnswered: true), (voiced: 240, words: "", isAnswered: true),
-        (voiced: 100, words: nil, isAnswered: false), (voiced: 100, words: "", isAnswered: false),
-    ])
+    @Test(
+        "A doubtful turn whose words never come is answered in silence if it was long enough for a word",
+        arguments: [
+            (voiced: 240, words: nil as String?, isAnswered: true), (voiced: 240, words: "", isAnswered: true),
+            (voiced: 100, words: nil, isAnswered: false), (voiced: 100, words: "", isAnswered: false),
+        ])
     func doubtWithoutWords(voiced: Int, words: String?, isAnswered: Bool) {
         let call = SessionDriver()
         call.startTalking()
@@ -245,7 +247,10 @@ import Testing
         #expect(call.trace == ["result t"])
         call.advance(by: .milliseconds(200))
         #expect(call.trace == ["result t", "transfer to Sales"])
+        #expect(call.notes.contains(.transferStarted(name: "Sales")))
+        #expect(!call.notes.contains(.transferFailed(name: "Sales")))
         call.phone(.transferFailed(reason: "busy"))
+        #expect(call.notes.contains(.transferFailed(name: "Sales")))
         #expect(call.trace.suffix(2) == ["say transfer-failed", "inform"])
         #expect(call.finished.isEmpty)
     }
@@ -303,9 +308,23 @@ import Testing
         #expect(call.trace.suffix(2) == ["commit", "reply"])
     }
 
-    @Test("Digits cut the agent and are answered together: after the last, or at the hash key", arguments: [
-        (keys: "12", isHash: false), (keys: "12#", isHash: true),
-    ])
+    @Test("Less than a frame of an item that stalls wakes nobody, and does not hide the stall")
+    func stallWithinAFrame() {
+        let call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.audio(item: 2, .milliseconds(110))
+        call.advance(by: .seconds(3))
+        #expect(call.session.nextWake.map { $0 > call.now + .milliseconds(500) } == true)
+        call.advance(by: .seconds(3))
+        #expect(call.trace == ["open 0 as 2 after 0"])
+    }
+
+    @Test(
+        "Digits cut the agent and are answered together: after the last, or at the hash key",
+        arguments: [
+            (keys: "12", isHash: false), (keys: "12#", isHash: true),
+        ])
     func digits(keys: String, isHash: Bool) {
         let call = SessionDriver()
         call.startTalking()
@@ -323,7 +342,9 @@ import Testing
         #expect(call.trace.count { $0 == "reply" } == 1)
     }
 
-    @Test("A back end that answers digits by itself is not asked to; digits that a failed session got are answered by the next")
+    @Test(
+        "A back end that answers digits by itself is not asked to; digits that a failed session got are answered by the next"
+    )
     func digitsElsewhere() {
         let own = SessionDriver()
         own.capabilities.answersDigits = true
@@ -410,6 +431,76 @@ import Testing
         #expect(call.finished == [.callerSilent])
     }
 
+    @Test(
+        "Configured prompts and the farewell are said in order, the last prompt again, and then the call ends",
+        arguments: [
+            false, true,
+        ])
+    func ownPrompts(isVerbatim: Bool) {
+        let call = SessionDriver(
+            SessionDriver.plan {
+                $0.noInput = .init(patience: .seconds(8), prompts: 3)
+                $0.noInputPrompts = ["Hello?", "Anybody?"]
+                $0.farewell = "Bye."
+            })
+        call.capabilities.speaksVerbatim = isVerbatim
+        call.startTalking()
+        for number in 1...4 {
+            call.advance(by: .milliseconds(8600))
+            if isVerbatim { call.say(item: 1 + number, .milliseconds(500)) } else { call.houseSpeaks(number...number) }
+        }
+        call.advance(by: .seconds(1))
+        let say = isVerbatim ? "say" : "say custom"
+        let prompts = ["\(say) \"Hello?\"", "\(say) \"Anybody?\"", "\(say) \"Anybody?\""]
+        let farewell = (isVerbatim ? [] : ["close"]) + ["\(say) \"Bye.\""]
+        #expect(call.trace == prompts + farewell + ["hang up NORMAL_CLEARING", "close", "finish caller-silent"])
+    }
+
+    @Test("A farewell that the assistant does not say is said by the house", arguments: [false, true])
+    func farewellByHouse(fails: Bool) {
+        let call = SessionDriver(
+            SessionDriver.plan {
+                $0.maximumDuration = .seconds(5)
+                $0.farewell = "Bye."
+            })
+        call.capabilities.speaksVerbatim = true
+        call.startTalking()
+        call.advance(by: .milliseconds(4500))
+        #expect(call.trace == ["flush", "say \"Bye.\""])
+        if fails {
+            call.assistant(.failed(AssistantFailure("connection-lost", .retry)))
+        } else {
+            call.assistant(.responseStarted)
+            call.assistant(.responseFinished(.completed))
+        }
+        #expect(call.trace.contains("close"))
+        #expect(call.trace.last == "say custom \"Bye.\"")
+        call.houseSpeaks(1...1)
+        call.advance(by: .seconds(1))
+        #expect(call.finished == [.maximumDuration])
+        #expect(call.trace.count { $0.hasPrefix("open") } == 0)
+    }
+
+    @Test("A caller who speaks into the farewell for silence stays")
+    func notSilentAfterAll() {
+        let call = SessionDriver(
+            SessionDriver.plan {
+                $0.noInput = .init(patience: .seconds(8), prompts: 0)
+                $0.farewell = "Bye."
+            })
+        call.capabilities.speaksVerbatim = true
+        call.startTalking()
+        call.advance(by: .seconds(9))
+        #expect(call.trace == ["say \"Bye.\""])
+        call.assistant(.callerSpeechStarted)
+        call.assistant(.callerSpeechStopped)
+        call.assistant(.callerTurnCommitted(CallerItem(1)))
+        call.say(item: 2, .seconds(1))
+        call.advance(by: .seconds(5))
+        #expect(call.finished.isEmpty)
+        #expect(call.trace == ["say \"Bye.\"", "reply"])
+    }
+
     @Test("The longest call ends with a sentence, even when the house voice has none")
     func maximumDuration() {
         let call = SessionDriver(SessionDriver.plan { $0.maximumDuration = .seconds(60) })
@@ -442,9 +533,11 @@ import Testing
         #expect(call.finished == [.phoneLost])
     }
 
-    @Test("Media that is lost for good without a fallback ends with a hang-up; with one, by its outcome", arguments: [
-        false, true,
-    ])
+    @Test(
+        "Media that is lost for good without a fallback ends with a hang-up; with one, by its outcome",
+        arguments: [
+            false, true,
+        ])
     func mediaGone(hasFallback: Bool) {
         let call = SessionDriver(SessionDriver.plan { if !hasFallback { $0.fallback = nil } })
         call.startTalking()
@@ -510,9 +603,12 @@ import Testing
         #expect(call.trace.last == "open 0 as 2 after 1", "no second greeting")
     }
 
-    enum State: CaseIterable { case fresh, opening, greeting, listening, answering, paused, leaving, transferring, lost }
+    enum State: CaseIterable {
+        case fresh, opening, greeting, listening, answering, paused, leaving, transferring, lost
+    }
 
-    @Test("A hang-up in any state finishes once, closes the assistant, and nothing is asked afterwards",
+    @Test(
+        "A hang-up in any state finishes once, closes the assistant, and nothing is asked afterwards",
         arguments: State.allCases)
     func hangUp(in state: State) {
         let call = SessionDriver()
@@ -535,7 +631,8 @@ import Testing
             call.assistant(.callerSpeechStarted)
         }
         if state == .leaving || state == .transferring {
-            call.assistant(.toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"sales"}"#)))
+            call.assistant(
+                .toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"sales"}"#)))
         }
         if state == .transferring { call.advance(by: .seconds(3)) }
         if state == .lost { call.phone(.mediaLost(reason: "reset")) }

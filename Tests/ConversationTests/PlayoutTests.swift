@@ -63,9 +63,11 @@ extension Playout {
         #expect(playout.underruns == 0)
     }
 
-    @Test("What was heard follows the clock, never what was sent or received", arguments: [
-        (0, 0), (100, 100), (399, 399), (400, 400), (900, 400),
-    ])
+    @Test(
+        "What was heard follows the clock, never what was sent or received",
+        arguments: [
+            (0, 0), (100, 100), (399, 399), (400, 400), (900, 400),
+        ])
     func heard(at now: Int, expected: Int) {
         var playout = makePlayout()
         _ = playout.add(.milliseconds(400), of: item, at: .zero)
@@ -155,6 +157,46 @@ extension Playout {
             let outcome = playout.run(from: .zero, to: .seconds(1)).count
             #expect(outcome == 20)
         }
+    }
+
+    @Test(
+        "A leg with a warm-up that is fed in real time: heard counts from when it was full, and nothing is an underrun")
+    func warmUpInRealTime() {
+        var playout = makePlayout(
+            PlayoutTraits(lead: .milliseconds(440), warmUp: .milliseconds(400), canFlush: true))
+        var now: Duration = .zero
+        var first: Duration?
+        for _ in 0..<50 {
+            _ = playout.add(.milliseconds(20), of: item, at: now)
+            if playout.send(at: now) > 0, first == nil { first = now }
+            now += .milliseconds(20)
+        }
+        // The twentieth frame fills the leg: the first one sounds then, not 380 ms before.
+        #expect(first == .milliseconds(380))
+        #expect(playout.heard(of: item, at: .seconds(1)) == .milliseconds(620))
+        #expect(playout.underruns == 0)
+    }
+
+    @Test("A leg with a warm-up that ran dry inside an item is filled again before it counts as playing")
+    func warmUpAgain() {
+        var playout = makePlayout(
+            PlayoutTraits(lead: .milliseconds(440), warmUp: .milliseconds(400), canFlush: true))
+        _ = playout.add(.milliseconds(400), of: item, at: .zero)
+        _ = playout.run(from: .zero, to: .milliseconds(500))
+        _ = playout.add(.milliseconds(200), of: item, at: .milliseconds(600))
+        do {
+            let outcome = playout.send(at: .milliseconds(600))
+            #expect(outcome == 0)
+        }
+        #expect(playout.nextDue == nil)
+        _ = playout.add(.milliseconds(200), of: item, at: .milliseconds(700))
+        do {
+            let outcome = playout.send(at: .milliseconds(700))
+            #expect(outcome == 20)
+        }
+        #expect(playout.underruns == 1)
+        #expect(playout.underrunTime == .milliseconds(300))
+        #expect(playout.heard(of: item, at: .milliseconds(800)) == .milliseconds(500))
     }
 
     @Test("A whole frame is kept until it is full, and the tail of a finished item is padded")

@@ -12,6 +12,7 @@ final class SessionDriver {
     var framesToPhone = 0
     var framesToAssistant = 0
     var finished: [CallTermination] = []
+    var notes: [SessionNote] = []
     private var output = SessionOutput()
 
     var capabilities = AssistantCapabilities(
@@ -110,7 +111,7 @@ final class SessionDriver {
         switch command {
         case .phoneFrame: self.framesToPhone += 1
         case .assistantAudio: self.framesToAssistant += 1
-        case .note: break
+        case .note(let note): self.notes.append(note)
         case .openAssistant(let index, let session, let history):
             self.trace.append("open \(index) as \(session) after \(history.count)")
         case .closeAssistant: self.trace.append("close")
@@ -119,6 +120,7 @@ final class SessionDriver {
         case .phone(.mark(let name)): self.trace.append("mark \(name)")
         case .phone(.blindTransfer(let destination)): self.trace.append("transfer to \(destination.name)")
         case .phone(.hangUp(let cause)): self.trace.append("hang up \(cause.name)")
+        case .speak(.custom(let text), _): self.trace.append("say custom \"\(text)\"")
         case .speak(let sentence, _): self.trace.append("say \(sentence.slug)")
         case .runTool(let call): self.trace.append("run \(call.name)")
         case .finish(let termination):
@@ -131,7 +133,7 @@ final class SessionDriver {
         switch command {
         case .respond(.greeting): "greet"
         case .respond(.reply): "reply"
-        case .respond(.say): "say it"
+        case .respond(.say(let text)): "say \"\(text.value)\""
         case .commitCallerTurn: "commit"
         case .clearCallerAudio: "clear"
         case .cancelResponse: "cancel"

@@ -18,8 +18,10 @@ package struct PlayoutItem: Hashable, Sendable {
 /// tick catches up and nothing drifts. The store is FIFO, so that one number, the offset of the last byte heard, says
 /// of every item how much of it the caller has heard.
 ///
-/// Assumption: a leg plays what it gets in order and at once, `traits.latency` after we sent it (after it holds
-/// `traits.warmUp`, which is primed by sending that much early). Omission: clock drift between us and the switch; the
+/// Assumption: a leg plays what it gets in order and at once, `traits.latency` after we sent it. A leg with a warm-up
+/// plays nothing before it holds `traits.warmUp`: a run for it begins when that much is there to be sent at once (or all
+/// that there will be, padded), so that its first frame sounds when it is sent, also when the assistant delivers in real
+/// time. Sending the first frames earlier would not be heard earlier. Omission: clock drift between us and the switch; the
 /// leg's buffer absorbs it within an answer, and each answer starts a new run.
 package struct Playout: Sendable {
     /// Audio of one run, as it was sent: `count` bytes from `offset` begin to sound at `playsAt`.
@@ -37,12 +39,15 @@ package struct Playout: Sendable {
 
     package let format: AudioFormat
     package let traits: PlayoutTraits
-    private let ptime: Duration
     /// `Duration * Int` is a generic of the library, slow where it is asked for each frame of each call (1.3 % of a bridge).
     private let ptimeNanoseconds: Int64
     /// Silence to send after an utterance, or the leg sits on the end of it.
     private let tail: Duration
     private let frameBytes: Int
+    /// A warm-up is sent at once.
+    private let lead: Duration
+    /// What has to wait before a run begins.
+    private let warmUpBytes: Int
     private let maximumBytes: Int
 
     /// Bytes from offset `base`; those before `cursor` were sent and are kept until they were surely heard.
@@ -53,6 +58,8 @@ package struct Playout: Sendable {
     private var spans: [Span] = []
     /// When the run's first frame sounds, and how many frames of it were sent. Nil: idle, the next frame starts a run.
     private var runStart: Duration?
+    /// When the ear ran dry inside an item: until the next run begins, that is an underrun.
+    private var dryAt: Duration?
     private var runFrames = 0
     /// As many of them as ended with real audio: what follows is padding.
     private var audioFrames = 0
@@ -75,9 +82,10 @@ package struct Playout: Sendable {
         self.tail = tail
         self.format = format
         self.traits = traits
-        self.ptime = ptime
         self.ptimeNanoseconds = ptime.nanoseconds
         self.frameBytes = format.bytes(in: ptime)
+        self.lead = max(traits.lead, traits.warmUp)
+        self.warmUpBytes = format.bytes(in: traits.warmUp)
         self.maximumBytes = format.bytes(in: maximum)
     }
 
@@ -95,6 +103,7 @@ package struct Playout: Sendable {
             if let last = self.items.indices.last { self.items[last].isFinished = true }
             self.items.append(Item(item: item, start: end, end: end + bytes.count, isFinished: false))
         }
+        if self.store.count + bytes.count > self.store.capacity { self.makeRoom(for: bytes.count, at: now) }
         self.store.append(contentsOf: bytes)
         return true
     }
@@ -111,16 +120,18 @@ package struct Playout: Sendable {
     package var nextDue: Duration? {
         guard !self.isPaused, self.hasFrame else { return nil }
         guard let runStart = self.runStart else { return .zero }
-        return runStart + self.length(ofFrames: self.runFrames) - self.traits.lead
+        return runStart + self.length(ofFrames: self.runFrames) - self.lead
     }
 
     /// Appends the next frame to `frame` if it is due. Call until false. The frame begins to sound at `playsAt`.
     package mutating func nextFrame(at now: Duration, into frame: inout [UInt8]) -> (isDue: Bool, playsAt: Duration) {
-        guard !self.isPaused, self.hasFrame else { return (false, .zero) }
+        guard !self.isPaused else { return (false, .zero) }
+        self.endRunIfDry(at: now)
+        guard self.hasFrame else { return (false, .zero) }
         self.beginRunIfNeeded(at: now)
         guard let runStart = self.runStart else { return (false, .zero) }
         let playsAt = runStart + self.length(ofFrames: self.runFrames)
-        guard now >= playsAt - self.traits.lead else { return (false, .zero) }
+        guard now >= playsAt - self.lead else { return (false, .zero) }
         let available = self.base + self.store.count - self.cursor
         let count = min(self.frameBytes, available)
         let start = self.cursor - self.base
@@ -145,8 +156,9 @@ package struct Playout: Sendable {
     /// A whole frame waits, or the tail of what is finished, or the silence that a leg with a warm-up needs to begin.
     private var hasFrame: Bool {
         let available = self.base + self.store.count - self.cursor
-        if available >= self.frameBytes { return true }
         let isFinished = self.items.last?.isFinished ?? true
+        if self.runStart == nil, !isFinished, available < self.warmUpBytes { return false }
+        if available >= self.frameBytes { return true }
         if available > 0 { return isFinished }
         // The PCMU fork never plays an utterance shorter than its warm-up, and jambonz's sits on the last frames until
         // more comes: pad the run.
@@ -159,20 +171,24 @@ package struct Playout: Sendable {
     private func length(ofFrames count: Int) -> Duration { .nanoseconds(self.ptimeNanoseconds &* Int64(count)) }
 
     private mutating func beginRunIfNeeded(at now: Duration) {
-        guard let runStart = self.runStart else {
-            self.runStart = now
-            self.runFrames = 0
-            self.audioFrames = 0
-            return
-        }
-        let ranDryAt = runStart + self.length(ofFrames: self.runFrames)
-        guard now > ranDryAt, self.base + self.store.count > self.cursor else { return }
-        // The ear had nothing since `ranDryAt`. Inside an item that is an underrun; between items it is a pause.
-        if self.isInsideItem {
-            self.underruns += 1
-            self.underrunTime += now - ranDryAt
-        }
+        guard self.runStart == nil else { return }
         self.runStart = now
+        self.runFrames = 0
+        self.audioFrames = 0
+        guard let dryAt = self.dryAt else { return }
+        self.dryAt = nil
+        self.underruns += 1
+        self.underrunTime += now - dryAt
+    }
+
+    /// More has come, too late: the ear had nothing since the end of what was sent. Inside an item that is an underrun;
+    /// between items it is a pause. Either way a new run begins, with a warm-up where the leg has one.
+    private mutating func endRunIfDry(at now: Duration) {
+        guard let runStart = self.runStart, self.base + self.store.count > self.cursor else { return }
+        let ranDryAt = runStart + self.length(ofFrames: self.runFrames)
+        guard now > ranDryAt else { return }
+        if self.isInsideItem { self.dryAt = ranDryAt }
+        self.runStart = nil
         self.runFrames = 0
         self.audioFrames = 0
     }
@@ -203,8 +219,8 @@ package struct Playout: Sendable {
         let heard = self.heardOffset(at: now)
         let keep = min(heard, self.cursor)
         let drop = keep - self.base
-        // Moving the rest down costs a copy: worth it when as much is dropped as stays.
-        if drop > 0, drop >= self.store.count / 2 {
+        // Moving the rest down costs a copy: worth it when a good piece is dropped.
+        if drop > 0, drop >= min(self.store.count / 2, Self.growth) {
             self.store.removeFirst(drop)
             self.base += drop
         }
@@ -216,6 +232,23 @@ package struct Playout: Sendable {
             self.items.removeFirst()
         }
     }
+
+    /// Grows by steps instead of doubling: hundreds of calls hold seconds of audio each, and unused capacity is memory.
+    private mutating func makeRoom(for count: Int, at now: Duration) {
+        self.prune(at: now)
+        let wanted = self.store.count + count
+        guard wanted > self.store.capacity else { return }
+        self.store.reserveCapacity((wanted + Self.growth - 1) / Self.growth * Self.growth)
+    }
+
+    /// Everything was heard: gives back what a long answer took.
+    package mutating func releaseMemory(at now: Duration) {
+        self.prune(at: now)
+        if self.store.isEmpty, self.store.capacity > 2 * Self.growth { self.store = [] }
+    }
+
+    /// 16 KB: half a second of L16 at 16 kHz.
+    private static let growth = 16 * 1024
 
     // MARK: What was heard
 
@@ -255,7 +288,11 @@ package struct Playout: Sendable {
     }
 
     /// When what was sent so far will have been heard; nil when paused or when that is so already.
-    package func soundEnds(at now: Duration) -> Duration? { self.isPaused ? nil : self.heardOutAt(now) }
+    package func soundEnds(at now: Duration) -> Duration? {
+        let heard = self.heardOffset(at: now)
+        guard !self.isPaused, heard < self.cursor else { return nil }
+        return now + self.format.duration(ofBytes: self.cursor - heard)
+    }
 
     /// How much waits unheard.
     package func backlog(at now: Duration) -> Duration {
@@ -278,6 +315,7 @@ package struct Playout: Sendable {
         self.cursor = min(self.cursor, max(heard, self.base))
         self.spans.removeAll(keepingCapacity: true)
         self.runStart = nil
+        self.dryAt = nil
         self.runFrames = 0
         self.audioFrames = 0
         self.isPaused = true
@@ -314,7 +352,7 @@ package struct Playout: Sendable {
         }
         self.items.removeAll(keepingCapacity: true)
         let end = self.base + self.store.count
-        self.store.removeAll(keepingCapacity: true)
+        self.store.removeAll(keepingCapacity: self.store.capacity <= 2 * Self.growth)
         self.base = end
         self.cursor = end
         self.heardFloor = end

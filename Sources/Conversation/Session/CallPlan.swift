@@ -14,6 +14,10 @@ package struct CallPlan: Sendable {
     /// Silence that ends the caller's turn where the assistant detects none (`detectsTurns` false) and we drive it.
     package var endpointing: Duration = .milliseconds(600)
     package var noInput = NoInputClock.Configuration()
+    /// The assistant's own sentences for a silent caller, in order; the last is repeated. Empty: the house's.
+    package var noInputPrompts: [String] = []
+    /// The assistant's own last words before we hang up (silent caller, maximum duration); nil: the house's.
+    package var farewell: String?
     /// Zero: no limit.
     package var maximumDuration: Duration = .seconds(3600)
     /// Where the caller can be handed to by tool.
@@ -68,6 +72,8 @@ package enum HouseSentence: Hashable, Sendable {
     case changeOver
     /// "We have to come to an end."
     case maximumDuration
+    /// A configured sentence, as it stands.
+    case custom(String)
 
     /// A slug for logs.
     package var slug: String {
@@ -80,6 +86,7 @@ package enum HouseSentence: Hashable, Sendable {
         case .transferFailed: "transfer-failed"
         case .changeOver: "change-over"
         case .maximumDuration: "maximum-duration"
+        case .custom: "custom"
         }
     }
 }
@@ -120,6 +127,8 @@ package enum SessionNote: Sendable, Equatable {
     case tool(name: String)
     case houseSentence(slug: String)
     case transferStarted(name: String)
+    /// The transfer noted last did not happen: the caller is still with us, or was hung up.
+    case transferFailed(name: String)
     case underrun(Duration)
     case usage(AssistantUsage)
 }

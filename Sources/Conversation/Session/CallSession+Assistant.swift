@@ -76,7 +76,9 @@ extension CallSession {
         self.isDoubtful = false
         self.doubtfulItem = nil
         self.answeredThrough = 0
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] { self.clear(timer) }
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] {
+            self.clear(timer)
+        }
     }
 
     mutating func closeAssistant(_ output: inout SessionOutput) {
@@ -130,6 +132,12 @@ extension CallSession {
         self.detectorHearsCaller = true
         self.noInput.busy(callerSpoke: true)
         guard self.phase == .talking else { return }
+        if self.afterResponse == .hangUp(.callerSilent) {
+            // Not silent after all.
+            self.afterResponse = nil
+            self.lastWords = nil
+            self.clear(.lastWords)
+        }
         let sounds = self.playout.isSounding(at: now)
         // Nothing is interrupted now: what the former start left behind, and never closed, was no turn.
         if !sounds { self.isDoubtful = false }

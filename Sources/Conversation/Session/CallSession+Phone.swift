@@ -84,7 +84,10 @@ extension CallSession {
             self.assistantFailed(AssistantFailure("not-ready-in-time", .retry), at: now, &output)
         case .firstAudio:
             guard self.phase == .talking, self.awaitsAudio else { return }
-            if self.hasSaidFiller {
+            if let leaving = self.afterResponse {
+                self.afterResponse = nil
+                self.leave(leaving, at: now, &output)
+            } else if self.hasSaidFiller {
                 self.hasSaidFiller = false
                 self.assistantFailed(AssistantFailure("nothing-audible", .retry), at: now, &output)
             } else {
@@ -94,10 +97,13 @@ extension CallSession {
             }
         case .stall:
             guard self.phase == .talking, self.arriving != nil, self.isResponding else { return }
-            if let end = self.playout.heardOutAt(now) {
-                self.set(.stall, end + self.plan.deadlines.stall)
-            } else if self.bargeIn.isPaused {
+            if self.bargeIn.isPaused {
                 self.set(.stall, now + self.plan.deadlines.stall)
+            } else if let end = self.playout.heardOutAt(now),
+                self.playout.nextDue != nil || self.playout.soundEnds(at: now) != nil
+            {
+                // Less than a frame, or than the leg's warm-up, does not count: it waits for what does not come.
+                self.set(.stall, end + self.plan.deadlines.stall)
             } else {
                 self.assistantFailed(AssistantFailure("audio-stalled", .retry), at: now, &output)
             }
@@ -105,7 +111,8 @@ extension CallSession {
             for id in self.pendingTools.sorted() {
                 output.commands.append(
                     .assistant(
-                        .toolResult(id: id, output: Redacted("{\"error\":\"the tool did not answer\"}"), respond: true)))
+                        .toolResult(id: id, output: Redacted("{\"error\":\"the tool did not answer\"}"), respond: true))
+                )
             }
             self.pendingTools.removeAll()
             self.awaitsAudio = true
@@ -114,10 +121,11 @@ extension CallSession {
             switch self.phase {
             case .leaving, .transferring, .ended: break
             case .opening, .talking:
+                // A response that we stop here would answer for the last words: then the house says them.
+                let isFree = !self.isResponding
                 self.cut(at: now, &output)
-                self.closeAssistant(&output)
-                self.speak(.maximumDuration, at: now, &output)
-                self.leave(.hangUp(.maximumDuration), at: now, &output)
+                self.sayFarewell(
+                    or: .maximumDuration, then: .hangUp(.maximumDuration), byAssistant: isFree, at: now, &output)
             }
         case .lastWords:
             if let leaving = self.afterResponse {
@@ -173,9 +181,8 @@ extension CallSession {
             switch self.noInput.wake(at: now) {
             case .prompt: self.prompt(at: now, &output)
             case .giveUp:
-                self.closeAssistant(&output)
-                self.speak(.goodbyeSilent, at: now, &output)
-                self.leave(.hangUp(.callerSilent), at: now, &output)
+                self.sayFarewell(
+                    or: .goodbyeSilent, then: .hangUp(.callerSilent), byAssistant: true, at: now, &output)
             case nil: break
             }
         case .opening, .transferring, .ended: break
@@ -203,8 +210,38 @@ extension CallSession {
     }
 
     private mutating func prompt(at now: Duration, _ output: inout SessionOutput) {
-        self.speak(.stillThere, at: now, &output)
+        let prompts = self.plan.noInputPrompts
+        guard !prompts.isEmpty else {
+            self.speak(.stillThere, at: now, &output)
+            return
+        }
+        let text = prompts[min(max(self.noInput.prompted - 1, 0), prompts.count - 1)]
+        if self.speaksVerbatim {
+            self.askForReply(.say(Redacted(text)), at: now, &output)
+        } else {
+            self.speak(.custom(text), at: now, &output)
+        }
     }
+
+    /// The configured farewell, or the house's `sentence`; then the end.
+    private mutating func sayFarewell(
+        or sentence: HouseSentence, then leaving: Leaving, byAssistant: Bool, at now: Duration,
+        _ output: inout SessionOutput
+    ) {
+        if let farewell = self.plan.farewell, byAssistant, self.speaksVerbatim {
+            self.afterResponse = leaving
+            self.lastWords = farewell
+            self.askForReply(.say(Redacted(farewell)), at: now, &output)
+            self.set(.lastWords, now + self.plan.deadlines.lastWords)
+            return
+        }
+        self.closeAssistant(&output)
+        self.speak(self.plan.farewell.map(HouseSentence.custom) ?? sentence, at: now, &output)
+        self.leave(leaving, at: now, &output)
+    }
+
+    /// The assistant says what it is told to, word by word; others would paraphrase it.
+    private var speaksVerbatim: Bool { self.isReady && self.capabilities?.speaksVerbatim ?? false }
 
     // MARK: The house voice
 
@@ -231,6 +268,11 @@ extension CallSession {
 
     /// Nothing more is to be said: waits until what sounds has been heard.
     mutating func leave(_ leaving: Leaving, at now: Duration, _ output: inout SessionOutput) {
+        if let words = self.lastWords {
+            self.lastWords = nil
+            self.closeAssistant(&output)
+            self.speak(.custom(words), at: now, &output)
+        }
         if case .transfer(let destination, let termination) = leaving, termination == .transferred,
             !self.responseSpoke
         {
@@ -239,7 +281,9 @@ extension CallSession {
         self.bargeIn.reset()
         if !self.isMediaLost { self.playout.resume() }
         self.phase = .leaving(leaving)
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] { self.clear(timer) }
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] {
+            self.clear(timer)
+        }
         self.set(.lastWords, now + self.plan.deadlines.lastWords)
         self.pump(at: now, &output)
         self.review(at: now, &output)
@@ -263,6 +307,7 @@ extension CallSession {
     private mutating func transferFailed(at now: Duration, _ output: inout SessionOutput) {
         guard case .transferring(let destination, let termination) = self.phase else { return }
         self.clear(.transfer)
+        output.commands.append(.note(.transferFailed(name: destination.name)))
         if self.isMediaLost, termination == .phoneLost || self.timers[Timer.mediaReturn.rawValue] == nil {
             // Nothing can be said any more: one try with the fallback, then the end.
             if termination != .phoneLost, let fallback = self.plan.fallback, fallback != destination {

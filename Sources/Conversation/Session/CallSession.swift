@@ -73,6 +73,8 @@ package struct CallSession: ~Copyable, Sendable {
     var cutBelow = 0
     /// Decided by a tool, performed when the response that called it has been spoken.
     var afterResponse: Leaving?
+    /// Last words that the assistant was asked to say and has not begun: the house says them if it does not.
+    var lastWords: String?
 
     // The caller.
     var detectorHearsCaller = false
@@ -234,6 +236,7 @@ package struct CallSession: ~Copyable, Sendable {
     private mutating func answerBegan(_ item: PlayoutItem, at now: Duration, _ output: inout SessionOutput) {
         self.clear(.firstAudio)
         self.hasSaidFiller = false
+        self.lastWords = nil
         var latency: Duration?
         if self.awaitsAudio, let stopped = self.callerStoppedAt {
             let measured = max(now - stopped, .zero)
@@ -268,7 +271,10 @@ package struct CallSession: ~Copyable, Sendable {
         guard isSounding != self.isAgentSounding else { return }
         self.isAgentSounding = isSounding
         output.commands.append(.note(.agentSpeaking(isSounding)))
-        if !isSounding { self.settleHeard(at: now) }
+        if !isSounding {
+            self.settleHeard(at: now)
+            self.playout.releaseMemory(at: now)
+        }
     }
 
     /// Everything that was stored has been heard: close the accounts of those items.

@@ -16,7 +16,8 @@ package struct NoInputClock: Sendable {
 
     private let configuration: Configuration
     private var quietSince: Duration?
-    private var prompted = 0
+    /// Prompts since the caller was last heard.
+    package private(set) var prompted = 0
 
     package init(_ configuration: Configuration) { self.configuration = configuration }
 
