@@ -37,13 +37,14 @@ struct Demo: Sendable {
     }
 
     private func introduce(_ gateway: DemoGateway, _ screen: DemoScreen) {
+        let hearing = self.provider != .local ? "the provider's" : gateway.hasSilero ? "Silero" : "energy"
         screen.heading("Pronto \(Pronto.version), demo")
         screen.plain(
             "  gateway          ws://\(gateway.process.mediaAddress), metrics http://\(gateway.process.adminAddress)/metrics"
         )
         screen.plain(
             "  assistant        \(self.scenario.assistant) (\(self.provider)), \(self.scenario.language.rawValue); "
-                + "voice detection: \(gateway.hasSilero ? "Silero" : "energy")")
+                + "voice detection: \(hearing)")
         screen.plain("  switch           simulated FreeSWITCH, Event Socket on 127.0.0.1:\(gateway.freeSwitch.port)")
         screen.plain("  caller           software phone, mod_audio_stream fork, L16 16 kHz, espeak-ng")
         screen.plain()

@@ -19,6 +19,7 @@ struct DemoCaller: Sendable {
     func converse() async {
         guard await self.listen(timeout: .seconds(10)) != .over else { return }
         guard await self.ask(self.scenario.asksHours) != .over, await self.listen() != .over else { return }
+        guard await self.ask(self.scenario.asksParking) != .over, await self.listen() != .over else { return }
         guard await self.ask(self.scenario.asksAddress) != .over else { return }
         guard await self.interrupt(self.scenario.interrupts) != .over, await self.listen() != .over else { return }
         guard await self.ask(self.scenario.asksForSales) != .over else { return }
@@ -50,7 +51,7 @@ struct DemoCaller: Sendable {
     /// Speaks over the answer that is heard now.
     private func interrupt(_ sentence: String) async -> DemoPhone.Outcome {
         let samples = self.speech[sentence] ?? []
-        let patience: Duration = self.isQuick ? .milliseconds(1500) : .seconds(4)
+        let patience: Duration = self.isQuick ? .milliseconds(1500) : .seconds(5)
         self.screen.line(.caller, "(interrupts) says “\(sentence)”")
         let spoken = await self.phone.perform([.interrupt(afterHearing: patience, samples, timeout: .seconds(8))])
         guard spoken == .done else { return spoken }
@@ -78,7 +79,7 @@ struct DemoCaller: Sendable {
 
     /// Hears the agent out, and thinks a little.
     private func listen(timeout: Duration = .seconds(45)) async -> DemoPhone.Outcome {
-        let pause: [PhoneStep] = self.isQuick ? [] : [.silence(.milliseconds(900))]
+        let pause: [PhoneStep] = self.isQuick ? [] : [.silence(.milliseconds(1200))]
         let quiet: Duration = self.isQuick ? .milliseconds(700) : .milliseconds(1000)
         return await self.phone.perform([.waitForAgent(quietFor: quiet, timeout: timeout)] + pause)
     }

@@ -28,7 +28,10 @@ struct DemoReport: Sendable {
             failures.append("the phone says: \(failure)")
         }
         guard self.provider == .local else { return failures }
-        require(self.facts.confirmedBargeIns >= 1, "no barge-in was confirmed")
+        require(
+            self.facts.confirmedBargeIns >= 1 && self.facts.cutAnswers >= 1
+                && self.turns.contains(where: \.wasInterrupted),
+            "no barge-in was confirmed")
         require(
             self.transfers.contains { $0.contains(" 200 ") } && self.call?.termination.reason == "transferred",
             "the switch was not asked to transfer the call to 200")

@@ -16,6 +16,7 @@ struct DemoScenario: Sendable {
 
     // The caller's sentences, in the order of the call.
     let asksHours: String
+    let asksParking: String
     let asksAddress: String
     /// Spoken over the answer to the one before.
     let interrupts: String
@@ -24,7 +25,7 @@ struct DemoScenario: Sendable {
 
     /// All that the caller may say.
     var sentences: [String] {
-        [self.asksHours, self.asksAddress, self.interrupts, self.asksForSales, self.confirms]
+        [self.asksHours, self.asksParking, self.asksAddress, self.interrupts, self.asksForSales, self.confirms]
     }
 
     /// Whether the agent asks back, as "Did you say sales?". The simulated caller reads it off the transcript: it
@@ -59,11 +60,14 @@ struct DemoScenario: Sendable {
                 name: "opening hours", phrases: ["what are your opening hours", "when are you open"],
                 answer: "We are open from Monday to Friday, from nine in the morning to six in the evening."),
             Topic(
+                name: "parking", phrases: ["where can i park", "is there a car park"],
+                answer: "Behind the building there is a car park for our customers. It is free for two hours."),
+            Topic(
                 name: "our address", phrases: ["address", "what is your address", "where are you"],
                 answer: """
                     You find us at twelve Garden Street, in the old town. The entrance is on the left of the pharmacy. \
                     From the station it is ten minutes on foot, along the river and over the second bridge. \
-                    By car, take the ring road to exit four, and use the parking behind the building.
+                    By car, take the ring road to exit four, and turn right at the second traffic light.
                     """),
             Topic(
                 name: "delivery", phrases: ["do you deliver", "how much is the delivery", "delivery costs"],
@@ -78,7 +82,8 @@ struct DemoScenario: Sendable {
             destinations: [
                 ("Sales", ["the sales department"], "200"), ("Support", ["technical support", "help desk"], "300"),
             ],
-            callerVoice: "en-us+f3", asksHours: "What are your opening hours?", asksAddress: "What is your address?",
+            callerVoice: "en-us+f3", asksHours: "What are your opening hours?", asksParking: "Where can I park?",
+            asksAddress: "What is your address?",
             interrupts: "How much is the delivery?", asksForSales: "I would like to speak to sales, please.",
             confirms: "Yes, please.")
     }()
@@ -89,11 +94,14 @@ struct DemoScenario: Sendable {
                 name: "gli orari di apertura", phrases: ["orari di apertura", "quali sono gli orari di apertura"],
                 answer: "Siamo aperti dal lunedì al venerdì, dalle nove di mattina alle sei di sera."),
             Topic(
+                name: "il parcheggio", phrases: ["parcheggio", "dove posso parcheggiare"],
+                answer: "Dietro l'edificio c'è un parcheggio per i clienti. È gratis per due ore."),
+            Topic(
                 name: "il nostro indirizzo", phrases: ["indirizzo", "qual è il vostro indirizzo", "dove siete"],
                 answer: """
                     Ci trova in via del Giardino dodici, nel centro storico. L'entrata è a sinistra della farmacia. \
                     Dalla stazione sono dieci minuti a piedi, lungo il fiume e oltre il secondo ponte. \
-                    In macchina prenda la tangenziale fino all'uscita quattro, e usi il parcheggio dietro l'edificio.
+                    In macchina prenda la tangenziale fino all'uscita quattro, e giri a destra al secondo semaforo.
                     """),
             Topic(
                 name: "le consegne", phrases: ["consegnate a domicilio", "quanto costa la consegna"],
@@ -108,6 +116,7 @@ struct DemoScenario: Sendable {
                 ("vendite", ["ufficio vendite"], "200"), ("assistenza", ["assistenza tecnica"], "300"),
             ],
             callerVoice: "it+f2", asksHours: "Quali sono gli orari di apertura?",
+            asksParking: "Dove posso parcheggiare?",
             asksAddress: "Qual è il vostro indirizzo?", interrupts: "Quanto costa la consegna?",
             asksForSales: "Vorrei parlare con ufficio vendite, per favore.", confirms: "Sì, grazie.")
     }()
@@ -119,11 +128,14 @@ struct DemoScenario: Sendable {
                 phrases: ["horário de atendimento", "qual é o horário de atendimento", "que horas abre"],
                 answer: "Atendemos de segunda a sexta, das nove da manhã às seis da tarde."),
             Topic(
+                name: "o estacionamento", phrases: ["estacionamento", "onde posso estacionar"],
+                answer: "Atrás do prédio há um estacionamento para os clientes. É grátis por duas horas."),
+            Topic(
                 name: "o nosso endereço", phrases: ["endereço", "qual é o endereço", "onde vocês ficam"],
                 answer: """
                     Ficamos na rua do Jardim, número doze, no centro antigo. A entrada fica à esquerda da farmácia. \
                     Da estação são dez minutos a pé, ao longo do rio e depois da segunda ponte. \
-                    De carro, siga o anel viário até a saída quatro, e use o estacionamento atrás do prédio.
+                    De carro, siga o anel viário até a saída quatro, e vire à direita no segundo semáforo.
                     """),
             Topic(
                 name: "as entregas", phrases: ["vocês entregam", "quanto custa a entrega"],
@@ -135,7 +147,8 @@ struct DemoScenario: Sendable {
                 "Você atende o telefone de uma loja. Seja breve e simpático. O que você sabe:", topics),
             topics: topics,
             destinations: [("vendas", ["setor de vendas"], "200"), ("suporte", ["suporte técnico"], "300")],
-            callerVoice: "pt-br+f2", asksHours: "Qual é o horário de atendimento?", asksAddress: "Qual é o endereço?",
+            callerVoice: "pt-br+f2", asksHours: "Qual é o horário de atendimento?",
+            asksParking: "Onde posso estacionar?", asksAddress: "Onde vocês ficam?",
             interrupts: "Quanto custa a entrega?", asksForSales: "Quero falar com setor de vendas, por favor.",
             confirms: "Sim, por favor.")
     }()

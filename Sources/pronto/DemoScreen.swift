@@ -28,7 +28,9 @@ final class DemoScreen: CallObserver, Sendable {
     /// What happened, for the verdict.
     struct Facts: Sendable {
         var answered = 0
+        /// Barge-ins that were confirmed, and answers that they cut short: a barge-in counts when it did both.
         var confirmedBargeIns = 0
+        var cutAnswers = 0
         var failedAssistants: [String] = []
         /// What the agent has said since the caller's last words.
         var agentWords = ""
@@ -101,6 +103,7 @@ final class DemoScreen: CallObserver, Sendable {
             if isConfirmed { self.state.withLock { $0.confirmedBargeIns += 1 } }
             self.line(.gateway, isConfirmed ? "barge-in confirmed" : "no words in it: the agent goes on")
         case .cut(let heard, let received):
+            self.state.withLock { $0.cutAnswers += 1 }
             self.showUnfinished()
             self.line(
                 .gateway, "answer cut: \(Self.seconds(heard)) of \(Self.seconds(received)) were heard by the caller")
