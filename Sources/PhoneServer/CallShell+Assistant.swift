@@ -12,7 +12,11 @@ final class AssistantChannel {
         case engine(any SpeechJob)
     }
     let id: ChannelID
-    var kind: Kind?
+    var kind: Kind? {
+        didSet { if case .socket(let socket)? = self.kind { self.socket = socket } else { self.socket = nil } }
+    }
+    /// The socket of `kind`, where it is one: asked for each frame, and to look into `kind` copies its existentials.
+    private(set) var socket: WebSocket?
     init(id: ChannelID) { self.id = id }
 }
 
@@ -80,7 +84,7 @@ extension CallShell {
     }
 
     private func send(_ range: Range<Int>, on id: ChannelID, isText: Bool) {
-        guard let channel = self.channel(id), case .socket(let socket)? = channel.kind else { return }
+        guard let socket = self.channel(id)?.socket else { return }
         self.machineOutput.bytes.withUnsafeBytes { bytes in
             let message = UnsafeRawBufferPointer(rebasing: bytes[range])
             _ = isText ? socket.send(text: message) : socket.send(binary: message)

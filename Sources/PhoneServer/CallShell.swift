@@ -174,7 +174,7 @@ final class CallShell {
         self.performed = 0
         self.performedEffects = 0
         self.isSettling = false
-        if let leg = self.leg { leg.sendGathered(isComplete: self.session.hasSentEverything) }
+        if let leg = self.leg, leg.isGathering { leg.sendGathered(isComplete: self.session.hasSentEverything) }
         self.armTimer()
     }
 

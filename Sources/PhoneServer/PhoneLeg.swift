@@ -14,6 +14,8 @@ final class PhoneLeg {
     /// For modules that make a file of each message: audio that waits to become one long message.
     private var gathered: [UInt8] = []
     private let gatheredBytes: Int
+    /// Whether audio waits to be sent as one long message.
+    var isGathering: Bool { !self.gathered.isEmpty }
     /// When the last message came: a leg that is silent for long may be taken over.
     var lastMessage: Duration
     private(set) var framesIn = 0
