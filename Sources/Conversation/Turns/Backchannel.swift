@@ -1,7 +1,9 @@
 /// "Uh-huh": words that say "go on" and do not ask for the floor.
 package enum Backchannel {
     private static let words: [String: Set<String>] = [
-        "en": ["uh-huh", "uh", "huh", "mm", "mhm", "mm-hmm", "hmm", "yeah", "yes", "ok", "okay", "right", "sure", "ah"],
+        "en": [
+            "uh-huh", "uh", "huh", "mm", "mhm", "mm-hmm", "hmm", "yeah", "yes", "ok", "okay", "right", "sure", "ah",
+        ],
         "it": ["sì", "si", "mm", "mh", "ah", "eh", "ok", "okay", "certo", "bene", "va"],
         "pt": ["sim", "aham", "uhum", "ah", "é", "ok", "okay", "tá", "certo", "isso", "hum"],
     ]
