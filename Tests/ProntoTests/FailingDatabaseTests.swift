@@ -67,4 +67,54 @@ struct FailingDatabaseTests {
             #expect(kept.turns.map(\.text.value) == [House.greeting, House.transcript, House.answer])
         }
     }
+
+    @Test("Where neither the database nor the spool takes it, the loss is counted, said once, and the gateway goes on")
+    func lost() async throws {
+        let (first, second) = (
+            try #require(CallID("3c1a4a4e-0000-4000-8000-000000000001")),
+            try #require(CallID("3c1a4a4e-0000-4000-8000-000000000002"))
+        )
+        try await withFolder { folder in
+            let house = try await House(folder)
+            let other = try SQLiteDatabase(path: folder + "/pronto.db")
+            try other.execute("ALTER TABLE voip_cdr RENAME TO gone")
+            // A folder cannot be appended to, not even by root.
+            try FileManager.default.createDirectory(
+                atPath: folder + "/pronto.db.spool", withIntermediateDirectories: false)
+            try await self.greetAndLeave(house, first)
+            try await soon("lost") { try await house.metric("voice_ai_realtime_records_lost_total") == 1 }
+            try other.execute("ALTER TABLE gone RENAME TO voip_cdr")
+            other.close()
+            try await self.greetAndLeave(house, second)
+            await house.stop()
+            let told = house.lines.all.filter { $0.contains("Call record lost") }
+            #expect(told.count == 1 && told.allSatisfy { $0.contains(first.text) })
+            for canary in House.canaries { #expect(!house.lines.all.contains { $0.contains(canary) }, "\(canary)") }
+            #expect(try await house.kept(second)?.call.termination == .callerHungUp)
+        }
+    }
+
+    private func greetAndLeave(_ house: House, _ call: CallID) async throws {
+        let phone = try await house.dial(call)
+        #expect(await phone.perform([.interrupt(afterHearing: .milliseconds(100), [], timeout: .seconds(10))]) == .done)
+        phone.hangUp()
+        #expect(await phone.result().end == .hungUp)
+    }
+
+    @Test("A reload that cannot read the assistants leaves those that were")
+    func reload() async throws {
+        try await withFolder { folder in
+            let house = try await House(folder)
+            let other = try SQLiteDatabase(path: folder + "/pronto.db")
+            try other.execute("ALTER TABLE v_voice_secretaries RENAME TO gone")
+            await house.process.reload()
+            #expect(house.lines.all.contains { $0.contains("Not reloaded") })
+            #expect(house.process.directory.assistant(house.assistant)?.1.name == "reception")
+            try other.execute("ALTER TABLE gone RENAME TO v_voice_secretaries")
+            other.close()
+            await house.process.reload()
+            #expect(house.lines.all.last?.contains("Reloaded") == true)
+            await house.stop()
+        }
+    }
 }

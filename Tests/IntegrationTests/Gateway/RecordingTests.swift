@@ -15,12 +15,12 @@ import Testing
 @Suite("Recordings", .timeLimit(.minutes(1))) struct RecordingTests {
     /// Calls with a whole software phone and returns when the call is over.
     private func call(
-        _ gateway: TestGateway, _ call: CallID, _ script: [PhoneStep]
+        _ gateway: TestGateway, _ call: CallID, as module: PhoneModule = .binary, _ script: [PhoneStep]
     ) async throws -> PhoneResult {
-        var configuration = PhoneConfiguration(dialect: .binary, rate: .narrowband, script: script)
+        var configuration = PhoneConfiguration(dialect: module, rate: .narrowband, script: script)
         configuration.records = true
         let url =
-            "ws://127.0.0.1:\(gateway.port)/stream/\(TestGateway.tenant)/\(call)?dialect=binary-down&encoding=l16&rate=8000"
+            "ws://127.0.0.1:\(gateway.port)/stream/\(TestGateway.tenant)/\(call)?dialect=\(module.name.rawValue)&encoding=l16&rate=8000"
         let target = PhoneTarget(url: url, timeout: .seconds(10))
         let loop = EventLoop(name: "phone")
         loop.start()
@@ -84,7 +84,8 @@ import Testing
             let id = try await gateway.makeChannel()
             let voice = Tone(1000, amplitude: 0.5, rate: .narrowband).samples(for: .milliseconds(600))
             let result = try await self.call(
-                gateway, id,
+                // The fork holds 440 ms: that much is thrown away by a flush.
+                gateway, id, as: .forkL16,
                 [
                     .interrupt(afterHearing: .milliseconds(600), voice, timeout: .seconds(10)),
                     .waitForAgent(quietFor: .milliseconds(300), timeout: .seconds(10)), .hangUp,
@@ -111,7 +112,7 @@ import Testing
             #expect(began > first && began <= last)
             let answered = try #require(answer.first)
             #expect(answered > last && answered > ended)
-            // The same stretch as in the phone's own ear and in the record, to within what a leg holds (60 ms ahead).
+            // The same stretch as in the phone's own ear and in the record, to within far less than the fork holds.
             let phone = try #require(result.recording)
             let ear = Side(phone, right: true).frames(of: 700)
             #expect(abs(ear.count - heard.count) <= 8, "phone \(ear.count), recording \(heard.count)")
@@ -126,7 +127,11 @@ import Testing
         try await self.withFolder { folder in
             let inTheWay = folder + "/file"
             try Data("x".utf8).write(to: URL(filePath: inTheWay))
+            var script = OpenAIRealtimeScript()
+            script.greeting = .init("Hello.", sound: .tone(hertz: 700, .milliseconds(400)))
+            script.answers = [.init("Yes.", sound: .tone(hertz: 400, .milliseconds(400)))]
             let gateway = try await TestGateway(
+                scripts: [script],
                 configure: { configuration in
                     configuration.recordings = inTheWay
                     configuration.recordsByDefault = true
@@ -135,7 +140,7 @@ import Testing
             let voice = Tone(1000, amplitude: 0.5, rate: .narrowband).samples(for: .milliseconds(500))
             let listen = PhoneStep.waitForAgent(quietFor: .milliseconds(300), timeout: .seconds(10))
             let result = try await self.call(gateway, id, [listen, .speak(voice), listen, .hangUp])
-            #expect(result.failure == nil && result.answers.count == 1 && result.gaps == 0)
+            #expect(result.failure == nil && result.answers.count == 1)
             try await eventually("a record") { !gateway.finished.value.isEmpty }
             let finished = try #require(gateway.finished.value.first)
             #expect(finished.call.termination == .callerHungUp)
