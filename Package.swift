@@ -112,6 +112,12 @@ let package = Package(
         tests("StoresTests", ["Stores", "Records", "Telephony"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
+            "ProntoTests",
+            [
+                "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
+                "Stores", "Telephony", "Audio",
+            ]),
+        tests(
             "IntegrationTests",
             [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",

@@ -1,6 +1,7 @@
 import Audio
 import Conversation
 import Foundation
+import Glibc
 import Observability
 import Synchronization
 import Telephony
@@ -22,6 +23,7 @@ final class CallRecorder {
         self.timeline = timeline
         self.file = file
         self.lastDrain = now
+        file.open()
     }
 
     func callerFrame(_ frame: UnsafeRawBufferPointer, endedAt now: Duration) {
@@ -58,6 +60,8 @@ package final class RecordingFile: Sendable {
         var bytes = 0
         var backlog = 0
         var failure: String?
+        /// The file could not be made, or a write failed.
+        var isBroken = false
     }
     private static let queue = DispatchQueue(label: "pronto.recordings", qos: .utility)
     /// Eight seconds of 16 kHz stereo per call; past it the disk is not keeping up.
@@ -70,11 +74,25 @@ package final class RecordingFile: Sendable {
     /// Touched on the writer's queue only; its lock is never contended, and never held by the loop.
     private let handle = Mutex<FileHandle?>(nil)
 
-    /// `path` is made (with its folder) at the first write, on the writer's queue.
+    /// Touches no disk: see `open`.
     init(path: String, rate: SampleRate, logger: Logger) {
         self.path = path
         self.format = AudioFormat(.l16, rate, channels: 2)
         self.logger = logger
+    }
+
+    /// Makes the file (with its folder) on the writer's queue. At a call's beginning: whether a recording can be kept at
+    /// all is then known long before the call's record names it.
+    func open() {
+        Self.queue.async {
+            do {
+                let made = try self.create()
+                self.handle.withLock { $0 = made }
+            } catch {
+                self.state.withLock { $0.isBroken = true }
+                self.fail("disk")
+            }
+        }
     }
 
     func write(_ bytes: [UInt8]) {
@@ -93,24 +111,30 @@ package final class RecordingFile: Sendable {
     /// Patches the header when the writes are done. Nil when the recording failed before anything was kept.
     func finish() -> String? {
         Self.queue.async { self.close() }
-        return self.state.withLock { $0.failure == nil || $0.bytes > 0 } ? self.path : nil
+        return self.state.withLock { !$0.isBroken || $0.bytes > 0 } ? self.path : nil
     }
 
     /// Waits until everything handed over so far is on disk: for the demo and for tests.
     package static func settle() { Self.queue.sync {} }
 
     private func append(_ bytes: [UInt8]) {
+        // A write that failed may have left half a sample: nothing follows it.
+        let isSound = self.state.withLock { state in
+            if state.isBroken { state.backlog -= bytes.count }
+            return !state.isBroken
+        }
+        guard isSound else { return }
         do {
-            try self.handle.withLock { handle in
-                if handle == nil { handle = try self.create() }
-                try handle?.write(contentsOf: bytes)
-            }
+            try self.handle.withLock { try $0?.write(contentsOf: bytes) }
             self.state.withLock { state in
                 state.backlog -= bytes.count
                 state.bytes += bytes.count
             }
         } catch {
-            self.state.withLock { $0.backlog -= bytes.count }
+            self.state.withLock { state in
+                state.backlog -= bytes.count
+                state.isBroken = true
+            }
             self.fail("disk")
         }
     }
@@ -120,10 +144,16 @@ package final class RecordingFile: Sendable {
         try FileManager.default.createDirectory(
             at: url.deletingLastPathComponent(), withIntermediateDirectories: true,
             attributes: [.posixPermissions: 0o750])
-        guard FileManager.default.createFile(atPath: self.path, contents: nil, attributes: [.posixPermissions: 0o640])
-        else { throw CocoaError(.fileWriteUnknown) }
-        let handle = try FileHandle(forWritingTo: url)
-        try handle.write(contentsOf: WAV.header(for: self.format, dataBytes: 0))
+        let descriptor = Glibc.open(self.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { throw CocoaError(.fileWriteUnknown) }
+        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        do {
+            try handle.write(contentsOf: WAV.header(for: self.format, dataBytes: 0))
+        } catch {
+            // A file without a header is no recording.
+            try FileManager.default.removeItem(at: url)
+            throw error
+        }
         return handle
     }
 

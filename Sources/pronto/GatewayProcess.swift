@@ -40,6 +40,11 @@ final class GatewayProcess: Sendable {
         self.settings = settings
         self.logger = logger
         for warning in settings.warnings { Pronto.complain("warning: \(warning)") }
+        // First all that is only read: a wrong setting is told before anything runs.
+        let configuration = try Self.gatewayConfiguration(settings)
+        self.tls = try Self.makeTLS(settings)
+        let trust = try Self.makeTrust(settings)
+        let speech = try LocalSpeechServices(settings: settings, logger: logger)
         self.store = try await StoreOpening.open(settings)
         self.directory = AssistantDirectory()
         try await self.directory.reload(from: self.store)
@@ -52,30 +57,32 @@ final class GatewayProcess: Sendable {
             let lag = self.metrics.loopLag
             loop.execute { loop.observeLag { lag.observe($0) } }
         }
-        let speech = try LocalSpeechServices(settings: settings, logger: logger)
         let defaults = Self.defaults(settings)
         self.control = Self.makeControl(settings, loop: self.group.loops[0], logger: logger)
         self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
             local: LocalAssistants.make)
-        var trust: TLSContext?
-        if let file = settings.caFile { trust = try TLSContext.client(authorities: file, besidesSystem: true) }
         self.gateway = Gateway(
-            configuration: try Self.gatewayConfiguration(settings), directory: self.directory, logger: logger,
+            configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
             control: self.control, observer: observer, clientTLS: trust,
             sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
-        self.tls = try Self.makeTLS(settings)
-        self.media = try Self.listen(
-            settings.mediaHost, settings.mediaPort, "REALTIME_PORT", self.gateway, self.group, self.tls, proxy: false)
-        self.proxy = try settings.proxyPort.map { [gateway, group, tls] port in
-            try Self.listen(settings.proxyHost, port, "PRONTO_PROXY_PORT", gateway, group, tls, proxy: true)
+        do {
+            self.media = try Self.listen(
+                settings.mediaHost, settings.mediaPort, "REALTIME_PORT", self.gateway, self.group, self.tls,
+                proxy: false)
+            self.proxy = try settings.proxyPort.map { [gateway, group, tls] port in
+                try Self.listen(settings.proxyHost, port, "PRONTO_PROXY_PORT", gateway, group, tls, proxy: true)
+            }
+            self.admin = try Self.administer(settings, self.gateway, self.group.loops[0], self.metrics.registry)
+        } catch {
+            // Ends the listeners that there are, and with them their ports: whoever started us may try again.
+            self.group.stop()
+            await self.records.finish()
+            await self.store.close()
+            throw error
         }
-        self.admin = try AdminServer.start(
-            host: settings.adminHost, port: settings.adminPort, loops: [self.group.loops[0]],
-            health: { [gateway] in AdminServer.Health(isDraining: gateway.isDraining, activeCalls: gateway.liveCalls) },
-            registry: self.metrics.registry)
     }
 
     /// Starts what runs beside the calls: the Event Socket, the spool, and the look for changed configuration.
@@ -222,7 +229,9 @@ final class GatewayProcess: Sendable {
         configuration.recordsByDefault = settings.recording
         if let text = settings.tokenKeys {
             let keys: TokenKeys
-            do { keys = try TokenKeys(text) } catch { throw StartError("PRONTO_TOKEN_KEYS: \(error)") }
+            do throws(KeyListError) { keys = try TokenKeys(text) } catch {
+                throw StartError("PRONTO_TOKEN_KEYS: \(error); `pronto token new-key` makes one")
+            }
             configuration.verifyToken = { text, tenant, call in
                 do throws(StreamTokenError) {
                     let token = try StreamToken.verified(text, keys: keys, tenant: tenant, call: call, at: Date())
@@ -249,8 +258,51 @@ final class GatewayProcess: Sendable {
     private static func makeTLS(_ settings: Settings) throws -> TLSContext? {
         switch (settings.certificate, settings.privateKey) {
         case (nil, nil): return nil
-        case (let certificate?, let key?): return try TLSContext.server(certificate: certificate, key: key)
+        case (let certificate?, let key?):
+            do throws(TLSConfigurationError) {
+                return try TLSContext.server(certificate: certificate, key: key)
+            } catch {
+                switch error {
+                case .privateKey, .keyDoesNotMatchCertificate:
+                    throw StartError("PRONTO_TLS_KEY: \(error); name the certificate's key, readable by this user")
+                default:
+                    throw StartError("PRONTO_TLS_CERTIFICATE: \(error); name a PEM file that this user may read")
+                }
+            }
         default: throw StartError("PRONTO_TLS_CERTIFICATE and PRONTO_TLS_KEY go together: set both, or neither")
+        }
+    }
+
+    private static func makeTrust(_ settings: Settings) throws -> TLSContext? {
+        guard let file = settings.caFile else { return nil }
+        do throws(TLSConfigurationError) {
+            return try TLSContext.client(authorities: file, besidesSystem: true)
+        } catch {
+            throw StartError("PRONTO_CA_FILE: \(error); name a PEM file that this user may read, or unset it")
+        }
+    }
+
+    private static func administer(
+        _ settings: Settings, _ gateway: Gateway, _ loop: EventLoop, _ registry: MetricsRegistry
+    ) throws -> HTTPServer {
+        do {
+            return try AdminServer.start(
+                host: settings.adminHost, port: settings.adminPort, loops: [loop],
+                health: {
+                    AdminServer.Health(isDraining: gateway.isDraining, activeCalls: gateway.liveCalls)
+                }, registry: registry)
+        } catch let error as ListenError {
+            throw Self.startError(error, "PRONTO_ADMIN_HOST", "HEALTH_PORT")
+        }
+    }
+
+    /// A listener's error by the setting that would repair it.
+    private static func startError(_ error: ListenError, _ host: String, _ port: String) -> StartError {
+        switch error {
+        case .addressInUse: StartError("\(port): \(error); stop that program, or set another port")
+        case .notPermitted: StartError("\(port): \(error); ports below 1024 need a privilege: set another port")
+        case .addressNotAvailable: StartError("\(host): \(error); set an address of this machine, or 0.0.0.0")
+        case .failed: StartError("\(port): \(error)")
         }
     }
 
@@ -258,16 +310,17 @@ final class GatewayProcess: Sendable {
         _ host: String, _ port: Int, _ setting: String, _ gateway: Gateway, _ group: EventLoopGroup, _ tls: TLSContext?,
         proxy: Bool
     ) throws -> HTTPServer {
+        let hostSetting = proxy ? "PRONTO_PROXY_HOST" : "REALTIME_HOST"
         guard let address = SocketAddress(host, port: port) else {
-            throw StartError("\(setting): the address of its listener is not an IP address")
+            throw StartError("\(hostSetting): a listener needs an IP address, such as 127.0.0.1 or 0.0.0.0")
         }
-        do {
+        do throws(ListenError) {
             return try HTTPServer(on: group.loops, address: address, tls: tls) { loop in
                 let listener = PhoneListener(gateway: gateway, loop: loop, isBehindProxy: proxy)
                 return { listener.handle($0, $1) }
             }
         } catch {
-            throw StartError("\(setting): \(error)")
+            throw Self.startError(error, hostSetting, setting)
         }
     }
 }
@@ -323,10 +376,22 @@ final class RecordsQueue: Sendable {
 enum StoreOpening {
     static func open(_ settings: Settings) async throws -> SQLiteStore {
         let keys = try StoreCommands.secretKeys(settings)
-        do {
+        do throws(StoreError) {
             return try await SQLiteStore(path: settings.database, secretKeys: keys)
         } catch {
-            throw StartError("PRONTO_DATABASE: \(error)")
+            throw StartError("PRONTO_DATABASE: \(settings.database): \(error); \(Self.repair(of: error))")
+        }
+    }
+
+    private static func repair(of error: StoreError) -> String {
+        switch error.code {
+        case .unavailable: "make its folder, or name another file"
+        case .readOnly: "let this user write there, or name another file"
+        case .corrupt: "restore a copy, or name another file"
+        case .full: "make room, or name another file"
+        case .locked: "stop the program that holds it"
+        case .wrongSchema: "run this file's version of Pronto, or `pronto migrate`"
+        default: "name another file"
         }
     }
 }

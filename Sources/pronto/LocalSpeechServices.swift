@@ -1,5 +1,6 @@
 import Assistants
 import Configuration
+import Foundation
 import Observability
 import PhoneServer
 import Records
@@ -30,6 +31,11 @@ final class LocalSpeechServices: SpeechServices, Sendable {
         guard settings.voiceDetection == .silero else { return nil }
         guard let model = settings.sileroModel else {
             throw StartError("PRONTO_SILERO_MODEL: needed by PRONTO_VAD=silero (scripts/install fetches .deps/models)")
+        }
+        guard FileManager.default.isReadableFile(atPath: model) else {
+            throw StartError(
+                "PRONTO_SILERO_MODEL: \(model) is no file that this user can read; scripts/install fetches .deps/models"
+            )
         }
         guard SileroDetector.isBuiltIn else {
             throw StartError("PRONTO_VAD=silero: this build has no Silero; build with --traits LocalSpeech")

@@ -73,7 +73,7 @@ enum StoreCommands {
             return try SecretKeys.generated(id: try arguments.optional("--id") ?? "1")
         default: break
         }
-        let store = try await SQLiteStore(path: settings.database, secretKeys: try Self.secretKeys(settings))
+        let store = try await StoreOpening.open(settings)
         let result: Result<String, any Error>
         do {
             result = .success(try await Self.run(name, arguments, store, settings, readInput))
@@ -86,9 +86,14 @@ enum StoreCommands {
 
     /// The keys of secrets at rest, from wherever the configuration has them; nil: none.
     static func secretKeys(_ settings: Settings) throws -> SecretKeys? {
-        if let text = settings.secretKey { return try SecretKeys(text) }
-        if let file = settings.secretKeyFile { return try SecretKeys(file: file) }
-        return nil
+        do throws(KeyListError) {
+            if let text = settings.secretKey { return try SecretKeys(text) }
+            if let file = settings.secretKeyFile { return try SecretKeys(file: file) }
+            return nil
+        } catch {
+            let setting = settings.secretKey == nil ? "PRONTO_SECRET_KEY_FILE" : "PRONTO_SECRET_KEY"
+            throw CommandFailure("\(setting): \(error); `pronto provider new-key` makes one")
+        }
     }
 
     private static func run(
@@ -157,7 +162,10 @@ enum StoreCommands {
         guard let keyText else {
             throw CommandFailure("PRONTO_TOKEN_KEYS is not set; `pronto token new-key` makes a key")
         }
-        let keys = try TokenKeys(keyText)
+        let keys: TokenKeys
+        do throws(KeyListError) { keys = try TokenKeys(keyText) } catch {
+            throw CommandFailure("PRONTO_TOKEN_KEYS: \(error); `pronto token new-key` makes one")
+        }
         guard let call = CallID(try arguments.required("--call")) else {
             throw ArgumentError.notAllowed(option: "--call", allowed: "1 to 64 letters, digits, -, _ and .")
         }
