@@ -11,7 +11,7 @@ package enum ResamplerError: Error, Equatable {
 
 /// Changes the rate of mono audio, keeping its state from buffer to buffer, so that no frame border is heard.
 ///
-/// speexdsp at quality 5: flat to the band edge of telephony and 90 dB SNR at 1 kHz, 6 µs a 20 ms frame
+/// speexdsp at quality 4 (docs/decisions/0016): flat to the band edge of telephony (3.4 kHz), about 5 µs a 20 ms frame
 /// (engineering-notes §3). The filter's delay is skipped at the start, so that output sample 0 belongs to input sample
 /// 0: the first buffer yields less by `latency`, and `flush` yields that rest.
 ///
@@ -29,7 +29,7 @@ package final class Resampler: @unchecked Sendable {
         }
         var code: Int32 = 0
         guard
-            let state = speex_resampler_init(1, UInt32(source.hertz), UInt32(target.hertz), 5, &code),
+            let state = speex_resampler_init(1, UInt32(source.hertz), UInt32(target.hertz), 4, &code),
             code == 0
         else { throw .engine(code: code) }
         self.source = source

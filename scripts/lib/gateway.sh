@@ -5,11 +5,7 @@
 DOMAIN=00000000-0000-4000-8000-00000000000a
 
 # build_release PRODUCT: builds and prints the program's path.
-build_release() {
-    # shellcheck disable=SC2086 # PRONTO_TRAITS is none or two words
-    (cd "$ROOT" && swift build -c release $PRONTO_TRAITS --product "$1" >&2 \
-        && echo "$(swift build -c release $PRONTO_TRAITS --show-bin-path)/$1")
-}
+build_release() { "$ROOT/scripts/build" "$1"; }
 
 # write_gateway PRONTO FOLDER PORT PROVIDER_PORT [NAME=VALUE…]: seeds a database in FOLDER and writes FOLDER/gateway, a
 # program that becomes `pronto serve` on it. Plain binary-down phones, one loop, no recording, no local VAD: the work of
