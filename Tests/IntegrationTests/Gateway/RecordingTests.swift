@@ -165,6 +165,29 @@ import Testing
         }
     }
 
+    @Test("After a stall of the network the caller is where the caller spoke, not late for the rest of the call")
+    func stall() throws {
+        let format = AudioFormat.l16(.narrowband)
+        var timeline = try StereoTimeline(uplink: format, downlink: format, start: .zero)
+        // Frame `n` (from 1) is full of n. Frames 51 to 75 come together, half a second late.
+        for number in 1...200 {
+            let late = (51...75).contains(number)
+            let frame = [Int16](repeating: Int16(number), count: 160)
+            frame.withUnsafeBytes {
+                timeline.callerFrame($0, endedAt: .milliseconds(20) * (late ? 75 : number))
+            }
+        }
+        var bytes: [UInt8] = []
+        timeline.finish(at: .seconds(4), into: &bytes)
+        let left = Side(WAV(format: AudioFormat(.l16, .narrowband, channels: 2), samples: bytes), right: false).samples
+        for number in [25, 60, 100, 199] {
+            let begins = try #require(left.firstIndex(of: Int16(number)))
+            let late = begins - (number - 1) * 160
+            #expect((0...800).contains(late), "frame \(number) is \(late) samples late")
+            #expect(left.count { $0 == Int16(number) } == 160)
+        }
+    }
+
     @Test("A full disk is one error, however long the call goes on, and leaves no broken file")
     func fullDisk() async throws {
         try await self.withFolder { folder in
