@@ -16,6 +16,8 @@ package struct StereoTimeline: Sendable {
     /// Samples that left already; index 0 of both windows.
     private var base = 0
     private var caller: [Int16] = []
+    /// The last silence laid where caller frames were missing: its end (an index of `caller`) and what is left of it.
+    private var gap = (end: 0, length: 0)
     private var agent: [Int16] = []
     private var converted: [UInt8] = []
     /// Time stamps jitter by scheduling: a frame that is this near to the end of its side is appended to it.
@@ -36,16 +38,31 @@ package struct StereoTimeline: Sendable {
     package mutating func callerFrame(_ frame: UnsafeRawBufferPointer, endedAt now: Duration) {
         self.converted.removeAll(keepingCapacity: true)
         self.callerToL16.convert(frame, into: &self.converted)
-        let position = self.position(of: now) - self.converted.count / 2
-        Self.place(self.converted, at: position, base: self.base, slack: self.slack, on: &self.caller)
+        let count = self.converted.count / 2
+        let wanted = self.position(of: now) - count - self.base
+        let silence = Self.place(self.converted, at: wanted, slack: self.slack, on: &self.caller)
+        if silence > 0 {
+            self.gap = (self.caller.count - count, silence)
+        } else {
+            self.closeGap(ahead: self.caller.count - count - wanted, by: count)
+        }
+    }
+
+    /// After a stall of the network the frames that were missing come at once: they belong where silence was laid, or
+    /// the caller would be late in the recording for the rest of the call.
+    private mutating func closeGap(ahead: Int, by count: Int) {
+        let length = min(count, self.gap.length)
+        guard ahead > self.slack, length > 0 else { return }
+        self.caller.removeSubrange((self.gap.end - length)..<self.gap.end)
+        self.gap = (self.gap.end - length, self.gap.length - length)
     }
 
     /// An agent frame that sounds from `playsAt`.
     package mutating func agentFrame(_ frame: UnsafeRawBufferPointer, playsAt: Duration) {
         self.converted.removeAll(keepingCapacity: true)
         self.agentToL16.convert(frame, into: &self.converted)
-        Self.place(
-            self.converted, at: self.position(of: playsAt), base: self.base, slack: self.slack, on: &self.agent)
+        _ = Self.place(
+            self.converted, at: self.position(of: playsAt) - self.base, slack: self.slack, on: &self.agent)
     }
 
     /// The phone threw away what had not sounded by `now`.
@@ -79,20 +96,23 @@ package struct StereoTimeline: Sendable {
         self.caller.removeFirst(min(count, self.caller.count))
         self.agent.removeFirst(min(count, self.agent.count))
         self.base += count
+        // What has left cannot be closed any more.
+        self.gap.end = max(self.gap.end - count, 0)
+        self.gap.length = min(self.gap.length, self.gap.end)
     }
 
     private func position(of time: Duration) -> Int { self.rate.samples(in: max(time - self.start, .zero)) }
 
-    private static func place(_ bytes: [UInt8], at position: Int, base: Int, slack: Int, on side: inout [Int16]) {
-        let wanted = position - base
-        if wanted > side.count + slack {
-            side.append(contentsOf: repeatElement(0, count: wanted - side.count))
-        }
+    /// Appends samples that belong at index `wanted`. Returns the silence that had to be laid before them.
+    private static func place(_ bytes: [UInt8], at wanted: Int, slack: Int, on side: inout [Int16]) -> Int {
+        let silence = wanted > side.count + slack ? wanted - side.count : 0
+        if silence > 0 { side.append(contentsOf: repeatElement(0, count: silence)) }
         // Earlier than the end: the frame is late on our clock, not a replacement. It follows what is there.
         var index = 0
         while index + 1 < bytes.count {
             side.append(Int16(truncatingIfNeeded: UInt16(bytes[index]) | UInt16(bytes[index + 1]) << 8))
             index += 2
         }
+        return silence
     }
 }
