@@ -19,6 +19,8 @@ package struct AssistantDefaults: Sendable {
     /// Longer calls than this are ended, whatever the assistant's row says; zero: no limit.
     package var maximumDuration: Duration = .seconds(3600)
     package var fallback: TransferDestination?
+    /// Silence of both sides after which a call ends, for assistants that do not prompt and do not say.
+    package var idleTimeout: Duration = .seconds(30)
     package init() {}
 }
 
@@ -35,9 +37,14 @@ package struct StandardPlans: CallPlanning {
         plan.opening = assistant.callerSpeaksFirst ? .caller : .agent
         plan.language = assistant.language
         plan.bargeIn = self.bargeIn(of: assistant)
-        plan.noInput = NoInputClock.Configuration(
-            patience: assistant.noInput.isEnabled ? assistant.noInput.after : .zero,
-            prompts: assistant.noInput.action == .hangup ? 0 : assistant.noInput.retries)
+        // Without prompts the line must not stay open for ever: one long silence, a goodbye, the end.
+        plan.noInput =
+            assistant.noInput.isEnabled
+            ? NoInputClock.Configuration(
+                patience: assistant.noInput.after,
+                prompts: assistant.noInput.action == .hangup ? 0 : assistant.noInput.retries)
+            : NoInputClock.Configuration(
+                patience: assistant.idleTimeout ?? self.defaults.idleTimeout, prompts: 0)
         plan.maximumDuration = Self.shorter(
             assistant.maximumDuration ?? self.defaults.maximumDuration, self.defaults.maximumDuration)
         plan.noInputPrompts = assistant.noInput.prompts

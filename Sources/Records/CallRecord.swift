@@ -30,7 +30,7 @@ package struct CallRecord: Sendable, Equatable {
     package var termination: CallTermination
     /// Where the caller was handed to.
     package var transferredTo: TransferDestination?
-    /// The recording's path, relative to the recordings folder.
+    /// The recording's path, with the recordings folder before it.
     package var recording: String?
     package var quality: CallQuality = CallQuality()
     package var usage: CallUsage = CallUsage()

@@ -1,5 +1,4 @@
-// Simulators: the other ends of Pronto's wires, for the demo, for load, and for tests.
+// Simulators: the other ends of the wires, for `pronto demo`, `pronto call`, `pronto simulate` and the tests.
 //
-// `Phone/` is a caller behind one of FreeSWITCH's media modules: `PhoneSimulatorCore` decides (a value, in virtual
-// time), `PhoneSimulator` performs on a loop. What the modules do was measured on real ones (protocols/freeswitch.md
-// §3); omitted: RTP, SIP and Event Socket, so that files that a controller would play are played by the phone itself.
+// `Phone/` is a FreeSWITCH media module as a client, `OpenAI/` a Realtime service, `FreeSWITCH/` an Event Socket. Each is a
+// value with a thin shell on loopback; each speaks the real wire, and is held against recordings or the vendor's SDK.

@@ -182,6 +182,7 @@ final class GatewayProcess: Sendable {
         defaults.endsWithLocal = settings.fallbackProviders.contains("local")
         defaults.bargeIn = settings.bargeIn
         defaults.resumeWindow = settings.bargeInConfirmation
+        defaults.idleTimeout = settings.idleTimeout
         defaults.vadThreshold = settings.vadThreshold
         defaults.silence = settings.silence
         defaults.prefixPadding = settings.prefixPadding
