@@ -41,6 +41,8 @@ final class CallShell {
 
     var leg: PhoneLeg?
     var recorder: CallRecorder?
+    /// Whose the channel is was asked: at the start, or, where the Event Socket was away then, before the first hand-over.
+    private var isChannelChecked = false
     private var lastDigit: (digit: Redacted<Character>, source: DigitSource, at: Duration)?
     private var isSettling = false
     private var timer: TimerID?
@@ -89,13 +91,22 @@ final class CallShell {
         control.watch(channel) { event in
             loop.execute { slot.value.call?.switched(event) }
         }
-        guard control.isAvailable else { return }
+        if control.isAvailable { self.checkChannel(control, channel) {} }
+    }
+
+    /// Asks whose the channel is, then calls `done` on the loop, unless the call is over by then.
+    private func checkChannel(_ control: any CallControl, _ channel: CallID, done: @escaping @Sendable () -> Void) {
+        let loop = self.loop
+        let slot = self.slot
         let tenant = self.identity.tenant.text
         control.variables(["domain_uuid"], of: channel) { values in
-            guard let domain = values["domain_uuid"]?.value.lowercased(), !domain.isEmpty, domain != tenant else {
-                return
+            let domain = values["domain_uuid"]?.value.lowercased() ?? ""
+            loop.execute {
+                guard let call = slot.value.call else { return }
+                call.isChannelChecked = true
+                if !domain.isEmpty, domain != tenant { call.disownChannel() }
+                done()
             }
-            loop.execute { slot.value.call?.disownChannel() }
         }
     }
 
@@ -277,6 +288,10 @@ final class CallShell {
         }
         let loop = self.loop
         let slot = self.slot
+        guard self.isChannelChecked else {
+            self.checkChannel(control, channel) { slot.value.call?.transfer(to: destination) }
+            return
+        }
         control.transfer(channel, to: destination) { didWork in
             loop.execute {
                 slot.value.call?.phone(didWork ? .transferred : .transferFailed(reason: "refused"))

@@ -130,6 +130,26 @@ import Testing
         try await gateway.stop()
     }
 
+    @Test("A channel of another tenant is never handed over, whatever id the path claims")
+    func foreignChannel() async throws {
+        var script = OpenAIRealtimeScript()
+        script.answers = [
+            .init(
+                "One moment.", sound: .tone(hertz: 500, .milliseconds(400)),
+                tools: [.init("transfer_call", arguments: #"{"destination":"Sales"}"#)])
+        ]
+        let gateway = try await TestGateway(scripts: [script])
+        let call = try await gateway.makeChannel(variables: ["domain_uuid": TestGateway.otherTenant.text])
+        let phone = try await self.greeted(gateway, call)
+        try await self.quiet(phone)
+        try await self.say(phone)
+        try await eventually("the failed hand-over is told") { gateway.voice.spoken.value.contains("transfer-failed") }
+        #expect(try await gateway.commands(about: call).allSatisfy { $0.contains("uuid_getvar") })
+        phone.hangUp()
+        try await eventually("a record") { !gateway.finished.value.isEmpty }
+        try await gateway.stop()
+    }
+
     static let faults: [(String, OpenAIRealtimeScript.Mishap)] = [
         ("silent from the start", .init(.opened, .silence)),
         ("silent in place of the answer", .init(.response(1), .silence)),
