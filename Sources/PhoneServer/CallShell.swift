@@ -276,7 +276,22 @@ final class CallShell {
         case .blindTransfer(let destination):
             self.transfer(to: destination)
         case .hangUp(let cause):
-            if let channel = self.identity.channel { self.gateway.control?.hangUp(channel, cause: cause) }
+            if let channel = self.identity.channel, let control = self.gateway.control {
+                self.hangUp(channel, cause: cause, by: control)
+            }
+        }
+    }
+
+    /// The call's last command: by the time that an unchecked channel's owner is known, this shell is gone.
+    private func hangUp(_ channel: CallID, cause: HangupCause, by control: any CallControl) {
+        guard !self.isChannelChecked else {
+            control.hangUp(channel, cause: cause)
+            return
+        }
+        let tenant = self.identity.tenant.text
+        control.variables(["domain_uuid"], of: channel) { values in
+            let domain = values["domain_uuid"]?.value.lowercased() ?? ""
+            if domain.isEmpty || domain == tenant { control.hangUp(channel, cause: cause) }
         }
     }
 
