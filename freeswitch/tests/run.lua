@@ -123,6 +123,13 @@ test("a drop that comes together with the connection is not lost", function()
     fails_over(run, "lost-1", "2000 XML demo.example")
 end)
 
+test("the bridge states the dialplan's format where the address does not, and only there", function()
+    local variables = { pronto_ws_dialect = "mod-audio-stream", pronto_ws_rate = "16k" }
+    expect(bridge_call(url, { variables = variables, hangup_at = 100 }).lines, url .. "&dialect=mod-audio-stream&rate=16k mono 16k")
+    expect(bridge_call("ws://h/x", { variables = variables, hangup_at = 100 }).lines, "ws://h/x?dialect=mod-audio-stream&rate=16k mono 16k")
+    expect(bridge_call(url .. "&rate=8k&dialect=x", { variables = variables, hangup_at = 100 }).lines, url .. "&rate=8k&dialect=x mono 8k")
+end)
+
 local closed = '{"status":"disconnected","message":{"code":1000,"reason":"call ended"}}'
 test("Pronto's own end waits for its hang-up or transfer", function()
     local run = bridge_call(url, {
