@@ -16,11 +16,11 @@ enum SwitchListening {
             throw StartError("ESL_SERVER_HOST: a listener needs an IP address, such as 127.0.0.1 or 0.0.0.0")
         }
         let configuration = try self.configuration(settings, gateway.logger, media)
-        let connections = SwitchListener.ConnectionCount()
+        let shared = SwitchListener.Shared()
         do throws(ListenError) {
             let server = try TCPServer(on: group.loops, address: address) { loop in
                 let listener = SwitchListener(
-                    gateway: gateway, loop: loop, configuration: configuration, connections: connections)
+                    gateway: gateway, loop: loop, configuration: configuration, shared: shared)
                 return { listener.accept($0) }
             }
             gateway.logger.info(

@@ -16,6 +16,7 @@ final class SwitchCall {
     private var effects: [OutboundSession.Effect] = []
     private var isPerforming = false
     private var timer: TimerID?
+    private var wakesAt: Duration?
     private var requests: UInt64 = 0
     private var waiting: [EventSocketRequestID: (Result<EventSocketReply, EventSocketFailure>) -> Void] = [:]
     private(set) var isOver = false
@@ -34,16 +35,58 @@ final class SwitchCall {
         self.session = OutboundSession(configuration)
     }
 
+    /// A connection that has moved here, in the middle of its session.
+    private init(arrived connection: Connection, from other: Moved, on loop: EventLoop) {
+        self.connection = connection
+        self.loop = loop
+        self.logger = other.logger
+        self.session = other.session
+        self.requests = other.requests
+        self.wakesAt = other.wakesAt
+    }
+
+    private struct Moved: Sendable {
+        var session: OutboundSession
+        var requests: UInt64
+        var wakesAt: Duration?
+        var logger: Logger
+    }
+
+    /// Goes on on another loop. Nothing may wait for an answer, and this must not be called from the connection's own
+    /// callbacks. `arrived` is called there; nil: it broke on the way.
+    func move(to loop: EventLoop, arrived: @escaping @Sendable (SwitchCall?) -> Void) {
+        precondition(self.waiting.isEmpty, "A command waits for its answer")
+        let moved = Moved(
+            session: self.session, requests: self.requests, wakesAt: self.wakesAt, logger: self.logger)
+        if let timer = self.timer { self.loop.cancel(timer) }
+        self.timer = nil
+        self.isOver = true
+        self.onBegan = nil
+        self.onEvent = nil
+        self.onEnded = nil
+        self.connection.move(to: loop) { connection in
+            guard let connection else { return arrived(nil) }
+            let call = SwitchCall(arrived: connection, from: moved, on: loop)
+            call.attach()
+            call.arm()
+            arrived(call)
+        }
+    }
+
     /// Begins to speak. The owner keeps this object until `onEnded`.
     func start() {
         // A switch that reads slower than its own events is broken: a command is small.
         self.connection.highWaterMark = 256 * 1024
+        self.attach()
+        self.connection.begin()
+        self.step { $0.accepted(at: $1, into: &$2) }
+    }
+
+    private func attach() {
         self.connection.onBytes = { [unowned self] bytes in
             self.step { $0.received(UnsafeRawBufferPointer(bytes), at: $1, into: &$2) }
         }
         self.connection.onEnd = { [unowned self] _ in self.step { $0.connectionLost(at: $1, into: &$2) } }
-        self.connection.begin()
-        self.step { $0.accepted(at: $1, into: &$2) }
     }
 
     /// Sends a command; `done` is called once, on this loop, also when the connection ends before the answer.
@@ -80,13 +123,8 @@ final class SwitchCall {
         case .send(let bytes): _ = bytes.withUnsafeBytes { self.connection.write($0) }
         case .close: self.connection.finish()
         case .wake(let time):
-            if let timer = self.timer { self.loop.cancel(timer) }
-            self.timer = time.map { time in
-                self.loop.schedule(at: time) { [unowned self] in
-                    self.timer = nil
-                    self.step { $0.timerFired(at: $1, into: &$2) }
-                }
-            }
+            self.wakesAt = time
+            self.arm()
         case .began(let data): self.onBegan?(data)
         case .deliver(let event): self.onEvent?(event)
         case .complete(let id, let result): self.waiting.removeValue(forKey: id)?(result)
@@ -94,6 +132,17 @@ final class SwitchCall {
         case .ended(let end): self.ended(end)
         case .oddity(let slug):
             self.logger.warning("Event Socket oddity", ["esl.oddity": .string(slug)])
+        }
+    }
+
+    private func arm() {
+        if let timer = self.timer { self.loop.cancel(timer) }
+        self.timer = self.wakesAt.map { time in
+            self.loop.schedule(at: time) { [unowned self] in
+                self.timer = nil
+                self.wakesAt = nil
+                self.step { $0.timerFired(at: $1, into: &$2) }
+            }
         }
     }
 

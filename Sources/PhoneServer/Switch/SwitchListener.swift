@@ -40,16 +40,18 @@ package final class SwitchListener {
     let configuration: SwitchListenerConfiguration
     let reception: CallReception
     let clock: FrameClock
-    /// Over all loops.
-    private let connections: ConnectionCount
+    private let shared: Shared
     /// Every connection that lives: it is kept by nobody else.
     private var visits: [ObjectIdentifier: SwitchVisit] = [:]
 
-    /// Connections over all loops: ESL_MAX_CONNECTIONS bounds their sum.
-    package final class ConnectionCount: Sendable {
+    /// What the listeners of all loops share.
+    package final class Shared: Sendable {
         private let count = Atomic<Int>(0)
+        private let listeners = Mutex<[ObjectIdentifier: LoopBound<SwitchListener>]>([:])
         package init() {}
-        package var current: Int { self.count.load(ordering: .relaxed) }
+        package var connections: Int { self.count.load(ordering: .relaxed) }
+
+        /// ESL_MAX_CONNECTIONS bounds the sum.
         func enter(limit: Int) -> Bool {
             guard self.count.wrappingAdd(1, ordering: .relaxed).newValue <= limit else {
                 self.leave()
@@ -58,17 +60,26 @@ package final class SwitchListener {
             return true
         }
         func leave() { self.count.wrappingSubtract(1, ordering: .relaxed) }
+
+        func add(_ listener: SwitchListener) {
+            let box = LoopBound(listener, on: listener.loop)
+            self.listeners.withLock { $0[ObjectIdentifier(listener.loop)] = box }
+        }
+        func listener(of loop: EventLoop) -> LoopBound<SwitchListener>? {
+            self.listeners.withLock { $0[ObjectIdentifier(loop)] }
+        }
     }
 
     package init(
-        gateway: Gateway, loop: EventLoop, configuration: SwitchListenerConfiguration, connections: ConnectionCount
+        gateway: Gateway, loop: EventLoop, configuration: SwitchListenerConfiguration, shared: Shared
     ) {
         self.gateway = gateway
         self.loop = loop
         self.configuration = configuration
-        self.connections = connections
+        self.shared = shared
         self.reception = CallReception(gateway: gateway, loop: loop)
         self.clock = FrameClock(on: loop)
+        shared.add(self)
     }
 
     /// A connection of the switch. What is not taken is closed: the dialplan goes on behind `socket`, to its fallback.
@@ -78,13 +89,31 @@ package final class SwitchListener {
             return
         }
         guard !self.gateway.isDraining else { return self.refuse("draining", "Another node takes new calls") }
-        guard self.connections.enter(limit: self.configuration.maximumConnections) else {
+        guard self.shared.enter(limit: self.configuration.maximumConnections) else {
             self.refuse("full", "Raise ESL_MAX_CONNECTIONS, or add a node")
             return
         }
         let visit = SwitchVisit(connection, listener: self)
         self.visits[ObjectIdentifier(visit)] = visit
         visit.start()
+    }
+
+    /// The channel's call lives on another loop: its socket goes there, since its audio must.
+    func move(_ visit: SwitchVisit, data: SwitchEvent, to loop: EventLoop) {
+        guard let other = self.shared.listener(of: loop) else { return visit.line.leave() }
+        let shared = self.shared
+        self.visits[ObjectIdentifier(visit)] = nil
+        // In a later turn: this one is in the middle of the connection's own callback.
+        let box = LoopBound(visit.line, on: self.loop)
+        self.loop.execute {
+            box.value.move(to: loop) { line in
+                guard let line else { return shared.leave() }
+                let listener = other.value
+                let visit = SwitchVisit(arrived: line, listener: listener)
+                listener.visits[ObjectIdentifier(visit)] = visit
+                visit.resume(with: data)
+            }
+        }
     }
 
     func refuse(_ slug: String, _ repair: String) {
@@ -96,6 +125,6 @@ package final class SwitchListener {
 
     func ended(_ visit: SwitchVisit) {
         guard self.visits.removeValue(forKey: ObjectIdentifier(visit)) != nil else { return }
-        self.connections.leave()
+        self.shared.leave()
     }
 }

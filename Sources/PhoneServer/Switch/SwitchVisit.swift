@@ -34,11 +34,27 @@ final class SwitchVisit {
             logger: listener.gateway.logger)
     }
 
+    /// A connection that has come from another loop, its channel's data read there.
+    init(arrived line: SwitchCall, listener: SwitchListener) {
+        self.listener = listener
+        self.loop = listener.loop
+        self.line = line
+    }
+
+    func resume(with data: SwitchEvent) {
+        self.attach()
+        self.began(data)
+    }
+
     func start() {
+        self.attach()
+        self.line.start()
+    }
+
+    private func attach() {
         self.line.onBegan = { [unowned self] in self.began($0) }
         self.line.onEvent = { [unowned self] in self.happened($0) }
         self.line.onEnded = { [self] in self.ended($0) }
-        self.line.start()
     }
 
     var gateway: Gateway { self.listener.gateway }
@@ -47,6 +63,9 @@ final class SwitchVisit {
 
     private func began(_ data: SwitchEvent) {
         guard var dial = SwitchDial(data) else { return self.giveUp("no-channel", "The switch sent no channel id") }
+        if let live = self.gateway.live(dial.channel), live.loop !== self.loop {
+            return self.listener.move(self, data: data, to: live.loop)
+        }
         if dial.hints.tenant == nil, let name = dial.domainName {
             dial.hints.tenant = self.gateway.directory.tenant(named: name)
         }
@@ -213,7 +232,6 @@ final class SwitchVisit {
         case .alive(let tenant, let owner, let call):
             guard tenant == identity.tenant, owner === self.loop, let shell = call.value.call else {
                 leg.close(.tryLater)
-                // The call's other half lives on another loop of this process; its media stays there.
                 return self.giveUp("call-exists", "The channel has a call on this gateway already")
             }
             shell.adopt(control)
