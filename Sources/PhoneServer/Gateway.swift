@@ -62,7 +62,7 @@ package final class Gateway: Sendable {
     let assistants: any AssistantMaking
     let plans: any CallPlanning
     let tools: any ToolRunning
-    let control: (any CallControl)?
+    private let controls: @Sendable (TenantID) -> (any CallControl)?
     let observer: (any CallObserver)?
     let clientTLS: TLSContext?
     private let sentences: @Sendable (HouseSentence, String) -> String
@@ -81,11 +81,14 @@ package final class Gateway: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
+    ///   - control: the way to the switch that has a tenant's channels. Any thread.
     ///   - finished: takes the records of each call; must not block (it queues, and writes elsewhere).
     package init(
         configuration: GatewayConfiguration, directory: AssistantDirectory, logger: Logger, metrics: GatewayMetrics,
         speech: any SpeechServices, assistants: any AssistantMaking, plans: any CallPlanning,
-        tools: any ToolRunning = NoTools(), control: (any CallControl)? = nil, observer: (any CallObserver)? = nil,
+        tools: any ToolRunning = NoTools(),
+        control: @escaping @Sendable (TenantID) -> (any CallControl)? = { _ in nil },
+        observer: (any CallObserver)? = nil,
         clientTLS: TLSContext? = nil, sentences: @escaping @Sendable (HouseSentence, String) -> String,
         finished: @escaping @Sendable (FinishedCall) -> Void
     ) {
@@ -97,12 +100,15 @@ package final class Gateway: Sendable {
         self.assistants = assistants
         self.plans = plans
         self.tools = tools
-        self.control = control
+        self.controls = control
         self.observer = observer
         self.clientTLS = clientTLS
         self.sentences = sentences
         self.finished = finished
     }
+
+    /// The way to the switch that has this tenant's channels; nil: none is configured.
+    func control(for tenant: TenantID) -> (any CallControl)? { self.controls(tenant) }
 
     func sentence(_ sentence: HouseSentence, language: String) -> String { self.sentences(sentence, language) }
 

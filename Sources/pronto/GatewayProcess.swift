@@ -66,7 +66,7 @@ final class GatewayProcess: Sendable {
         self.gateway = Gateway(
             configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
-            control: self.control, observer: observer, clientTLS: trust,
+            control: { [control] _ in control }, observer: observer, clientTLS: trust,
             sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
         do {
             self.media = try Self.listen(
