@@ -3,8 +3,9 @@ import Telephony
 /// After a reconnection: which of the watched channels are still there.
 ///
 /// While there was no connection a channel may have been hung up, and with a restart of the switch every one is gone;
-/// no event tells afterwards. So the switch is asked for its channels, and for each one that is missed by its id: the
-/// table behind `show channels` is written with a delay (source), and may lack a channel that has just begun.
+/// no event tells afterwards. So the switch is asked for its channels, which shows which of the watched ids are channels
+/// of this switch at all, and then for each of these by its id: the table behind `show channels` is written with a delay
+/// (measured: up to some seconds) and may still have one that is gone, or lack one that has just begun.
 extension InboundClient {
     mutating func beginReconciling(at now: Duration, _ effects: inout [Effect]) {
         guard !self.watched.isEmpty else { return }
@@ -35,12 +36,10 @@ extension InboundClient {
             // for each channel, and no call.
             let there = Set((reply.channels ?? []).map(\.id))
             if reply.channels == nil { effects.append(.oddity("unreadable-channels")) }
-            for (channel, watch) in self.watched {
-                if there.contains(channel) {
-                    self.watched[channel]?.presence = .known
-                } else if watch.presence == .known, let command = try? ApiCommand.exists(channel) {
-                    self.send(.api(command), by: .question(.presence(channel)), at: now, &effects)
-                }
+            for (channel, watch) in self.watched where watch.presence == .known || there.contains(channel) {
+                self.watched[channel]?.presence = .known
+                guard let command = try? ApiCommand.exists(channel) else { continue }  // `watch` has checked it
+                self.send(.api(command), by: .question(.presence(channel)), at: now, &effects)
             }
         case .presence(let channel):
             guard reply.flag == false, self.watched[channel]?.presence == .known else { return }
