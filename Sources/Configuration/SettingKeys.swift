@@ -100,9 +100,19 @@ package struct SettingKeys: Sendable {
         "ESL_CONNECT_TIMEOUT", 0.1...60, default: 5, "How long a connection to the Event Socket may take.")
     package let switchReplyTimeout = Setting<Duration>.seconds(
         "ESL_API_TIMEOUT", 0.1...60, default: 5, "How long a reply to a command may take.")
+    package let switchReadTimeout = Setting<Duration>.seconds(
+        "ESL_READ_TIMEOUT", 1...600, default: 30,
+        "How long an answer that is due may be missing with no byte coming at all, before the connection is given up.")
     package let switchReconnectDelay = Setting<Duration>.seconds(
         "ESL_RECONNECT_DELAY", 0.1...60, default: 2,
-        "The first pause before connecting again; it doubles up to a minute and never gives up.")
+        "The first pause before connecting again; it doubles up to half a minute, spread by a quarter either way.")
+    package let switchAttempts = Setting<Int>.integer(
+        "ESL_MAX_RECONNECT_ATTEMPTS", 1...1000, unit: "attempts", default: 3,
+        "So many failures in a row and the Event Socket is reported down; attempts go on for ever.")
+    package let needsSwitch = Setting<Bool>.switched(
+        "PRONTO_ESL_REQUIRED", default: true,
+        "While its tenant's Event Socket is down, a new call is refused (503), so that the dialplan's fallback serves it."
+    )
 
     // FreeSWITCH calls us: the dialplan's `socket` application.
     package let socketHost = Setting<String>.host(
@@ -267,8 +277,7 @@ package struct SettingKeys: Sendable {
             "these back ends come later"
         ),
         (
-            ["ESL_READ_TIMEOUT", "ESL_MAX_RECONNECT_ATTEMPTS", "ESL_HOST_ALLOW_LOOPBACK"],
-            "the Event Socket client waits by events and reconnects for ever"
+            ["ESL_HOST_ALLOW_LOOPBACK"], "loopback is always allowed for the Event Socket"
         ),
         (
             ["REALTIME_VOICE", "DEFAULT_TIMEZONE", "DEFAULT_GATEWAY", "TRANSFER_DEFAULT_TIMEOUT", "DEBUG"],

@@ -80,6 +80,8 @@ package protocol AssistantMaking: Sendable {
 package protocol CallControl: Sendable {
     /// Whether transfers are possible now: a connected Event Socket.
     var isAvailable: Bool { get }
+    /// Whether the way to the switch has failed for good enough to send new calls elsewhere (`Gateway.lacksControl`).
+    var isDown: Bool { get }
     /// Hands the channel over; the answer says whether the switch took it.
     func transfer(_ channel: CallID, to destination: TransferDestination, done: @escaping @Sendable (Bool) -> Void)
     func hangUp(_ channel: CallID, cause: HangupCause)
@@ -93,6 +95,10 @@ package protocol CallControl: Sendable {
     /// Tells `observer` about the channel's hang-up, hold and digits until `unwatch`.
     func watch(_ channel: CallID, observer: @escaping @Sendable (PhoneEvent) -> Void)
     func unwatch(_ channel: CallID)
+}
+
+extension CallControl {
+    package var isDown: Bool { false }
 }
 
 /// What a call looks like from outside while it lives: for the console, the demo and tests.

@@ -23,6 +23,8 @@ package struct GatewayConfiguration: Sendable {
     /// Folder of recordings; nil: no call is recorded.
     package var recordings: String?
     package var recordsByDefault = false
+    /// A new call whose channel cannot be controlled, because its switch's Event Socket is down, is left to the dialplan.
+    package var needsControl = true
     /// Bytes of one WebSocket message from a phone: 200 ms of 48 kHz stereo are 38 400.
     package var maximumPhoneMessage = 256 * 1024
 
@@ -110,6 +112,15 @@ package final class Gateway: Sendable {
 
     /// The way to the switch that has this tenant's channels; nil: none is configured.
     func control(for tenant: TenantID) -> (any CallControl)? { self.controls(tenant) }
+
+    /// Whether a new call is better served by what follows in its dialplan: its switch is configured and has been away
+    /// for ESL_MAX_RECONNECT_ATTEMPTS, so the assistant could neither hand the caller over nor see a hang-up.
+    ///
+    /// A call that is no channel of the switch (a phone of ours, a carrier's stream) never had control, and is served.
+    package func lacksControl(_ identity: CallIdentity) -> Bool {
+        self.configuration.needsControl && identity.channel != nil
+            && self.control(for: identity.tenant)?.isDown ?? false
+    }
 
     func sentence(_ sentence: HouseSentence, language: String) -> String { self.sentences(sentence, language) }
 
