@@ -10,6 +10,8 @@ package struct CallReport {
     let plan: CallPlan
     var dialect: String?
     var framesIn = 0
+    /// What the leg measured of the network.
+    var quality: MediaQuality?
     private let startedAt = Date()
     private var providers: [ProviderName] = []
     private var usage = CallUsage()

@@ -1,5 +1,6 @@
 import Assistants
 import Conversation
+import EventSocket
 import Foundation
 import Records
 import Telephony
@@ -14,6 +15,8 @@ package struct CallIdentity: Sendable {
     package var dialed: Redacted<String>?
     /// The channel that can be controlled by Event Socket; nil: the call's id is not one.
     package var channel: CallID?
+    /// Where the caller's dialplan entered, so that a transfer that nobody answers can come back there.
+    package var entry: DialplanTarget?
 
     package init(call: CallID, tenant: TenantID, assistant: AssistantID, assistantName: String) {
         self.call = call
@@ -77,6 +80,8 @@ package protocol AssistantMaking: Sendable {
 package protocol CallControl: Sendable {
     /// Whether transfers are possible now: a connected Event Socket.
     var isAvailable: Bool { get }
+    /// Whether the way to the switch has failed for good enough to send new calls elsewhere (`Gateway.lacksControl`).
+    var isDown: Bool { get }
     /// Hands the channel over; the answer says whether the switch took it.
     func transfer(_ channel: CallID, to destination: TransferDestination, done: @escaping @Sendable (Bool) -> Void)
     func hangUp(_ channel: CallID, cause: HangupCause)
@@ -90,6 +95,10 @@ package protocol CallControl: Sendable {
     /// Tells `observer` about the channel's hang-up, hold and digits until `unwatch`.
     func watch(_ channel: CallID, observer: @escaping @Sendable (PhoneEvent) -> Void)
     func unwatch(_ channel: CallID)
+}
+
+extension CallControl {
+    package var isDown: Bool { false }
 }
 
 /// What a call looks like from outside while it lives: for the console, the demo and tests.

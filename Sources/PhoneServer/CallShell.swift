@@ -39,10 +39,14 @@ final class CallShell {
     /// Counts machines; what belongs to an earlier one is ignored.
     var machineGeneration = 0
 
-    var leg: PhoneLeg?
+    var leg: (any PhoneLeg)?
+    /// The channel's own way to its switch (an outbound Event Socket), while it lives.
+    private var ownControl: (any CallControl)?
+    /// The way to the switch that has the caller's channel: the channel's own, else its tenant's; nil: there is none.
+    var control: (any CallControl)? { self.ownControl ?? self.gateway.control(for: self.identity.tenant) }
     var recorder: CallRecorder?
     /// Whose the channel is was asked: at the start, or, where the Event Socket was away then, before the first hand-over.
-    private var isChannelChecked = false
+    var isChannelChecked = false
     private var lastDigit: (digit: Redacted<Character>, source: DigitSource, at: Duration)?
     private var isSettling = false
     private var timer: TimerID?
@@ -57,27 +61,30 @@ final class CallShell {
     let slot: LoopBound<CallSlot>
 
     init(
-        identity: CallIdentity, plan: CallPlan, leg: PhoneLeg, loop: EventLoop, gateway: Gateway,
-        recorder: CallRecorder?, slot: LoopBound<CallSlot>
+        identity: CallIdentity, plan: CallPlan, leg: any PhoneLeg, control: (any CallControl)?, loop: EventLoop,
+        gateway: Gateway, recorder: CallRecorder?, slot: LoopBound<CallSlot>
     ) {
         self.identity = identity
         self.slot = slot
         self.loop = loop
         self.gateway = gateway
         self.leg = leg
+        self.ownControl = control
+        // A channel's own socket cannot reach another's.
+        self.isChannelChecked = control != nil
         self.recorder = recorder
         self.logger = gateway.logger.with(["call.id": .string(identity.call.text)])
         self.startedAt = loop.now
         self.session = CallSession(
-            plan: plan, uplink: leg.dialect.uplink, downlink: leg.dialect.downlink, traits: leg.dialect.traits,
-            tail: leg.dialect.tail)
+            plan: plan, uplink: leg.uplink, downlink: leg.downlink, traits: leg.traits, tail: leg.tail)
         self.report = CallReport(identity: identity, plan: plan)
+        self.report.dialect = leg.dialect
     }
 
     /// Wires the socket and begins. Called once, on the loop.
     func start() {
         self.slot.value.keep(self)
-        self.attach()
+        self.leg?.attach(to: self)
         if let channel = self.identity.channel { self.follow(channel) }
         self.step { $0.start(at: $1, &$2) }
     }
@@ -85,13 +92,13 @@ final class CallShell {
     /// Follows the caller's channel by Event Socket, and makes sure that it is this tenant's: a call id in a path is
     /// only a claim, and no command of ours may reach somebody else's channel (design §7).
     private func follow(_ channel: CallID) {
-        guard let control = self.gateway.control else { return }
+        guard let control = self.control else { return }
         let loop = self.loop
         let slot = self.slot
         control.watch(channel) { event in
             loop.execute { slot.value.call?.switched(event) }
         }
-        if control.isAvailable { self.checkChannel(control, channel) {} }
+        if control.isAvailable, !self.isChannelChecked { self.checkChannel(control, channel) {} }
     }
 
     /// Asks whose the channel is, then calls `done` on the loop, unless the call is over by then.
@@ -110,10 +117,26 @@ final class CallShell {
         }
     }
 
+    /// The outbound socket of the caller's own channel has come (or come back): the best way to it.
+    func adopt(_ control: any CallControl) {
+        guard let channel = self.identity.channel else { return }
+        self.control?.unwatch(channel)
+        self.ownControl = control
+        self.isChannelChecked = true
+        self.follow(channel)
+    }
+
+    /// The channel's own socket has ended while the call goes on: the tenant's Event Socket is what is left.
+    func controlEnded() {
+        guard !self.isFinished, self.ownControl != nil else { return }
+        self.ownControl = nil
+        if let channel = self.identity.channel { self.follow(channel) }
+    }
+
     private func disownChannel() {
         guard let channel = self.identity.channel else { return }
         self.logger.error("The channel of that id belongs to another tenant: it will not be controlled")
-        self.gateway.control?.unwatch(channel)
+        self.control?.unwatch(channel)
         self.identity.channel = nil
     }
 
@@ -269,15 +292,17 @@ final class CallShell {
             self.recorder?.flush(at: self.loop.now)
             defer { self.gateway.metrics.bargeInStop.observe(EventLoop.freshNow() - self.loop.now) }
             if self.leg?.send(command) != true, let channel = self.identity.channel {
-                self.gateway.control?.stopPlayback(channel)
+                self.control?.stopPlayback(channel)
             }
         case .mark:
             _ = self.leg?.send(command)
         case .blindTransfer(let destination):
             self.transfer(to: destination)
         case .hangUp(let cause):
-            if let channel = self.identity.channel, let control = self.gateway.control {
+            if let channel = self.identity.channel, let control = self.control, control.isAvailable {
                 self.hangUp(channel, cause: cause, by: control)
+            } else {
+                _ = self.leg?.send(command)
             }
         }
     }
@@ -296,7 +321,9 @@ final class CallShell {
     }
 
     private func transfer(to destination: TransferDestination) {
-        guard let control = self.gateway.control, control.isAvailable, let channel = self.identity.channel else {
+        guard let control = self.control, control.isAvailable, let channel = self.identity.channel else {
+            // A SIP leg can ask the far side itself (REFER) and reports what came of it.
+            if self.leg?.send(.blindTransfer(destination)) == true { return }
             self.logger.warning("No Event Socket: the caller cannot be handed over")
             self.phone(.transferFailed(reason: "no-control"))
             return
@@ -394,7 +421,7 @@ final class CallShell {
         self.timer = nil
         self.timerAt = nil
         self.machineWake = nil
-        if let channel = self.identity.channel, let control = self.gateway.control {
+        if let channel = self.identity.channel, let control = self.control {
             control.unwatch(channel)
             // Our close leaves the module's media bug on a channel that lives on, and the next `start` would fail
             // (freeswitch.md §3.5).
@@ -404,13 +431,9 @@ final class CallShell {
                 control.stopStream(channel)
             }
         }
-        if let leg = self.leg {
-            leg.socket.onMessage = nil
-            leg.socket.onClose = nil
-            leg.socket.close(code: 1000, reason: "call ended")
-        }
-        self.report.framesIn += self.leg?.framesIn ?? 0
-        self.leg = nil
+        let leg = self.leg
+        self.dropLeg()
+        leg?.close(.callEnded)
         let recording = self.recorder?.finish(at: self.loop.now)
         self.recorder = nil
         let record = self.report.close(

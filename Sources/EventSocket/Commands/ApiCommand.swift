@@ -11,11 +11,14 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
     /// It may take long (a network connection, a ringing phone, a module's thread), and an `api` blocks every command
     /// behind it on the same connection (measured): send it by `background`.
     package let mayBlock: Bool
+    /// The channel that it is about, where its first argument is one: an answer other than "no such channel" proves it.
+    let channel: CallID?
 
-    private init(_ name: String, _ arguments: [String] = [], mayBlock: Bool = false) {
+    private init(_ name: String, _ arguments: [String] = [], mayBlock: Bool = false, channel: CallID? = nil) {
         self.name = name
         self.line = ([name] + arguments).joined(separator: " ")
         self.mayBlock = mayBlock
+        self.channel = channel
     }
 
     package var description: String { self.name }
@@ -29,6 +32,16 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
     package static let status = ApiCommand("status")
     /// All channels as one JSON object; see `SwitchChannel.parse`.
     package static let showChannels = ApiCommand("show", ["channels", "as", "json"])
+    /// The id of this start of the switch, as events have it under `Core-UUID`.
+    package static let coreID = ApiCommand("global_getvar", ["core_uuid"])
+
+    /// What an operator typed: any command of the switch, one line of it. For the console only, never for what a model,
+    /// a caller or a database row says.
+    package static func typed(_ line: String) throws(EventSocketCommandError) -> ApiCommand {
+        let words = try CommandArgument.line.checked(line).split(separator: " ", maxSplits: 1).map { String($0) }
+        guard let name = words.first else { throw .empty(argument: .line) }
+        return ApiCommand(name, Array(words.dropFirst()))
+    }
 
     /// Answers `true` or `false`.
     package static func exists(_ channel: CallID) throws(EventSocketCommandError) -> ApiCommand {
@@ -39,7 +52,8 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
     package static func getVariable(
         _ name: String, of channel: CallID
     ) throws(EventSocketCommandError) -> ApiCommand {
-        ApiCommand("uuid_getvar", [try self.id(channel), try CommandArgument.variableName.checked(name)])
+        ApiCommand(
+            "uuid_getvar", [try self.id(channel), try CommandArgument.variableName.checked(name)], channel: channel)
     }
 
     /// Nil removes the variable.
@@ -51,11 +65,20 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
         return ApiCommand("uuid_setvar", arguments)
     }
 
+    /// Which leg of a bridge goes to the extension: the channel itself, the one that it talks to, or both.
+    package enum TransferredLeg: Sendable { case channel, other, both }
+
     /// Sends the channel to an extension; what it does now ends.
     package static func transfer(
-        _ channel: CallID, to target: DialplanTarget
+        _ channel: CallID, _ leg: TransferredLeg = .channel, to target: DialplanTarget
     ) throws(EventSocketCommandError) -> ApiCommand {
-        ApiCommand("uuid_transfer", [try self.id(channel)] + (try target.words()))
+        let option =
+            switch leg {
+            case .channel: [String]()
+            case .other: ["-bleg"]
+            case .both: ["-both"]
+            }
+        return ApiCommand("uuid_transfer", [try self.id(channel)] + option + (try target.words()), channel: channel)
     }
 
     /// Back to park by the inline dialplan: the one good end of a unicast (measured).
@@ -99,6 +122,7 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
         ApiCommand("uuid_bridge", [try self.id(one), try self.id(other)], mayBlock: true)
     }
 
+    /// Puts the channel's party on hold with the switch's hold music, or takes it off.
     package static func hold(_ channel: CallID, _ on: Bool) throws(EventSocketCommandError) -> ApiCommand {
         ApiCommand("uuid_hold", (on ? [] : ["off"]) + [try self.id(channel)])
     }
@@ -114,15 +138,20 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
         ApiCommand("uuid_broadcast", [try self.id(channel), try CommandArgument.path.checked(path), leg.rawValue])
     }
 
-    /// Ends what is being played, and all that is queued behind it.
-    package static func stopPlayback(of channel: CallID) throws(EventSocketCommandError) -> ApiCommand {
-        ApiCommand("uuid_break", [try self.id(channel), "all"])
+    /// Ends what is being played, and (`all`) what is queued behind it.
+    package static func stopPlayback(
+        of channel: CallID, all: Bool = true
+    ) throws(EventSocketCommandError) -> ApiCommand {
+        ApiCommand("uuid_break", [try self.id(channel)] + (all ? ["all"] : []))
     }
 
+    /// - Parameter limit: ends the recording by itself; nil: it goes on until `stopRecording` or the hang-up.
     package static func startRecording(
-        _ channel: CallID, into path: String
+        _ channel: CallID, into path: String, limit: Duration? = nil
     ) throws(EventSocketCommandError) -> ApiCommand {
-        ApiCommand("uuid_record", [try self.id(channel), "start", try CommandArgument.path.checked(path)])
+        var arguments = [try self.id(channel), "start", try CommandArgument.path.checked(path)]
+        if let limit { arguments.append(try self.seconds(limit)) }
+        return ApiCommand("uuid_record", arguments)
     }
 
     package static func stopRecording(

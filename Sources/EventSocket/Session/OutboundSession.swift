@@ -247,7 +247,7 @@ package struct OutboundSession: Sendable {
         switch self.pending.replied(reply) {
         case .command((let id, let result)): effects.append(.complete(id, result))
         case .machine(let name, let refusal): if refusal != nil { effects.append(.oddity("refused-" + name)) }
-        case .nothing: break
+        case .answer, .nothing: break
         case .unexpected: self.end(.garbled, &effects)
         }
     }

@@ -135,7 +135,7 @@ final class TestGateway: Sendable {
         self.gateway = Gateway(
             configuration: configuration, directory: directory, logger: .silent, metrics: GatewayMetrics(),
             speech: voice, assistants: SeveralOpenAIs(directory, defaults, self.simulators.map(\.port)),
-            plans: StandardPlans(defaults: defaults), control: self.control,
+            plans: StandardPlans(defaults: defaults), control: { [control] _ in control },
             sentences: { sentence, _ in sentence.slug },
             finished: { call in finished.change { $0.append(call) } })
         let gateway = self.gateway
