@@ -1,6 +1,9 @@
 /// `AUDIO_MODE`: how a call brings its audio, where it does not say.
 package enum AudioMode: String, Sendable, CaseIterable { case websocket, rtp, esl, dual }
 
+/// What the routing question of a dialplan is answered with.
+package enum AIRouting: String, Sendable, CaseIterable { case ai, human }
+
 package enum LogLevel: String, Sendable, CaseIterable { case trace, debug, info, notice, warning, error }
 package enum LogFormat: String, Sendable, CaseIterable { case text, json }
 
@@ -133,7 +136,8 @@ package struct SettingKeys: Sendable {
         "How long the second half of a call (its audio in AUDIO_MODE dual and rtp) may come after the first.")
     package let deadMansSwitch = Setting<Int>.integer(
         "PRONTO_DEAD_MAN_SECONDS", 0...60, unit: "s", default: 4,
-        "After this long without a word from us FreeSWITCH sends the caller to the fallback (sched_transfer). 0: never.")
+        "After this long without a word from us FreeSWITCH sends the caller to the fallback (sched_transfer). 0: never."
+    )
     package let streamURL = Setting<String?>.optionalText(
         "PRONTO_STREAM_URL",
         "Where mod_audio_stream finds the media port in AUDIO_MODE=dual, as ws://host:port. Unset: as REALTIME_HOST and REALTIME_PORT say."
@@ -235,6 +239,15 @@ package struct SettingKeys: Sendable {
         "PRONTO_ADMIN_HOST", default: "127.0.0.1", "Address of the listener for health, metrics and the API.")
     package let adminPort = Setting<Int>.port(
         "HEALTH_PORT", default: 8100, "Port of the listener for health, metrics and the API. 0: any free port.")
+    package let aiRouting = Setting<AIRouting?>.optionalChoice(
+        "PRONTO_AI_ROUTING",
+        "What /api/freeswitch/ai-routing tells every dialplan that asks: ai, or human. Unset: it is not served.")
+    package let aiRoutingFailover = Setting<String>.text(
+        "PRONTO_AI_ROUTING_FAILOVER", default: "2000",
+        "The extension that it names for callers whom the AI does not serve.")
+    package let aiRoutingStream = Setting<String?>.optionalText(
+        "PRONTO_AI_ROUTING_URL", longest: 512,
+        "Where it sends streams: ws:// or wss://, host and port, no path. Unset: this node's media listener.")
     package let logLevel = Setting<LogLevel>.choice("LOG_LEVEL", default: .info, "The least level that is logged.")
     package let logFormat = Setting<LogFormat>.choice(
         "PRONTO_LOG_FORMAT", default: .text, "One line of text, or one of JSON.")

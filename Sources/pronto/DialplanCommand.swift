@@ -95,11 +95,14 @@ enum DialplanCommand {
                 if arguments.all("--context").isEmpty { parameters.context = mode == .inbound ? "public" : domain }
                 if parameters.failoverContext == nil { parameters.failoverContext = domain }
                 if arguments.all("--domain-name").isEmpty { parameters.domainName = domain }
+                // A call from `public` has no domain yet; the row's own is the right one.
+                if parameters.tenant == nil { parameters.tenant = FusionPBXDialplan.domainPlaceholder }
                 self.fusion = FusionPBXDialplan(
                     domain: domain, extensions: DialplanModes.extensions(parameters), context: parameters.context)
             } else {
                 if let domain = try arguments.optional("--domain") {
-                    throw CommandFailure("--domain \(domain) goes with --fusionpbx; a plain FreeSWITCH has --domain-name")
+                    throw CommandFailure(
+                        "--domain \(domain) goes with --fusionpbx; a plain FreeSWITCH has --domain-name")
                 }
                 let standard = "/etc/freeswitch/dialplan/" + (mode == .inbound ? "public" : "default")
                 files.append(
@@ -120,7 +123,8 @@ enum DialplanCommand {
             var lines = try self.files.difference()
             if let fusion {
                 lines += fusion.difference(
-                    from: try FusionPBXDialplan.present(in: try await host.psql(fusion.query, environment: environment)))
+                    from: try FusionPBXDialplan.present(in: try await host.psql(fusion.query, environment: environment))
+                )
             }
             return lines
         }
@@ -207,7 +211,8 @@ enum DialplanCommand {
             }
         }
         guard let password = settings.switchPassword else {
-            lines.append("ESL_PASSWORD is unset: now run fs_cli -x reloadxml" + (context == nil ? "" : " (and clear the cache)"))
+            lines.append(
+                "ESL_PASSWORD is unset: now run fs_cli -x reloadxml" + (context == nil ? "" : " (and clear the cache)"))
             return lines
         }
         let loop = EventLoop(name: "console")

@@ -32,7 +32,9 @@ struct FusionPBXDialplan: Sendable {
     private func upsert(_ item: DialplanExtension) -> [String] {
         let (domain, app) = (Self.domainID(self.domain), Self.literal(item.identity))
         // The element carries the row's own id, which only the database knows.
-        let xml = "replace(\(Self.literal(item.xml(uuid: Self.placeholder))), '\(Self.placeholder)', dialplan_uuid::text)"
+        let xml =
+            "replace(replace(\(Self.literal(item.xml(uuid: Self.placeholder))), '\(Self.placeholder)', dialplan_uuid::text), "
+            + "'\(Self.domainPlaceholder)', domain_uuid::text)"
         let columns: [(String, String)] = [
             ("dialplan_context", Self.literal(self.context)), ("dialplan_name", Self.literal(item.name)),
             ("dialplan_number", Self.literal(item.number)), ("dialplan_continue", "'\(item.continues)'"),
@@ -58,7 +60,7 @@ struct FusionPBXDialplan: Sendable {
                 "  dialplan_detail_type, dialplan_detail_data, dialplan_detail_inline, dialplan_detail_group,",
                 "  dialplan_detail_order, dialplan_detail_enabled)",
                 "SELECT gen_random_uuid(), domain_uuid, dialplan_uuid, '\(detail.tag)', \(Self.literal(detail.type)),",
-                "  \(Self.literal(detail.data)), \(detail.isInline ? "'true'" : "NULL"), \(detail.group), \(detail.order), 'true'",
+                "  \(Self.data(detail.data)), \(detail.isInline ? "'true'" : "NULL"), \(detail.group), \(detail.order), 'true'",
                 "FROM v_dialplans WHERE app_uuid = \(app) AND domain_uuid = \(domain);",
             ]
         }
@@ -90,7 +92,9 @@ struct FusionPBXDialplan: Sendable {
             "DELETE FROM v_dialplans WHERE \(ours);",
         ]
         for row in present {
-            lines.append("INSERT INTO v_dialplans SELECT * FROM jsonb_populate_record(NULL::v_dialplans, \(Self.literal(row.row)));")
+            lines.append(
+                "INSERT INTO v_dialplans SELECT * FROM jsonb_populate_record(NULL::v_dialplans, \(Self.literal(row.row)));"
+            )
             lines.append(
                 "INSERT INTO v_dialplan_details SELECT * FROM jsonb_populate_recordset(NULL::v_dialplan_details, \(Self.literal(row.details)));"
             )
@@ -102,6 +106,7 @@ struct FusionPBXDialplan: Sendable {
     /// One of our rows, as the database has it.
     struct Present: Sendable, Equatable {
         var name: String
+        var domainID: String
         var context: String
         var isEnabled: Bool
         var xml: String
@@ -121,12 +126,14 @@ struct FusionPBXDialplan: Sendable {
                 let name = row["dialplan_name"] as? String
             else { throw CommandFailure("psql answered with something else than rows of v_dialplans") }
             let text = { (value: Any) throws -> String in
-                String(decoding: try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]), as: UTF8.self)
+                String(
+                    decoding: try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]), as: UTF8.self)
             }
             // Text "true" in older versions, a boolean in newer ones.
             let enabled = row["dialplan_enabled"]
             return Present(
-                name: name, context: row["dialplan_context"] as? String ?? "",
+                name: name, domainID: row["domain_uuid"] as? String ?? "",
+                context: row["dialplan_context"] as? String ?? "",
                 isEnabled: (enabled as? Bool) ?? ((enabled as? String) == "true"),
                 xml: row["dialplan_xml"] as? String ?? "", detailLines: details.map(Self.line), row: try text(row),
                 details: try text(details))
@@ -158,19 +165,30 @@ struct FusionPBXDialplan: Sendable {
                 continue
             }
             let xml = found.xml.replacing(/\ uuid="[0-9a-fA-F-]{36}"/, with: "", maxReplacements: 1)
-            let changed = TextDifference.between(TextDifference.lines(of: xml), wanted)
+            func resolved(_ lines: [String]) -> [String] {
+                lines.map { $0.replacing(Self.domainPlaceholder, with: found.domainID) }
+            }
+            let changed = TextDifference.between(TextDifference.lines(of: xml), resolved(wanted))
             if !changed.isEmpty { lines += ["changed  v_dialplans.dialplan_xml \(item.name)"] + changed }
             if found.context != self.context {
                 lines += ["changed  context of \(item.name)", "- \(found.context)", "+ \(self.context)"]
             }
             if !found.isEnabled { lines += ["changed  \(item.name) is disabled", "+ enabled"] }
-            let shown = TextDifference.between(found.detailLines, details)
+            let shown = TextDifference.between(found.detailLines, resolved(details))
             if !shown.isEmpty { lines += ["changed  v_dialplan_details of \(item.name)"] + shown }
         }
         return lines
     }
 
     private static let placeholder = "PRONTO-DIALPLAN-UUID"
+
+    /// Stands for the domain's id in what is made before the database was asked.
+    static let domainPlaceholder = "PRONTO-DOMAIN-UUID"
+
+    private static func data(_ text: String) -> String {
+        guard text.contains(Self.domainPlaceholder) else { return Self.literal(text) }
+        return "replace(\(Self.literal(text)), '\(Self.domainPlaceholder)', domain_uuid::text)"
+    }
 
     private static func domainID(_ name: String) -> String {
         "(SELECT domain_uuid FROM v_domains WHERE domain_name = \(Self.literal(name)))"

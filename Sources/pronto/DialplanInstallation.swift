@@ -112,7 +112,8 @@ struct FileInstallation: Sendable {
 
         static func load(_ folder: String) throws -> Backup {
             guard let data = FileManager.default.contents(atPath: "\(folder)/backup.json") else {
-                throw CommandFailure("\(folder)/backup.json: there is none; name the folder that the installation printed")
+                throw CommandFailure(
+                    "\(folder)/backup.json: there is none; name the folder that the installation printed")
             }
             do { return try JSONDecoder().decode(Backup.self, from: data) } catch {
                 throw CommandFailure("\(folder)/backup.json is not of `pronto dialplan install`")

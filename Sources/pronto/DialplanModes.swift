@@ -26,7 +26,7 @@ enum DialplanModes {
         actions.append(.set("pronto_failover", self.failover))
         actions.append(.set("pronto_failover_context", parameters.context))
         // Pronto arms and re-arms the dead man's switch itself: without an Event Socket it could not put it off.
-        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(self.failover) XML \(parameters.context)"))
+        actions.append(.set("VOICE_AI_FALLBACK", "\(self.failover) XML \(parameters.context)"))
         actions.append(DialplanAction("lua", "voice_secretary.lua"))
         actions.append(.transfer(self.failover, parameters.context))
         return DialplanExtension(
@@ -41,9 +41,9 @@ enum DialplanModes {
             actions += self.stream(parameters)
             actions.append(.set("pronto_ws_base", "ws://\(parameters.host):\(parameters.port)"))
         }
-        actions.append(.set("pronto_mode", parameters.mode.rawValue))
+        actions.append(.set("VOICE_AI_AUDIO_MODE", parameters.mode.rawValue))
         let target = "\(self.failover) XML \(parameters.context)"
-        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(target)"))
+        actions.append(.set("VOICE_AI_FALLBACK", target))
         actions.append(DialplanAction("answer"))
         // FreeSWITCH has no timeout for a silent peer of `socket`; Pronto puts this off as long as it lives.
         actions.append(DialplanAction("sched_transfer", "+\(parameters.fuse) \(target)"))
@@ -97,8 +97,11 @@ enum DialplanModes {
                         .set("call_direction", "inbound", inline: true),
                         .set("pronto_ai_enabled", "false", inline: true),
                         .set("pronto_failover_ext", parameters.failover, inline: true),
-                        // One second, then the human: nobody waits for a routing service that is away.
-                        DialplanAction("curl", "\(url) connect-timeout 1 timeout 1 get", inline: true),
+                        // One second, then the human: nobody waits for a routing service that is away. The application
+                        // reads the time from variables; `timeout 1` as a word is heard by the API only (measured: a
+                        // silent server then held calls for ever).
+                        .set("curl_connect_timeout", "1", inline: true), .set("curl_timeout", "1", inline: true),
+                        DialplanAction("curl", "\(url) get", inline: true),
                         DialplanAction("lua", "ai_routing.lua", inline: true),
                     ])
             ])
@@ -109,7 +112,7 @@ enum DialplanModes {
         // pronto_failover_ext is what the answer said; the prelude's value would undo it.
         var actions = self.prelude(parameters).filter { !$0.data.hasPrefix("pronto_failover_ext=") }
         actions += self.stream(parameters)
-        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(self.failover) XML \(parameters.context)"))
+        actions.append(.set("VOICE_AI_FALLBACK", "\(self.failover) XML \(parameters.context)"))
         actions.append(
             DialplanAction("lua", "ai_websocket_bridge.lua ${pronto_ws_url} \(self.failover) \(parameters.context)"))
         actions.append(.transfer(self.failover, parameters.context))

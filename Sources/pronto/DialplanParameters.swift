@@ -85,7 +85,8 @@ struct DialplanParameters: Sendable, Equatable {
 
     static let options: Set<String> = [
         "--numbers", "--context", "--failover", "--failover-context", "--failover-by", "--domain-name", "--domain-uuid",
-        "--secretary", "--pronto-host", "--pronto-port", "--socket-port", "--admin-port", "--module", "--rate", "--profile", "--trunk",
+        "--secretary", "--pronto-host", "--pronto-port", "--socket-port", "--admin-port", "--module", "--rate",
+        "--profile", "--trunk",
         "--fuse",
     ]
 
@@ -136,9 +137,10 @@ struct DialplanParameters: Sendable, Equatable {
             throw ArgumentError.notAllowed(option: "--rate", allowed: "8k: the fork plays nothing else")
         }
         self.fuse =
-            try arguments.optional("--fuse", allowed: "3 to 30 seconds: under 3 a stall of one second moves live calls") {
-                text in Int(text).flatMap { (3...30).contains($0) ? $0 : nil }
-            } ?? 3
+            try arguments.optional("--fuse", allowed: "3 to 30 seconds: under 3 a stall of one second moves live calls")
+        {
+            text in Int(text).flatMap { (3...30).contains($0) ? $0 : nil }
+        } ?? 3
         if let kind = try arguments.optional("--failover-by", allowed: "dialplan, user", { $0 }) {
             guard kind == "dialplan" || kind == "user" else {
                 throw ArgumentError.notAllowed(option: "--failover-by", allowed: "dialplan, user")

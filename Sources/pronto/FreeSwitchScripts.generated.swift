@@ -7,11 +7,13 @@ extension FreeSwitchScripts {
 -- ai_routing.lua: reads the answer of /api/freeswitch/ai-routing (KEY=value lines) that `curl` left on the channel, and
 -- writes it down as variables that the next extension's condition sees.
 --
---   <action application="curl" data="http://127.0.0.1:8100/api/freeswitch/ai-routing?… timeout 1 get" inline="true"/>
+--   <action application="set" data="curl_timeout=1" inline="true"/>
+--   <action application="curl" data="http://127.0.0.1:8100/api/freeswitch/ai-routing?… get" inline="true"/>
 --   <action application="lua" data="ai_routing.lua" inline="true"/>
 --
--- Both inline: conditions are matched before ordinary actions run, so an answer that comes by an ordinary action comes
--- too late to choose anything. Sets pronto_ai_enabled (true or false), pronto_ws_url, pronto_token, pronto_ai_reason,
+-- All inline: conditions are matched before ordinary actions run, so an answer that comes by an ordinary action comes
+-- too late to choose anything. (The application `curl` takes its timeout from the variable; the words `timeout 1` are
+-- the API's.) An answer of "0" is curl's for none at all. Sets pronto_ai_enabled (true or false), pronto_ws_url, pronto_token, pronto_ai_reason,
 -- and pronto_failover_ext where the answer has a valid one. Everything that is missing, late or odd means: no AI.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
@@ -31,6 +33,7 @@ end
 
 local function decide()
     local code = stream.variable(session, "curl_response_code")
+    if code == "0" then return false, "no-answer" end
     if code ~= "200" then return false, code and ("http-" .. code:gsub("%W", "")) or "no-answer" end
     local answer = parsed(stream.variable(session, "curl_response_data") or "")
     if stream.is_extension(answer.FAILOVER_EXT) then session:setVariable("pronto_failover_ext", answer.FAILOVER_EXT) end

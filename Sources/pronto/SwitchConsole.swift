@@ -67,6 +67,19 @@ final class SwitchConsole: Sendable {
         return try answer.get()
     }
 
+    /// Sends a command that is no API command, such as `sendmsg`; the answer is its Reply-Text.
+    func perform(_ command: EventSocketCommand, timeout: Duration = .seconds(10)) async throws(SwitchConsoleError)
+        -> String
+    {
+        let bytes = command.bytes
+        let answer: Result<String, SwitchConsoleError> = await withCheckedContinuation { continuation in
+            self.loop.execute { [shell] in
+                shell.value.send(bytes, timeout: timeout) { continuation.resume(returning: $0) }
+            }
+        }
+        return try answer.get()
+    }
+
     func close() { self.loop.execute { [shell] in shell.value.close(.lost) } }
 }
 
@@ -105,12 +118,15 @@ final class SwitchConsoleShell {
     }
 
     func ask(_ line: String, timeout: Duration, done: @escaping (Result<String, SwitchConsoleError>) -> Void) {
-        guard let connection = self.connection, self.end == nil, !line.contains(where: \.isNewline) else {
-            return done(.failure(self.end ?? .lost))
-        }
+        guard !line.contains(where: \.isNewline) else { return done(.failure(.lost)) }
+        self.send(Array("api \(line)\n\n".utf8), timeout: timeout, done: done)
+    }
+
+    func send(_ bytes: [UInt8], timeout: Duration, done: @escaping (Result<String, SwitchConsoleError>) -> Void) {
+        guard let connection = self.connection, self.end == nil else { return done(.failure(self.end ?? .lost)) }
         let timer = self.loop.schedule(after: timeout) { self.close(.silent) }
         self.waiting.append((done, timer))
-        connection.write("api \(line)\n\n")
+        _ = bytes.withUnsafeBytes { connection.write($0) }
     }
 
     /// Ends it; whoever waits hears why.
