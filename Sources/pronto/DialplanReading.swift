@@ -95,6 +95,12 @@ enum DialplanFaults {
                     "use mono")
             }
         }
+        if plan.contains(where: { $0.data.hasPrefix("api_on_answer=uuid_audio_stream") }) {
+            report(
+                "stream-without-script",
+                "api_on_answer starts the stream, and nobody looks whether it connects: the caller hears silence when not",
+                "voice_secretary.lua; pronto dialplan install realtime")
+        }
         if plan.contains(where: { $0.data.contains("/ws/") && $0.data.contains("ws://") }) {
             report("path-ws", "a stream address with /ws/", "the path is /stream/{domain_uuid}/{call_uuid}")
         }
