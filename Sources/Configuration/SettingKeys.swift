@@ -136,7 +136,11 @@ package struct SettingKeys: Sendable {
         "How long the second half of a call (its audio in AUDIO_MODE dual and rtp) may come after the first.")
     package let deadMansSwitch = Setting<Int>.integer(
         "PRONTO_DEAD_MAN_SECONDS", 0...60, unit: "s", default: 4,
-        "After this long without a word from us FreeSWITCH sends the caller to the fallback (sched_transfer). 0: never."
+        "After this long without a word from us FreeSWITCH sends the caller to the fallback, where the dialplan's "
+            + "pronto_fuse does not say. 0: never.")
+    package let ringTime = Setting<Duration>.seconds(
+        "TRANSFER_DEFAULT_TIMEOUT", 0...300, default: 30,
+        "How long a transfer rings before the caller comes back to the assistant. 0: never; the destination's dialplan decides."
     )
     package let streamURL = Setting<String?>.optionalText(
         "PRONTO_STREAM_URL",
@@ -161,6 +165,30 @@ package struct SettingKeys: Sendable {
         "UNICAST_PORT_MIN", 1024...65535, default: 11000, "First UDP port of FreeSWITCH's ends of unicast.")
     package let unicastLast = Setting<Int>.integer(
         "UNICAST_PORT_MAX", 1024...65535, default: 11999, "Last of them. A call takes one.")
+
+    package let jitterMinimum = Setting<Int?>.optionalInteger(
+        "RTP_JITTER_MIN_MS", 0...500, unit: "ms", "The least that RTP is delayed to put it in order. Unset: 20.")
+    package let jitterMaximum = Setting<Int?>.optionalInteger(
+        "RTP_JITTER_MAX_MS", 0...500, unit: "ms", "The most. Unset: 60.")
+    package let jitterTarget = Setting<Int?>.optionalInteger(
+        "RTP_JITTER_TARGET_MS", 0...500, unit: "ms", "The delay until the network is known. Unset: 40.")
+
+    // SIP.
+    package let sipHost = Setting<String>.host(
+        "PRONTO_SIP_HOST", default: "127.0.0.1",
+        "Address of the SIP listener; it is written into answers, so never 0.0.0.0.")
+    package let sipPort = Setting<Int?>.optionalPort(
+        "PRONTO_SIP_PORT",
+        "Port of the SIP listener, UDP and TCP. Unset: 5090 when AUDIO_MODE is rtp, none otherwise. 0: any free port.")
+    package let sipTLSPort = Setting<Int?>.optionalPort(
+        "PRONTO_SIP_TLS_PORT", "Port of SIP over TLS, with PRONTO_TLS_CERTIFICATE and PRONTO_TLS_KEY. Unset: none.")
+    package let sipPeers = Setting<[String]>.list(
+        "PRONTO_SIP_ALLOWED_PEERS", of: "addresses and CIDR ranges with commas between them",
+        default: "127.0.0.0/8,::1", value: ["127.0.0.0/8", "::1"],
+        "Who may speak SIP to us: the address counts as authentication.", parse: { AddressRange($0) == nil ? nil : $0 })
+    package let sipProfile = Setting<String>.text(
+        "PRONTO_SIP_PROFILE", default: "internal",
+        "FreeSWITCH's profile through which a call on ESL_SERVER_PORT is bridged to our SIP port in AUDIO_MODE=rtp.")
 
     // The assistants.
     package let openAIKey = Setting<String?>.optionalText(
@@ -258,6 +286,7 @@ package struct SettingKeys: Sendable {
         ("FreeSWITCH's Event Socket", "ESL_HOST"),
         ("Calls by the `socket` application", "ESL_SERVER_HOST"),
         ("Datagrams: RTP and unicast", "RTP_BIND_ADDRESS"),
+        ("SIP", "PRONTO_SIP_HOST"),
         ("Assistants", "OPENAI_API_KEY"),
         ("Turns", "REALTIME_VAD_THRESHOLD"),
         ("What is kept", "PRONTO_DATABASE"),
@@ -277,12 +306,7 @@ package struct SettingKeys: Sendable {
     /// Names that the requirements and existing installations set and that this version does not read: a warning, no
     /// error, so that an existing `.env` serves.
     package static let unread: [(names: [String], why: String)] = [
-        (
-            [
-                "RTP_JITTER_MIN_MS", "RTP_JITTER_MAX_MS",
-                "RTP_JITTER_TARGET_MS", "FREESWITCH_RTP_IP",
-            ], "RTP comes with AUDIO_MODE=rtp"
-        ),
+        (["FREESWITCH_RTP_IP"], "the far end of RTP is learnt from SDP and from the packets"),
         (["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"], "the PostgreSQL store comes later"),
         (["REDIS_HOST", "REDIS_PORT"], "several nodes as one system come later"),
         (
@@ -293,7 +317,7 @@ package struct SettingKeys: Sendable {
             ["ESL_HOST_ALLOW_LOOPBACK"], "loopback is always allowed for the Event Socket"
         ),
         (
-            ["REALTIME_VOICE", "DEFAULT_TIMEZONE", "DEFAULT_GATEWAY", "TRANSFER_DEFAULT_TIMEOUT", "DEBUG"],
+            ["REALTIME_VOICE", "DEFAULT_TIMEZONE", "DEFAULT_GATEWAY", "DEBUG"],
             "read by earlier gateways only"
         ),
     ]

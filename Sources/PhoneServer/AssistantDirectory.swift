@@ -58,14 +58,6 @@ package final class AssistantDirectory: Sendable {
         self.replace(with: entries, switches: switches)
     }
 
-    /// The tenant of questions that name none: the enabled one, where there is one only.
-    package var onlyTenant: TenantID? {
-        self.snapshot.withLock { snapshot in
-            let enabled = snapshot.tenants.values.filter(\.tenant.isEnabled)
-            return enabled.count == 1 ? enabled.first?.tenant.id : nil
-        }
-    }
-
     /// Whether somebody can answer a tenant's calls.
     package func answers(_ tenant: TenantID) -> Bool {
         self.snapshot.withLock { snapshot in
@@ -98,6 +90,11 @@ package final class AssistantDirectory: Sendable {
     package func tenant(named name: String) -> TenantID? {
         let name = name.lowercased()
         return self.snapshot.withLock { $0.tenants.values.first { $0.tenant.name == name }?.tenant.id }
+    }
+
+    /// The tenant of an installation that has one only: whose every call is.
+    package var onlyTenant: TenantID? {
+        self.snapshot.withLock { $0.tenants.count == 1 ? $0.tenants.keys.first : nil }
     }
 
     package func entry(of tenant: TenantID) -> Entry? { self.snapshot.withLock { $0.tenants[tenant] } }

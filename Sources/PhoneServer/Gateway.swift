@@ -27,6 +27,10 @@ package struct GatewayConfiguration: Sendable {
     package var needsControl = true
     /// Bytes of one WebSocket message from a phone: 200 ms of 48 kHz stereo are 38 400.
     package var maximumPhoneMessage = 256 * 1024
+    /// How long a transfer rings before the caller comes back; zero: transfers are left to the destination's dialplan.
+    package var ringTime: Duration = .seconds(30)
+    /// The dead man's switch of channels whose dialplan asks for one without saying when.
+    package var fuseSeconds = 4
 
     package init() {}
 }
@@ -165,6 +169,9 @@ package final class Gateway: Sendable {
 
     /// Waits for the call's media on this node. Replaces an older one.
     func offer(_ offer: Offer) { self.state.withLock { $0.offers[offer.identity.call] = offer } }
+
+    /// The control that waits for `call`; it goes on waiting.
+    func peekOffer(of call: CallID) -> Offer? { self.state.withLock { $0.offers[call] } }
 
     /// The control that waits for `call`, if it is that tenant's (nil: of whichever).
     func takeOffer(of call: CallID, tenant: TenantID?) -> Offer? {

@@ -20,7 +20,7 @@ enum DialplanCommand {
         dialplan --numbers 8XXX  --context C  --failover 2000  --failover-context C  --failover-by dialplan|user
                  --domain-name D  --domain-uuid U  --secretary U  --pronto-host 127.0.0.1  --pronto-port N
                  --socket-port 8022  --admin-port 8100  --module community|fork|binary  --rate 8k|16k
-                 --profile internal  --trunk ID  --fuse 3
+                 --profile internal  --trunk ID  --fuse 4
         """
 
     struct Outcome: Sendable, Equatable {

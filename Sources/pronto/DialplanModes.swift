@@ -7,6 +7,8 @@ enum DialplanModes {
     static let failover = "pronto_failover"
     static let after = "pronto_after"
     static let afterSIP = "pronto_after_sip"
+    /// Seconds of the first arming, before `socket`: Pronto has two at least to take it over.
+    static let firstFuse = 3
 
     /// All extensions that a mode needs, in the order in which they have to stand.
     static func extensions(_ parameters: DialplanParameters) -> [DialplanExtension] {
@@ -26,7 +28,7 @@ enum DialplanModes {
         actions.append(.set("pronto_failover", self.failover))
         actions.append(.set("pronto_failover_context", parameters.context))
         // Pronto arms and re-arms the dead man's switch itself: without an Event Socket it could not put it off.
-        actions.append(.set("VOICE_AI_FALLBACK", "\(self.failover) XML \(parameters.context)"))
+        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(self.failover) XML \(parameters.context)"))
         actions.append(DialplanAction("lua", "voice_secretary.lua"))
         actions.append(.transfer(self.failover, parameters.context))
         return DialplanExtension(
@@ -43,10 +45,10 @@ enum DialplanModes {
         }
         actions.append(.set("VOICE_AI_AUDIO_MODE", parameters.mode.rawValue))
         let target = "\(self.failover) XML \(parameters.context)"
-        actions.append(.set("VOICE_AI_FALLBACK", target))
+        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(target)"))
         actions.append(DialplanAction("answer"))
         // FreeSWITCH has no timeout for a silent peer of `socket`; Pronto puts this off as long as it lives.
-        actions.append(DialplanAction("sched_transfer", "+\(parameters.fuse) \(target)"))
+        actions.append(DialplanAction("sched_transfer", "+\(self.firstFuse) \(target)"))
         let port = isDual ? parameters.socketPort : parameters.port
         actions.append(DialplanAction("socket", "\(parameters.host):\(port) async full"))
         actions.append(.transfer(self.after, parameters.context))
@@ -61,17 +63,18 @@ enum DialplanModes {
 
     private static func sip(_ parameters: DialplanParameters) -> DialplanExtension {
         var actions = self.prelude(parameters)
-        actions.append(.set("sip_h_X-Pronto-Call", "${uuid}"))
-        if parameters.tenant != nil { actions.append(.set("sip_h_X-Pronto-Tenant", "${domain_uuid}")) }
-        if parameters.secretary != nil { actions.append(.set("sip_h_X-Pronto-Assistant", "${secretary_uuid}")) }
         actions.append(.set("continue_on_fail", "true"))
         // True would hang the caller up after a MEDIA_TIMEOUT as well: the cause decides, behind the bridge.
         actions.append(.set("hangup_after_bridge", "false"))
+        // Ids stand in the request's address: headers are what callers can write too.
+        var ids = ";call=${uuid}"
+        if parameters.tenant != nil { ids += ";tenant=${domain_uuid}" }
+        if parameters.secretary != nil { ids += ";assistant=${secretary_uuid}" }
         // Pronto sends RTP all the time, silence included: 1.5 s without a packet is a dead Pronto.
         actions.append(
             DialplanAction(
                 "bridge",
-                "{originate_timeout=2,media_timeout=1500}sofia/\(parameters.profile)/$1@\(parameters.host):\(parameters.port)"
+                "{originate_timeout=2,media_timeout=1500}sofia/\(parameters.profile)/$1@\(parameters.host):\(parameters.port)\(ids)"
             ))
         actions.append(.transfer(self.afterSIP, parameters.context))
         return DialplanExtension(
@@ -112,7 +115,7 @@ enum DialplanModes {
         // pronto_failover_ext is what the answer said; the prelude's value would undo it.
         var actions = self.prelude(parameters).filter { !$0.data.hasPrefix("pronto_failover_ext=") }
         actions += self.stream(parameters)
-        actions.append(.set("VOICE_AI_FALLBACK", "\(self.failover) XML \(parameters.context)"))
+        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(self.failover) XML \(parameters.context)"))
         actions.append(
             DialplanAction("lua", "ai_websocket_bridge.lua ${pronto_ws_url} \(self.failover) \(parameters.context)"))
         actions.append(.transfer(self.failover, parameters.context))

@@ -74,8 +74,9 @@ struct DialplanParameters: Sendable, Equatable {
     var rate: String?
     var profile = "internal"
     var trunk: String?
-    /// Seconds of the dead man's switch. Under 3 a stall of one second would move live calls.
-    var fuse = 3
+    /// Seconds of the dead man's switch, which Pronto puts off each second. FreeSWITCH counts whole clock seconds, so under
+    /// 4 a stall of one second could move live calls.
+    var fuse = 4
 
     init(_ mode: DialplanMode) {
         self.mode = mode
@@ -137,10 +138,10 @@ struct DialplanParameters: Sendable, Equatable {
             throw ArgumentError.notAllowed(option: "--rate", allowed: "8k: the fork plays nothing else")
         }
         self.fuse =
-            try arguments.optional("--fuse", allowed: "3 to 30 seconds: under 3 a stall of one second moves live calls")
+            try arguments.optional("--fuse", allowed: "4 to 30 seconds: under 4 a stall of one second could move live calls")
         {
-            text in Int(text).flatMap { (3...30).contains($0) ? $0 : nil }
-        } ?? 3
+            text in Int(text).flatMap { (4...30).contains($0) ? $0 : nil }
+        } ?? 4
         if let kind = try arguments.optional("--failover-by", allowed: "dialplan, user", { $0 }) {
             guard kind == "dialplan" || kind == "user" else {
                 throw ArgumentError.notAllowed(option: "--failover-by", allowed: "dialplan, user")

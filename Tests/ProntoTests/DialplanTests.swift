@@ -95,7 +95,7 @@ struct DialplanTests {
             "realtime --numbers 8\"/><action", "realtime --failover 2000$", "realtime --context a\"b",
             "realtime --context a;b", "realtime --domain-uuid 7", "realtime --pronto-host ::1",
             "realtime --pronto-port 0",
-            "realtime --fuse 2", "realtime --module netplay", "realtime --module fork --rate 16k",
+            "realtime --fuse 3", "realtime --module netplay", "realtime --module fork --rate 16k",
             "realtime --failover-by luck", "rtp --profile ../x", "inbound", "esl --pronto-port 70000",
         ])
     func refusals(_ line: String) {
