@@ -34,6 +34,8 @@ extension CallShell {
     func leg(_ leg: any PhoneLeg, ended end: LegEnd) {
         guard self.leg === leg else { return }
         self.dropLeg()
+        // A transfer takes the media away: its own outcome decides.
+        if self.ringing != nil || self.session.isTransferring { return self.phone(.mediaLost(reason: "transferring")) }
         switch end {
         case .hungUp(let cause): self.phone(.hungUp(cause))
         case .closed:
@@ -57,13 +59,14 @@ extension CallShell {
         guard let leg = self.leg else { return }
         leg.detach()
         self.report.framesIn += leg.framesIn
-        if let quality = leg.quality { self.report.quality = quality }
+        if let quality = leg.quality { self.report.media = quality }
         self.leg = nil
     }
 
     /// Whether a second connection of this call may take over: the first is gone, or has been silent for two seconds.
     var mayBeTakenOver: Bool {
-        guard let leg = self.leg else { return true }
+        // A caller whom nobody answered comes back by a new leg, before the old one has gone.
+        guard let leg = self.leg, self.ringing == nil else { return true }
         return self.loop.now - leg.lastHeard > .seconds(2)
     }
 
@@ -81,5 +84,7 @@ extension CallShell {
         leg.attach(to: self)
         self.logger.info("Media connection taken over")
         self.step { $0.mediaReturned(at: $1, &$2) }
+        self.callerReturned()
+        self.armFuse()
     }
 }

@@ -15,7 +15,7 @@ import Telephony
 /// machine that fails while it starts); these only append to the same two output lists, and `settle` goes on until both
 /// are empty. So no value is ever entered twice.
 final class CallShell {
-    private(set) var identity: CallIdentity
+    var identity: CallIdentity
     let loop: EventLoop
     let gateway: Gateway
     let logger: Logger
@@ -44,11 +44,18 @@ final class CallShell {
     var machineGeneration = 0
 
     var leg: (any PhoneLeg)?
-    /// The way to the switch that has the caller's channel; nil: there is none.
-    let control: (any CallControl)?
+    /// The channel's own way to its switch (an outbound Event Socket), while it lives.
+    private var ownControl: (any CallControl)?
+    var hasOwnControl: Bool { self.ownControl != nil }
+    /// The way to the switch that has the caller's channel: the channel's own, else its tenant's; nil: there is none.
+    var control: (any CallControl)? { self.ownControl ?? self.gateway.control(for: self.identity.tenant) }
     var recorder: CallRecorder?
     /// Whose the channel is was asked: at the start, or, where the Event Socket was away then, before the first hand-over.
     var isChannelChecked = false
+    /// The dead man's switch, while the channel has one.
+    var fuse: DeadMansSwitch?
+    /// A transfer that rings, and may bring the caller back.
+    var ringing: Ringing?
     private var lastDigit: (digit: Redacted<Character>, source: DigitSource, at: Duration)?
     private var isSettling = false
     private var timer: TimerID?
@@ -73,7 +80,9 @@ final class CallShell {
         self.loop = loop
         self.gateway = gateway
         self.leg = leg
-        self.control = control
+        self.ownControl = control
+        // A channel's own socket cannot reach another's.
+        self.isChannelChecked = control != nil
         self.recorder = recorder
         self.logger = gateway.logger.with(["call.id": .string(identity.call.text)])
         self.startedAt = loop.now
@@ -97,26 +106,56 @@ final class CallShell {
         guard let control = self.control else { return }
         let loop = self.loop
         let slot = self.slot
-        control.watch(channel) { event in
-            loop.execute { slot.value.call?.switched(event) }
+        control.watch(channel) { news in
+            loop.execute { slot.value.call?.switched(news) }
         }
-        if control.isAvailable { self.checkChannel(control, channel) {} }
+        if control.isAvailable, !self.isChannelChecked { self.checkChannel(control, channel) {} }
+        if self.isChannelChecked { self.armFuse() }
     }
 
     /// Asks whose the channel is, then calls `done` on the loop, unless the call is over by then.
-    private func checkChannel(_ control: any CallControl, _ channel: CallID, done: @escaping @Sendable () -> Void) {
+    func checkChannel(_ control: any CallControl, _ channel: CallID, done: @escaping @Sendable () -> Void) {
         let loop = self.loop
         let slot = self.slot
         let tenant = self.identity.tenant.text
-        control.variables(["domain_uuid"], of: channel) { values in
+        let names = ["domain_uuid", "destination_number", "context", "pronto_fuse", "last_sched_id"]
+        control.variables(names, of: channel) { values in
             let domain = values["domain_uuid"]?.value.lowercased() ?? ""
             loop.execute {
                 guard let call = slot.value.call else { return }
                 call.isChannelChecked = true
-                if !domain.isEmpty, domain != tenant { call.disownChannel() }
+                if !domain.isEmpty, domain != tenant {
+                    call.disownChannel()
+                } else {
+                    call.identity.learn(values)
+                    call.armFuse()
+                }
                 done()
             }
         }
+    }
+
+    /// The outbound socket of the caller's own channel has come (or come back): the best way to it.
+    ///
+    /// - Parameter fuse: what the dialplan has armed on the way here.
+    func adopt(_ control: any CallControl, fuse: Fuse?) {
+        guard let channel = self.identity.channel else { return }
+        self.fuse?.stop()
+        self.fuse = nil
+        self.identity.fuse = fuse ?? self.identity.fuse
+        self.control?.unwatch(channel)
+        self.ownControl = control
+        self.isChannelChecked = true
+        self.follow(channel)
+        // The media was never gone (a WebSocket): with its socket the caller is back.
+        if self.leg != nil { self.callerReturned() }
+    }
+
+    /// The channel's own socket has ended while the call goes on: the tenant's Event Socket is what is left.
+    func controlEnded() {
+        guard !self.isFinished, self.ownControl != nil else { return }
+        self.ownControl = nil
+        if let channel = self.identity.channel { self.follow(channel) }
     }
 
     private func disownChannel() {
@@ -127,9 +166,13 @@ final class CallShell {
     }
 
     /// An event of the channel. A digit that the module has just told by text is the same key press.
-    private func switched(_ event: PhoneEvent) {
-        if case .digit(let digit) = event, self.isRepeated(digit, from: .channel) { return }
-        self.phone(event)
+    func switched(_ news: ChannelNews) {
+        switch news {
+        case .phone(.digit(let digit)) where self.isRepeated(digit, from: .channel): break
+        case .phone(let event): self.phone(event)
+        case .bridged: self.channelBridged()
+        case .unanswered: self.ringingUnanswered()
+        }
     }
 
     enum DigitSource { case channel, module }
@@ -309,27 +352,6 @@ final class CallShell {
         }
     }
 
-    private func transfer(to destination: TransferDestination) {
-        guard let control = self.control, control.isAvailable, let channel = self.identity.channel else {
-            // A SIP leg can ask the far side itself (REFER) and reports what came of it.
-            if self.leg?.send(.blindTransfer(destination)) == true { return }
-            self.logger.warning("No Event Socket: the caller cannot be handed over")
-            self.phone(.transferFailed(reason: "no-control"))
-            return
-        }
-        let loop = self.loop
-        let slot = self.slot
-        guard self.isChannelChecked else {
-            self.checkChannel(control, channel) { slot.value.call?.transfer(to: destination) }
-            return
-        }
-        control.transfer(channel, to: destination) { didWork in
-            loop.execute {
-                slot.value.call?.phone(didWork ? .transferred : .transferFailed(reason: "refused"))
-            }
-        }
-    }
-
     private func speak(_ sentence: HouseSentence, number: Int) {
         let text = self.gateway.sentence(sentence, language: self.report.plan.language)
         let request = SpeechRequest(
@@ -412,6 +434,8 @@ final class CallShell {
         self.timerAt = nil
         self.timerFor = nil
         self.machineWake = nil
+        self.fuse?.stop()
+        self.fuse = nil
         if let channel = self.identity.channel, let control = self.control {
             control.unwatch(channel)
             // Our close leaves the module's media bug on a channel that lives on, and the next `start` would fail

@@ -243,6 +243,13 @@ package final class PhoneListener {
                 leg.close(.tryLater)
                 return
             }
+            guard !self.gateway.lacksControl(identity) else {
+                self.gateway.dismiss(identity.call)
+                self.gateway.metrics.refused()
+                self.gateway.logger.warning("Connection refused", ["refusal.reason": .string("event-socket-down")])
+                leg.close(.tryLater)
+                return
+            }
             self.reception.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, bound)
         }
     }
@@ -277,6 +284,12 @@ package final class PhoneListener {
             }
             self.takeOver(owner, call, stream, request, responder)
         case .admitted:
+            guard !self.gateway.lacksControl(identity) else {
+                self.gateway.dismiss(identity.call)
+                self.refuse(
+                    responder, 503, "The switch's Event Socket is down; use the fallback.", slug: "event-socket-down")
+                return
+            }
             guard let (socket, dialect) = self.upgrade(stream, request, responder) else {
                 self.gateway.dismiss(identity.call)
                 return

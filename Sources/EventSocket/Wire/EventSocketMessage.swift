@@ -12,7 +12,7 @@ package enum EventSocketMessage: Sendable {
     case disconnectNotice(DisconnectNotice)
     /// The switch's access list does not know us (`text/rude-rejection`).
     case rejected
-    /// Well framed, and not for us: `log/data`, `text/event-xml`, an event that is no valid JSON.
+    /// Well framed, and not for us: `log/data`, `text/event-xml`, an event that is no valid JSON or longer than the limit.
     case unreadable(contentType: String)
 }
 
@@ -22,10 +22,13 @@ package struct EventSocketReply: Sendable, Equatable, CustomStringConvertible, C
     package var text: String
     /// The `Job-UUID` header of a reply to `bgapi`.
     package var job: String?
+    /// How many bytes the switch answered, where they were more than the limit and thrown away; the text is then empty.
+    package var omitted: Int
 
-    package init(text: String, job: String? = nil) {
+    package init(text: String, job: String? = nil, omitted: Int = 0) {
         self.text = text
         self.job = job
+        self.omitted = omitted
     }
 
     /// Nil unless the text says that the command was not carried out.
