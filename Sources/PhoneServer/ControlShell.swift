@@ -242,7 +242,7 @@ final class ControlShell {
 
 extension EventSocketLoss {
     /// What an operator can do about it.
-    fileprivate var repair: String {
+    package var repair: String {
         switch self {
         case .connectFailed, .setUpTimedOut: "check ESL_HOST and ESL_PORT, and that mod_event_socket listens there"
         case .authenticationRefused: "check ESL_PASSWORD against event_socket.conf.xml"
