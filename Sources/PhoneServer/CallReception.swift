@@ -20,11 +20,20 @@ struct CallReception {
         control: (any CallControl)? = nil
     ) {
         let gateway = self.gateway
+        // Control that came first, and waits for this leg.
+        let offer = control == nil ? gateway.takeOffer(of: identity.call, tenant: identity.tenant) : nil
+        var identity = identity
+        if let offer {
+            identity.channel = offer.identity.channel
+            identity.entry = identity.entry ?? offer.identity.entry
+            identity.caller = identity.caller ?? offer.identity.caller
+            identity.dialed = identity.dialed ?? offer.identity.dialed
+        }
+        let control = control ?? offer?.control
         let plan = gateway.plans.plan(for: assistant, in: entry)
         let shell = CallShell(
-            identity: identity, plan: plan, leg: leg, control: control ?? gateway.control(for: identity.tenant),
+            identity: identity, plan: plan, leg: leg, control: control,
             loop: self.loop, gateway: gateway, recorder: self.recorder(of: identity, assistant, leg), slot: slot)
-        shell.isChannelChecked = control != nil
         gateway.logger.info(
             "Call answered",
             [

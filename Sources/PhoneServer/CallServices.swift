@@ -1,5 +1,6 @@
 import Assistants
 import Conversation
+import EventSocket
 import Foundation
 import Records
 import Telephony
@@ -14,6 +15,8 @@ package struct CallIdentity: Sendable {
     package var dialed: Redacted<String>?
     /// The channel that can be controlled by Event Socket; nil: the call's id is not one.
     package var channel: CallID?
+    /// Where the caller's dialplan entered, so that a transfer that nobody answers can come back there.
+    package var entry: DialplanTarget?
 
     package init(call: CallID, tenant: TenantID, assistant: AssistantID, assistantName: String) {
         self.call = call

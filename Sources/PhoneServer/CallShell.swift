@@ -40,8 +40,10 @@ final class CallShell {
     var machineGeneration = 0
 
     var leg: (any PhoneLeg)?
-    /// The way to the switch that has the caller's channel; nil: there is none.
-    let control: (any CallControl)?
+    /// The channel's own way to its switch (an outbound Event Socket), while it lives.
+    private var ownControl: (any CallControl)?
+    /// The way to the switch that has the caller's channel: the channel's own, else its tenant's; nil: there is none.
+    var control: (any CallControl)? { self.ownControl ?? self.gateway.control(for: self.identity.tenant) }
     var recorder: CallRecorder?
     /// Whose the channel is was asked: at the start, or, where the Event Socket was away then, before the first hand-over.
     var isChannelChecked = false
@@ -67,7 +69,9 @@ final class CallShell {
         self.loop = loop
         self.gateway = gateway
         self.leg = leg
-        self.control = control
+        self.ownControl = control
+        // A channel's own socket cannot reach another's.
+        self.isChannelChecked = control != nil
         self.recorder = recorder
         self.logger = gateway.logger.with(["call.id": .string(identity.call.text)])
         self.startedAt = loop.now
@@ -94,7 +98,7 @@ final class CallShell {
         control.watch(channel) { event in
             loop.execute { slot.value.call?.switched(event) }
         }
-        if control.isAvailable { self.checkChannel(control, channel) {} }
+        if control.isAvailable, !self.isChannelChecked { self.checkChannel(control, channel) {} }
     }
 
     /// Asks whose the channel is, then calls `done` on the loop, unless the call is over by then.
@@ -111,6 +115,22 @@ final class CallShell {
                 done()
             }
         }
+    }
+
+    /// The outbound socket of the caller's own channel has come (or come back): the best way to it.
+    func adopt(_ control: any CallControl) {
+        guard let channel = self.identity.channel else { return }
+        self.control?.unwatch(channel)
+        self.ownControl = control
+        self.isChannelChecked = true
+        self.follow(channel)
+    }
+
+    /// The channel's own socket has ended while the call goes on: the tenant's Event Socket is what is left.
+    func controlEnded() {
+        guard !self.isFinished, self.ownControl != nil else { return }
+        self.ownControl = nil
+        if let channel = self.identity.channel { self.follow(channel) }
     }
 
     private func disownChannel() {

@@ -79,6 +79,7 @@ package final class Gateway: Sendable {
         var live: [CallID: Live] = [:]
         var perTenant: [TenantID: Int] = [:]
         var isDraining = false
+        var offers: [CallID: Offer] = [:]
     }
     private let state = Mutex(State())
 
@@ -153,6 +154,26 @@ package final class Gateway: Sendable {
 
     /// The call with this id, if it lives on this node.
     func live(_ call: CallID) -> Live? { self.state.withLock { $0.live[call] } }
+
+    // MARK: The two halves of a call
+
+    /// Control that came before its media: an outbound Event Socket whose call's WebSocket or SIP leg is still on its way.
+    struct Offer: Sendable {
+        var identity: CallIdentity
+        var control: any CallControl
+    }
+
+    /// Waits for the call's media on this node. Replaces an older one.
+    func offer(_ offer: Offer) { self.state.withLock { $0.offers[offer.identity.call] = offer } }
+
+    /// The control that waits for `call`, if it is that tenant's (nil: of whichever).
+    func takeOffer(of call: CallID, tenant: TenantID?) -> Offer? {
+        self.state.withLock { state in
+            guard let offer = state.offers[call], tenant == nil || offer.identity.tenant == tenant else { return nil }
+            state.offers[call] = nil
+            return offer
+        }
+    }
 
     /// Gives the place back: the call ended, or never began.
     func dismiss(_ call: CallID) {

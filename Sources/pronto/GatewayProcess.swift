@@ -28,11 +28,13 @@ final class GatewayProcess: Sendable {
     private let media: HTTPServer
     private let proxy: HTTPServer?
     private let admin: HTTPServer
+    private let switches: TCPServer?
     private let tls: TLSContext?
     private let records: RecordsQueue
     private let background = Mutex<[Task<Void, Never>]>([])
 
     var mediaAddress: SocketAddress { self.media.address }
+    var switchAddress: SocketAddress? { self.switches?.address }
     var adminAddress: SocketAddress { self.admin.address }
 
     /// Builds everything and binds the ports. Whatever cannot be is an error here, with the name of its setting.
@@ -76,6 +78,8 @@ final class GatewayProcess: Sendable {
             self.proxy = try settings.proxyPort.map { [gateway, group, tls] port in
                 try Self.listen(settings.proxyHost, port, "PRONTO_PROXY_PORT", gateway, group, tls, proxy: true)
             }
+            self.switches = try SwitchListening.listen(
+                settings, self.gateway, self.group, media: self.media.address)
             self.admin = try Self.administer(
                 settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry)
         } catch {
@@ -161,6 +165,7 @@ final class GatewayProcess: Sendable {
         }
         self.media.close()
         self.proxy?.close()
+        self.switches?.close()
         self.admin.close()
         self.links.stop()
         for task in self.background.withLock({ $0 }) { task.cancel() }
@@ -314,7 +319,7 @@ final class GatewayProcess: Sendable {
     }
 
     /// A listener's error by the setting that would repair it.
-    private static func startError(_ error: ListenError, _ host: String, _ port: String) -> StartError {
+    static func startError(_ error: ListenError, _ host: String, _ port: String) -> StartError {
         switch error {
         case .addressInUse: StartError("\(port): \(error); stop that program, or set another port")
         case .notPermitted: StartError("\(port): \(error); ports below 1024 need a privilege: set another port")
