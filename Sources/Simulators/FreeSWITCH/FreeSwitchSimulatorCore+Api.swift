@@ -161,7 +161,10 @@ extension FreeSwitchSimulatorCore {
             dialed = dialed[dialed.index(after: end)...]
         }
         let party = dialed.split(separator: " ").first.map { String($0) } ?? ""
-        let number = party.split(separator: "/").last?.split(separator: "@").first.map { String($0) } ?? ""
+        // `loopback/NUMBER/CONTEXT`, `user/NUMBER@HOST`, `sofia/…/NUMBER@HOST`.
+        let parts = party.split(separator: "/")
+        let dialedPart = parts.first == "loopback" && parts.count > 1 ? parts[1] : parts.last
+        let number = dialedPart?.split(separator: "@").first.map { String($0) } ?? ""
         guard let outcome = self.outcomes[number] else { return "-ERR SUBSCRIBER_ABSENT\n" }
         let given = variables["origination_uuid"].flatMap { CallID($0) }
         guard let one = given ?? CallID(self.nextID()), let other = CallID(self.nextID()) else {
