@@ -30,11 +30,13 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CHTTPParser", providers: [.apt(["libhttp-parser-dev"])]),
         .systemLibrary(name: "CSpeexDSP", pkgConfig: "speexdsp", providers: [.apt(["libspeexdsp-dev"])]),
+        .systemLibrary(name: "CSpandsp", pkgConfig: "spandsp", providers: [.apt(["libspandsp-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(
             name: "CPocketSphinx", pkgConfig: "pocketsphinx", providers: [.apt(["libpocketsphinx-dev"])]),
         .systemLibrary(name: "CSherpaOnnx", pkgConfig: "sherpa-onnx"),
+        .systemLibrary(name: "CLibre", pkgConfig: "libre", providers: [.apt(["libre-dev"])]),
         .target(name: "CLinux"),
 
         // Core: no sockets, files, clock, environment, random numbers, database.
@@ -42,6 +44,7 @@ let package = Package(
         core("Audio", ["Telephony", "CSpeexDSP"]),
         core("MediaDialects", ["Telephony", "Audio"]),
         core("EventSocket", ["Telephony"]),
+        core("RTPMedia", ["Telephony", "Audio", "CSpandsp"]),
         core("Assistants", ["Telephony", "Audio"]),
         core("Conversation", ["Telephony", "Audio", "Assistants", "MediaDialects", "EventSocket"]),
         core("Records", ["Telephony"]),
@@ -56,6 +59,7 @@ let package = Package(
                 .target(name: "CSherpaOnnx", condition: .when(traits: ["LocalSpeech"])),
             ],
             swiftSettings: settings),
+        core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
         core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "COpenSSL"]),
         core("Configuration", ["Telephony"]),
         core(
@@ -82,7 +86,8 @@ let package = Package(
         .executableTarget(
             name: "pronto-bench",
             dependencies: [
-                "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "CAllocations",
+                "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
+                "CAllocations",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -90,7 +95,7 @@ let package = Package(
             name: "pronto-fuzz",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Configuration",
-                "CFuzzer",
+                "RTPMedia", "CFuzzer",
             ],
             path: "Fuzzing/Fuzz", swiftSettings: settings),
 
@@ -102,6 +107,7 @@ let package = Package(
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
+        tests("RTPMediaTests", ["RTPMedia", "Audio", "Telephony"]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(
             "ConversationTests",
@@ -110,6 +116,8 @@ let package = Package(
         tests("ObservabilityTests", ["Observability", "Telephony"]),
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
         tests("StoresTests", ["Stores", "Records", "Telephony"]),
+        tests(
+            "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony", "CLinux"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
             "ProntoTests",

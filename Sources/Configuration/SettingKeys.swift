@@ -133,7 +133,12 @@ package struct SettingKeys: Sendable {
         "How long the second half of a call (its audio in AUDIO_MODE dual and rtp) may come after the first.")
     package let deadMansSwitch = Setting<Int>.integer(
         "PRONTO_DEAD_MAN_SECONDS", 0...60, unit: "s", default: 4,
-        "After this long without a word from us FreeSWITCH sends the caller to the fallback (sched_transfer). 0: never.")
+        "After this long without a word from us FreeSWITCH sends the caller to the fallback, where the dialplan's "
+            + "pronto_fuse does not say. 0: never.")
+    package let ringTime = Setting<Duration>.seconds(
+        "TRANSFER_DEFAULT_TIMEOUT", 0...300, default: 30,
+        "How long a transfer rings before the caller comes back to the assistant. 0: never; the destination's dialplan decides."
+    )
     package let streamURL = Setting<String?>.optionalText(
         "PRONTO_STREAM_URL",
         "Where mod_audio_stream finds the media port in AUDIO_MODE=dual, as ws://host:port. Unset: as REALTIME_HOST and REALTIME_PORT say."
@@ -280,7 +285,7 @@ package struct SettingKeys: Sendable {
             ["ESL_HOST_ALLOW_LOOPBACK"], "loopback is always allowed for the Event Socket"
         ),
         (
-            ["REALTIME_VOICE", "DEFAULT_TIMEZONE", "DEFAULT_GATEWAY", "TRANSFER_DEFAULT_TIMEOUT", "DEBUG"],
+            ["REALTIME_VOICE", "DEFAULT_TIMEZONE", "DEFAULT_GATEWAY", "DEBUG"],
             "read by earlier gateways only"
         ),
     ]

@@ -26,6 +26,7 @@ struct CallReception {
         if let offer {
             identity.channel = offer.identity.channel
             identity.entry = identity.entry ?? offer.identity.entry
+            identity.fuse = offer.identity.fuse
             identity.caller = identity.caller ?? offer.identity.caller
             identity.dialed = identity.dialed ?? offer.identity.dialed
         }

@@ -17,12 +17,27 @@ package struct CallIdentity: Sendable {
     package var channel: CallID?
     /// Where the caller's dialplan entered, so that a transfer that nobody answers can come back there.
     package var entry: DialplanTarget?
+    /// The dead man's switch that the dialplan asks for.
+    var fuse: Fuse?
 
     package init(call: CallID, tenant: TenantID, assistant: AssistantID, assistantName: String) {
         self.call = call
         self.tenant = tenant
         self.assistant = assistant
         self.assistantName = assistantName
+    }
+}
+
+extension CallIdentity {
+    /// What the channel's variables tell beside whose it is.
+    mutating func learn(_ variables: [String: Redacted<String>]) {
+        let context = variables["context"]?.value
+        if self.entry == nil, let number = variables["destination_number"]?.value, let context, !number.isEmpty {
+            self.entry = DialplanTarget(extension: number, context: context)
+        }
+        if self.fuse == nil, let text = variables["pronto_fuse"]?.value {
+            self.fuse = Fuse(text, context: context, task: variables["last_sched_id"]?.value)
+        }
     }
 }
 
@@ -82,23 +97,20 @@ package protocol CallControl: Sendable {
     var isAvailable: Bool { get }
     /// Whether the way to the switch has failed for good enough to send new calls elsewhere (`Gateway.lacksControl`).
     var isDown: Bool { get }
-    /// Hands the channel over; the answer says whether the switch took it.
-    func transfer(_ channel: CallID, to destination: TransferDestination, done: @escaping @Sendable (Bool) -> Void)
-    func hangUp(_ channel: CallID, cause: HangupCause)
-    /// Takes mod_audio_stream off the channel.
-    func stopStream(_ channel: CallID)
-    /// Stops what a module plays from files (`uuid_break`).
-    func stopPlayback(_ channel: CallID)
-    /// Asks for channel variables, half a second at most; what is missing is not in the answer.
-    func variables(
-        _ names: [String], of channel: CallID, done: @escaping @Sendable ([String: Redacted<String>]) -> Void)
-    /// Tells `observer` about the channel's hang-up, hold and digits until `unwatch`.
-    func watch(_ channel: CallID, observer: @escaping @Sendable (PhoneEvent) -> Void)
+    /// Asks the switch. `done` is called once, on whatever thread.
+    func ask(
+        _ command: ApiCommand, timeout: Duration?,
+        done: @escaping @Sendable (Result<EventSocketReply, EventSocketFailure>) -> Void)
+    /// The channel is about to be sent elsewhere, or hung up, by us.
+    func willDismiss(_ channel: CallID)
+    /// Tells `observer` about the channel until `unwatch`.
+    func watch(_ channel: CallID, observer: @escaping @Sendable (ChannelNews) -> Void)
     func unwatch(_ channel: CallID)
 }
 
 extension CallControl {
     package var isDown: Bool { false }
+    package func willDismiss(_ channel: CallID) {}
 }
 
 /// What a call looks like from outside while it lives: for the console, the demo and tests.

@@ -34,6 +34,8 @@ extension CallShell {
     func leg(_ leg: any PhoneLeg, ended end: LegEnd) {
         guard self.leg === leg else { return }
         self.dropLeg()
+        // A transfer takes the media away: its own outcome decides.
+        if self.ringing != nil || self.session.isTransferring { return self.phone(.mediaLost(reason: "transferring")) }
         switch end {
         case .hungUp(let cause): self.phone(.hungUp(cause))
         case .closed:
@@ -81,5 +83,7 @@ extension CallShell {
         leg.attach(to: self)
         self.logger.info("Media connection taken over")
         self.step { $0.mediaReturned(at: $1, &$2) }
+        self.callerReturned()
+        self.armFuse()
     }
 }

@@ -15,7 +15,7 @@ import Telephony
 /// machine that fails while it starts); these only append to the same two output lists, and `settle` goes on until both
 /// are empty. So no value is ever entered twice.
 final class CallShell {
-    private(set) var identity: CallIdentity
+    var identity: CallIdentity
     let loop: EventLoop
     let gateway: Gateway
     let logger: Logger
@@ -42,11 +42,16 @@ final class CallShell {
     var leg: (any PhoneLeg)?
     /// The channel's own way to its switch (an outbound Event Socket), while it lives.
     private var ownControl: (any CallControl)?
+    var hasOwnControl: Bool { self.ownControl != nil }
     /// The way to the switch that has the caller's channel: the channel's own, else its tenant's; nil: there is none.
     var control: (any CallControl)? { self.ownControl ?? self.gateway.control(for: self.identity.tenant) }
     var recorder: CallRecorder?
     /// Whose the channel is was asked: at the start, or, where the Event Socket was away then, before the first hand-over.
     var isChannelChecked = false
+    /// The dead man's switch, while the channel has one.
+    var fuse: DeadMansSwitch?
+    /// A transfer that rings, and may bring the caller back.
+    var ringing: Ringing?
     private var lastDigit: (digit: Redacted<Character>, source: DigitSource, at: Duration)?
     private var isSettling = false
     private var timer: TimerID?
@@ -95,23 +100,30 @@ final class CallShell {
         guard let control = self.control else { return }
         let loop = self.loop
         let slot = self.slot
-        control.watch(channel) { event in
-            loop.execute { slot.value.call?.switched(event) }
+        control.watch(channel) { news in
+            loop.execute { slot.value.call?.switched(news) }
         }
         if control.isAvailable, !self.isChannelChecked { self.checkChannel(control, channel) {} }
+        if self.isChannelChecked { self.armFuse() }
     }
 
     /// Asks whose the channel is, then calls `done` on the loop, unless the call is over by then.
-    private func checkChannel(_ control: any CallControl, _ channel: CallID, done: @escaping @Sendable () -> Void) {
+    func checkChannel(_ control: any CallControl, _ channel: CallID, done: @escaping @Sendable () -> Void) {
         let loop = self.loop
         let slot = self.slot
         let tenant = self.identity.tenant.text
-        control.variables(["domain_uuid"], of: channel) { values in
+        let names = ["domain_uuid", "destination_number", "context", "pronto_fuse", "last_sched_id"]
+        control.variables(names, of: channel) { values in
             let domain = values["domain_uuid"]?.value.lowercased() ?? ""
             loop.execute {
                 guard let call = slot.value.call else { return }
                 call.isChannelChecked = true
-                if !domain.isEmpty, domain != tenant { call.disownChannel() }
+                if !domain.isEmpty, domain != tenant {
+                    call.disownChannel()
+                } else {
+                    call.identity.learn(values)
+                    call.armFuse()
+                }
                 done()
             }
         }
@@ -141,9 +153,13 @@ final class CallShell {
     }
 
     /// An event of the channel. A digit that the module has just told by text is the same key press.
-    private func switched(_ event: PhoneEvent) {
-        if case .digit(let digit) = event, self.isRepeated(digit, from: .channel) { return }
-        self.phone(event)
+    func switched(_ news: ChannelNews) {
+        switch news {
+        case .phone(.digit(let digit)) where self.isRepeated(digit, from: .channel): break
+        case .phone(let event): self.phone(event)
+        case .bridged: self.channelBridged()
+        case .unanswered: self.ringingUnanswered()
+        }
     }
 
     enum DigitSource { case channel, module }
@@ -320,27 +336,6 @@ final class CallShell {
         }
     }
 
-    private func transfer(to destination: TransferDestination) {
-        guard let control = self.control, control.isAvailable, let channel = self.identity.channel else {
-            // A SIP leg can ask the far side itself (REFER) and reports what came of it.
-            if self.leg?.send(.blindTransfer(destination)) == true { return }
-            self.logger.warning("No Event Socket: the caller cannot be handed over")
-            self.phone(.transferFailed(reason: "no-control"))
-            return
-        }
-        let loop = self.loop
-        let slot = self.slot
-        guard self.isChannelChecked else {
-            self.checkChannel(control, channel) { slot.value.call?.transfer(to: destination) }
-            return
-        }
-        control.transfer(channel, to: destination) { didWork in
-            loop.execute {
-                slot.value.call?.phone(didWork ? .transferred : .transferFailed(reason: "refused"))
-            }
-        }
-    }
-
     private func speak(_ sentence: HouseSentence, number: Int) {
         let text = self.gateway.sentence(sentence, language: self.report.plan.language)
         let request = SpeechRequest(
@@ -421,6 +416,8 @@ final class CallShell {
         self.timer = nil
         self.timerAt = nil
         self.machineWake = nil
+        self.fuse?.stop()
+        self.fuse = nil
         if let channel = self.identity.channel, let control = self.control {
             control.unwatch(channel)
             // Our close leaves the module's media bug on a channel that lives on, and the next `start` would fail

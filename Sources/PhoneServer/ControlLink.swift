@@ -60,55 +60,14 @@ package final class ControlLink: CallControl, Sendable {
         if case .down = self.status { true } else { false }
     }
 
-    package func transfer(
-        _ channel: CallID, to destination: TransferDestination, done: @escaping @Sendable (Bool) -> Void
+    package func ask(
+        _ command: ApiCommand, timeout: Duration?,
+        done: @escaping @Sendable (Result<EventSocketReply, EventSocketFailure>) -> Void
     ) {
-        guard let command = try? ApiCommand.transfer(channel, to: DialplanTarget(destination)) else {
-            self.logger.warning("A transfer destination cannot be dialed", ["esl.command": .string("uuid_transfer")])
-            done(false)
-            return
-        }
-        self.execute(command) { result in
-            switch result {
-            case .success(let reply): done(reply.refusal == nil)
-            case .failure: done(false)
-            }
-        }
+        self.execute(command, timeout: timeout, done: done)
     }
 
-    package func hangUp(_ channel: CallID, cause: HangupCause) {
-        guard let command = try? ApiCommand.kill(channel, cause: cause) else { return }
-        self.execute(command) { _ in }
-    }
-
-    package func stopPlayback(_ channel: CallID) {
-        guard let command = try? ApiCommand.stopPlayback(of: channel) else { return }
-        self.execute(command) { _ in }
-    }
-
-    package func stopStream(_ channel: CallID) {
-        guard let command = try? ApiCommand.stopAudioStream(channel) else { return }
-        self.execute(command) { _ in }
-    }
-
-    package func variables(
-        _ names: [String], of channel: CallID, done: @escaping @Sendable ([String: Redacted<String>]) -> Void
-    ) {
-        let gathered = Gathered(expecting: names.count, done: done)
-        if names.isEmpty { done([:]) }
-        for name in names {
-            guard let command = try? ApiCommand.getVariable(name, of: channel) else {
-                gathered.add(name, nil)
-                continue
-            }
-            self.execute(command, timeout: .milliseconds(500)) { result in
-                guard case .success(let reply) = result else { return gathered.add(name, nil) }
-                gathered.add(name, reply.variable)
-            }
-        }
-    }
-
-    package func watch(_ channel: CallID, observer: @escaping @Sendable (PhoneEvent) -> Void) {
+    package func watch(_ channel: CallID, observer: @escaping @Sendable (ChannelNews) -> Void) {
         self.loop.execute { [self] in self.shell.value.watch(channel, observer) }
     }
 
@@ -128,23 +87,5 @@ package final class ControlLink: CallControl, Sendable {
         private let state = Mutex(InboundClient.Status.connecting)
         var status: InboundClient.Status { self.state.withLock { $0 } }
         func set(_ status: InboundClient.Status) { self.state.withLock { $0 = status } }
-    }
-
-    /// Waits for several answers.
-    private final class Gathered: Sendable {
-        private let state: Mutex<(left: Int, values: [String: Redacted<String>])>
-        private let done: @Sendable ([String: Redacted<String>]) -> Void
-        init(expecting count: Int, done: @escaping @Sendable ([String: Redacted<String>]) -> Void) {
-            self.state = Mutex((count, [:]))
-            self.done = done
-        }
-        func add(_ name: String, _ value: Redacted<String>?) {
-            let all: [String: Redacted<String>]? = self.state.withLock { state in
-                state.values[name] = value
-                state.left -= 1
-                return state.left == 0 ? state.values : nil
-            }
-            if let all { self.done(all) }
-        }
     }
 }

@@ -212,15 +212,10 @@ package final class ControlLinks: Sendable {
 private struct ClosedControl: CallControl {
     var isAvailable: Bool { false }
     var isDown: Bool { true }
-    func transfer(
-        _ channel: CallID, to destination: TransferDestination, done: @escaping @Sendable (Bool) -> Void
-    ) { done(false) }
-    func hangUp(_ channel: CallID, cause: HangupCause) {}
-    func stopStream(_ channel: CallID) {}
-    func stopPlayback(_ channel: CallID) {}
-    func variables(
-        _ names: [String], of channel: CallID, done: @escaping @Sendable ([String: Redacted<String>]) -> Void
-    ) { done([:]) }
-    func watch(_ channel: CallID, observer: @escaping @Sendable (PhoneEvent) -> Void) {}
+    func ask(
+        _ command: ApiCommand, timeout: Duration?,
+        done: @escaping @Sendable (Result<EventSocketReply, EventSocketFailure>) -> Void
+    ) { done(.failure(.stopped)) }
+    func watch(_ channel: CallID, observer: @escaping @Sendable (ChannelNews) -> Void) {}
     func unwatch(_ channel: CallID) {}
 }

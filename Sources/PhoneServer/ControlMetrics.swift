@@ -28,7 +28,8 @@ package final class ControlMetrics: Sendable {
         }
         self.losses = losses
         self.failed = registry.counter(
-            "voice_ai_realtime_esl_commands_failed_total", "Commands without a good answer", labels: [("kind", "refused")])
+            "voice_ai_realtime_esl_commands_failed_total", "Commands without a good answer",
+            labels: [("kind", "refused")])
         self.unanswered = registry.counter(
             "voice_ai_realtime_esl_commands_failed_total", "Commands without a good answer",
             labels: [("kind", "unanswered")])

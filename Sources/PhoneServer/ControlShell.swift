@@ -20,7 +20,7 @@ final class ControlShell {
     private var timer: TimerID?
     private var requests: UInt64 = 0
     private var waiting: [EventSocketRequestID: @Sendable (Result<EventSocketReply, EventSocketFailure>) -> Void] = [:]
-    private var observers: [CallID: @Sendable (PhoneEvent) -> Void] = [:]
+    private var observers: [CallID: @Sendable (ChannelNews) -> Void] = [:]
     private var listeners = EventListeners()
     private var handlers: [EventListeners.ID: ListenerHandlers] = [:]
     private var isRetiring = false
@@ -44,7 +44,7 @@ final class ControlShell {
 
     // MARK: Calls' channels
 
-    func watch(_ channel: CallID, _ observer: @escaping @Sendable (PhoneEvent) -> Void) {
+    func watch(_ channel: CallID, _ observer: @escaping @Sendable (ChannelNews) -> Void) {
         let isNew = self.observers.updateValue(observer, forKey: channel) == nil
         if isNew { self.step { $0.watch(channel, at: $1, into: &$2) } }
     }
@@ -216,11 +216,8 @@ final class ControlShell {
             for id in self.listeners.listeners(to: event) { self.handlers[id]?.event(event) }
         }
         guard let channel = event.channel, let observer = self.observers[channel] else { return }
+        if let news = event.news { return observer(news) }
         switch event.name {
-        case .channelHangup, .channelHangupComplete: observer(.hungUp(event.hangupCause ?? .normalClearing))
-        case .channelHold: observer(.held)
-        case .channelUnhold: observer(.resumed)
-        case .dtmf: if let digit = event.digit { observer(.digit(digit)) }
         case .custom:
             // The community module has put our audio into a file; playing it is our job (freeswitch.md §3.4).
             if case .playback(let file)? = event.audioStream, let play = try? ApiCommand.broadcast(file, to: channel) {
@@ -236,7 +233,8 @@ final class ControlShell {
             "A channel ended while the Event Socket was away",
             ["call.id": .string(channel.text), "esl.switch_restarted": .string(wasRestarted ? "yes" : "no")])
         for id in self.listeners.listeners(of: channel) { self.handlers[id]?.channelGone() }
-        self.observers[channel]?(.hungUp(wasRestarted ? HangupCauseNames.cause(named: "CRASH") : .normalClearing))
+        self.observers[channel]?(
+            .phone(.hungUp(wasRestarted ? HangupCauseNames.cause(named: "CRASH") : .normalClearing)))
     }
 }
 

@@ -27,6 +27,10 @@ package struct GatewayConfiguration: Sendable {
     package var needsControl = true
     /// Bytes of one WebSocket message from a phone: 200 ms of 48 kHz stereo are 38 400.
     package var maximumPhoneMessage = 256 * 1024
+    /// How long a transfer rings before the caller comes back; zero: transfers are left to the destination's dialplan.
+    package var ringTime: Duration = .seconds(30)
+    /// The dead man's switch of channels whose dialplan asks for one without saying when.
+    package var fuseSeconds = 4
 
     package init() {}
 }

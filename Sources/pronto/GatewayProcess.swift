@@ -200,6 +200,8 @@ final class GatewayProcess: Sendable {
         defaults.prefixPadding = settings.prefixPadding
         defaults.deadlines.firstAudio = settings.firstAudioDeadline
         defaults.maximumDuration = settings.maximumDuration
+        // Beyond the ringing and the way back, which have deadlines of their own.
+        defaults.deadlines.transfer = max(defaults.deadlines.transfer, settings.ringTime + .seconds(15))
         return defaults
     }
 
@@ -240,6 +242,8 @@ final class GatewayProcess: Sendable {
         configuration.maximumCallsPerTenant = settings.sessionsPerTenant
         configuration.recordings = settings.recordings
         configuration.recordsByDefault = settings.recording
+        configuration.ringTime = settings.ringTime
+        configuration.fuseSeconds = settings.deadMansSwitch
         configuration.needsControl = settings.needsSwitch
         if let text = settings.tokenKeys {
             let keys: TokenKeys

@@ -45,11 +45,11 @@ enum SwitchListening {
         configuration.maximumConnections = settings.socketConnections
         configuration.audio = SwitchAudioMode(rawValue: settings.audioMode.rawValue) ?? .esl
         configuration.matchTimeout = settings.matchTimeout
-        configuration.deadMansSwitch = settings.deadMansSwitch > 0 ? .seconds(settings.deadMansSwitch) : nil
         configuration.streamURL = settings.streamURL ?? "ws://\(media)"
         try self.checkUnicast(settings, logger)
         configuration.ports = try self.ports(
-            settings.unicastHost, settings.datagramFirst, settings.datagramLast, step: 2, "RTP_PORT_MIN", "RTP_PORT_MAX")
+            settings.unicastHost, settings.datagramFirst, settings.datagramLast, step: 2, "RTP_PORT_MIN", "RTP_PORT_MAX"
+        )
         configuration.switchPorts = try self.ports(
             settings.unicastHost, settings.unicastFirst, settings.unicastLast, step: 1, "UNICAST_PORT_MIN",
             "UNICAST_PORT_MAX")
@@ -73,7 +73,8 @@ enum SwitchListening {
         _ host: String, _ first: Int, _ last: Int, step: Int, _ firstName: String, _ lastName: String
     ) throws -> DatagramPorts {
         guard first <= last, let range = PortRange(first...last, step: step) else {
-            throw StartError("\(lastName): \(last) must lie above \(firstName) (\(first)), with room for a call (\(step) ports)")
+            throw StartError(
+                "\(lastName): \(last) must lie above \(firstName) (\(first)), with room for a call (\(step) ports)")
         }
         return DatagramPorts(host: host, range: range)
     }

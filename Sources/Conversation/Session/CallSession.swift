@@ -336,6 +336,9 @@ package struct CallSession: ~Copyable, Sendable {
     package var uplinkFormat: AudioFormat { self.uplink }
     package var downlinkFormat: AudioFormat { self.downlink }
 
+    /// The phone was asked to hand the caller over, and what became of it is not known yet.
+    package var isTransferring: Bool { if case .transferring = self.phase { true } else { false } }
+
     var isLeavingAfterSpeech: Bool {
         if case .leaving = self.phase { self.isResponding } else { false }
     }

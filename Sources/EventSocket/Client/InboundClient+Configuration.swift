@@ -61,7 +61,7 @@ extension InboundClient {
         /// What a conversation needs to know of its channel.
         package static let usualEvents: [SwitchEvent.Name] = [
             .channelAnswer, .channelHangup, .channelHangupComplete, .dtmf, .channelHold, .channelUnhold,
-            .channelBridge, .channelUnbridge, .channelPark, .playbackStop,
+            .channelBridge, .channelUnbridge, .channelPark, .playbackStop, .channelExecuteComplete,
         ]
     }
 }

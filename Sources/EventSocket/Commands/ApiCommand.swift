@@ -102,6 +102,51 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
         return ApiCommand("sched_transfer", ["+" + seconds, try self.id(channel)] + (try target.words()))
     }
 
+    /// The same as a task of its own, whose id comes in the answer (`+OK Added: 17`, see `SwitchTask`): it can be replaced
+    /// without a gap, the new one made before the old one is deleted (measured). It ends with the channel, whose id is its
+    /// group.
+    package static func scheduleFuse(
+        _ channel: CallID, to target: DialplanTarget, seconds: Int
+    ) throws(EventSocketCommandError) -> ApiCommand {
+        guard (1...3600).contains(seconds) else { throw .unsafe(argument: .seconds) }
+        let id = try self.id(channel)
+        return ApiCommand("sched_api", ["+\(seconds)", id, "uuid_transfer", id] + (try target.words()))
+    }
+
+    /// Takes back one task by its number.
+    package static func cancelTask(_ task: Int) -> ApiCommand { ApiCommand("sched_del", [String(task)]) }
+
+    /// What follows a ringing that nobody answered.
+    package enum WayBack: Sendable, Equatable {
+        /// The dialplan, as if the caller had called anew.
+        case dialplan(DialplanTarget)
+        /// Nothing but waiting: the media is still there.
+        case park
+    }
+
+    /// Rings `target` for the channel; whoever answers has the call, and when nobody does the caller comes back.
+    ///
+    /// The loopback channel names its dialplan: it would take that of its caller, inline (measured).
+    ///
+    /// By the inline dialplan, its applications separated by `^` (the arguments, checked, hold none). The far side runs
+    /// through the dialplan by a loopback channel, so that voicemail, ring groups and forwarding are what they always are.
+    package static func ring(
+        _ channel: CallID, _ target: DialplanTarget, for time: Duration, otherwise back: WayBack
+    ) throws(EventSocketCommandError) -> ApiCommand {
+        let words = try target.words()
+        guard words[1] == "XML" else { throw .unsafe(argument: .dialplan) }
+        var steps = [
+            "set:continue_on_fail=true", "set:hangup_after_bridge=true", "set:ringback=%(2000,4000,440,480)",
+            "bridge:{originate_timeout=\(try self.seconds(time))}loopback/\(words[0])/\(words[2])/XML",
+        ]
+        switch back {
+        case .park: steps.append("park:")
+        case .dialplan(let entry): steps.append("transfer:" + (try entry.words()).joined(separator: " "))
+        }
+        return ApiCommand(
+            "uuid_transfer", [try self.id(channel), "'m:^:" + steps.joined(separator: "^") + "'", "inline"])
+    }
+
     /// Takes back what is scheduled for the channel.
     package static func cancelScheduled(_ channel: CallID) throws(EventSocketCommandError) -> ApiCommand {
         ApiCommand("sched_del", [try self.id(channel)])

@@ -9,6 +9,7 @@ import Telephony
 /// * One `sendmsg unicast` a park. A second one while the first works leaks a socket of the switch; a second one after a
 ///   playback in the same park ends the switch (use after free). A second one after one that never worked is good.
 /// * A playback, a bridge and an unpark end it for good; hold, digits, recording and variables do not.
+/// * A transfer of a channel into whose unicast we send deadlocks the channel (the owner is silent before it asks for one).
 /// So after anything that ended a unicast that had flowed, the only way on is a park of its own: `reenter`.
 package struct UnicastLink: Sendable {
     package enum Effect: Sendable, Equatable {
@@ -21,6 +22,9 @@ package struct UnicastLink: Sendable {
         /// Audio has stopped, and this park cannot have it again. Send the channel to a fresh park (a transfer to its
         /// extension, or `park inline`), then `parked` will be called.
         case reenter(Loss)
+        /// Audio has stopped because the channel went elsewhere (somebody bridged or transferred it): nothing is to be done,
+        /// least of all to fetch it back. If it is parked again, `parked` says so.
+        case left(Loss)
         /// It never flowed; the call has to go to its fallback.
         case failed(Loss)
     }
@@ -132,14 +136,11 @@ package struct UnicastLink: Sendable {
     private mutating func lose(_ loss: Loss, _ effects: inout [Effect]) {
         switch self.state {
         case .spent, .failed: return
-        case .flowing, .asked:
-            // Asked and not yet heard of: it may have begun in the switch, which is what makes the next one deadly.
+        case .flowing, .asked, .idle, .awaitingPorts:
+            // Also where nothing was asked or heard of yet: it may have begun in the switch, and a playback leaves the
+            // channel's flag behind; both make the next one in this park deadly.
             self.state = .spent
-            effects.append(.reenter(loss))
-        case .idle, .awaitingPorts:
-            // Not asked, and not to be asked in this park either: a playback leaves the channel's flag behind.
-            self.state = .spent
-            effects.append(.reenter(loss))
+            effects.append(loss == .bridged || loss == .unparked ? .left(loss) : .reenter(loss))
         }
     }
 }

@@ -48,7 +48,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Nil for a family that is neither IPv4 nor IPv6. `port`: in place of the one in `address`.
-    init?(_ address: UnsafePointer<sockaddr>, port: UInt16? = nil) {
+    package init?(_ address: UnsafePointer<sockaddr>, port: UInt16? = nil) {
         switch Int32(address.pointee.sa_family) {
         case AF_INET:
             let own = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee }
@@ -74,7 +74,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Calls `body` with the address as the kernel wants it.
-    func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    package func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         if self.isIPv6 {
             var address = sockaddr_in6()
             address.sin6_family = sa_family_t(AF_INET6)
@@ -116,7 +116,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The local address of a socket; nil when it has none.
-    static func local(of descriptor: Int32) -> SocketAddress? { .filled { getsockname(descriptor, $0, $1) } }
+    package static func local(of descriptor: Int32) -> SocketAddress? { .filled { getsockname(descriptor, $0, $1) } }
 
     /// The address alone, without brackets.
     package var host: String {

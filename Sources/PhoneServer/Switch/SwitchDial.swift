@@ -27,14 +27,13 @@ package struct SwitchDial: Sendable {
     var audio: Audio?
     /// Where the dialplan entered: an unanswered transfer returns there.
     var entry: DialplanTarget?
-    /// Where the dead man's switch sends the caller, as the dialplan armed it.
-    var fallback: DialplanTarget?
+    /// The dead man's switch, as the dialplan asks for it (and has armed it).
+    var fuse: Fuse?
 
     /// The names that the requirements and existing installations use, the newest first.
     private static let tenantNames = ["VOICE_AI_DOMAIN_UUID", "domain_uuid", "voiceai_domain_uuid"]
     private static let assistantNames = ["VOICE_AI_SECRETARY_UUID", "secretary_uuid", "voiceai_secretary_uuid"]
-    private static let audioNames = ["VOICE_AI_AUDIO_MODE", "voiceai_audio_mode"]
-    private static let fallbackNames = ["VOICE_AI_FALLBACK", "voiceai_fallback"]
+    private static let audioNames = ["pronto_mode", "VOICE_AI_AUDIO_MODE", "voiceai_audio_mode"]
 
     /// Nil: the channel has no usable id.
     init?(_ data: SwitchEvent) {
@@ -51,8 +50,9 @@ package struct SwitchDial: Sendable {
         if let number = self.dialed?.value, let context = data.headers["Caller-Context"], !context.isEmpty {
             self.entry = DialplanTarget(extension: number, context: context)
         }
-        self.fallback = Self.first(Self.fallbackNames, of: data).flatMap {
-            Self.target($0, context: data.headers["Caller-Context"])
+        if let text = Self.first(["pronto_fuse"], of: data) {
+            self.fuse = Fuse(
+                text, context: data.headers["Caller-Context"], task: data.variable("last_sched_id")?.value)
         }
     }
 

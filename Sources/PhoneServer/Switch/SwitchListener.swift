@@ -18,8 +18,6 @@ package struct SwitchListenerConfiguration: Sendable {
     package var switchPorts: DatagramPorts?
     /// How long the other half of a call in dual mode may take to come.
     package var matchTimeout: Duration = .seconds(5)
-    /// The dead man's switch (`sched_transfer`): the fallback is this far away, and pushed on each second. Nil: not armed.
-    package var deadMansSwitch: Duration? = .seconds(4)
     /// Where mod_audio_stream finds us in dual mode: `ws://host:port`, without a path.
     package var streamURL: String?
     /// Where the switch finds our SIP port: `host:port`, and through which of its profiles.

@@ -16,13 +16,13 @@ final class SwitchVisit {
     private(set) var dial: SwitchDial?
     private(set) var chosen: (entry: AssistantDirectory.Entry, assistant: Assistant, basis: AssistantDirectory.Basis)?
     /// Tells the conversation about the channel, from `watch` to `unwatch`.
-    var observer: (@Sendable (PhoneEvent) -> Void)?
+    var observer: (@Sendable (ChannelNews) -> Void)?
     /// Unicast only.
     var audio: UnicastAudio?
-    private var deadMan: DeadMansSwitch?
     private var matchTimer: TimerID?
     /// The last word about the channel: it was sent elsewhere or hung up by us, so the socket's end is no loss.
     private var isDismissed = false
+    private var quietUntil: Duration?
     /// A conversation has begun: from now on it decides when the channel goes.
     var isInCall = false
 
@@ -77,7 +77,6 @@ final class SwitchVisit {
         case .failure(let error): return self.giveUp(error.slug, error.message)
         case .success(let chosen): self.chosen = chosen
         }
-        self.armDeadMansSwitch()
         self.prepare(dial)
     }
 
@@ -111,7 +110,9 @@ final class SwitchVisit {
         // The rate that unicast will have (measured: L16 at the channel's read rate).
         self.api(try? .getVariable("read_rate", of: dial.channel)) { [unowned self] result in
             var rate = SampleRate.narrowband
-            if case .success(let reply) = result, let hertz = Int(reply.text), [8000, 16000, 32000, 48000].contains(hertz) {
+            if case .success(let reply) = result, let hertz = Int(reply.text),
+                [8000, 16000, 32000, 48000].contains(hertz)
+            {
                 rate = SampleRate(hertz: hertz)
             }
             let audio = UnicastAudio(
@@ -120,7 +121,8 @@ final class SwitchVisit {
             audio.run = { [unowned self] command, done in self.line.run(command, done: done) }
             audio.onLeg = { [unowned self] in self.answer(with: $0) }
             audio.onFailed = { [unowned self] loss in
-                self.giveUp(loss.rawValue, "See docs/freeswitch.md: unicast needs UNICAST_PORT_MIN/MAX free on loopback")
+                self.giveUp(
+                    loss.rawValue, "See docs/freeswitch.md: unicast needs UNICAST_PORT_MIN/MAX free on loopback")
             }
             audio.onReenter = { [unowned self] _ in self.reenter() }
             self.audio = audio
@@ -130,11 +132,13 @@ final class SwitchVisit {
 
     /// A fresh park is a fresh entry into the dialplan: the same extension brings the same call back to us.
     private func reenter() {
-        guard let dial = self.dial, let entry = dial.entry else { return self.line.leave() }
-        self.isDismissed = true
-        self.observer?(.mediaLost(reason: "unicast"))
-        self.api(try? .transfer(dial.channel, to: entry)) { [unowned self] result in
-            guard case .success(let reply) = result, reply.refusal == nil else { return self.line.leave() }
+        guard !self.isDismissed, let dial = self.dial, let entry = dial.entry else { return self.line.leave() }
+        self.dismiss()
+        self.observer?(.phone(.mediaLost(reason: "unicast")))
+        self.whenQuiet { visit in
+            visit.api(try? .transfer(dial.channel, to: entry)) { [unowned visit] result in
+                guard case .success(let reply) = result, reply.refusal == nil else { return visit.line.leave() }
+            }
         }
     }
 
@@ -172,14 +176,16 @@ final class SwitchVisit {
         self.offer(identity, control)
         // media_timeout is the dead man's switch here: our RTP never stops while we live.
         let options = [
-            "originate_timeout=2", "media_timeout=1500", "sip_copy_custom_headers=false", "absolute_codec_string=PCMU\\,PCMA",
+            "originate_timeout=2", "media_timeout=1500", "sip_copy_custom_headers=false",
+            "absolute_codec_string=PCMU\\,PCMA",
             "sip_h_X-A-UUID=\(dial.channel.text)",
         ].joined(separator: ",")
         let target = "{\(options)}sofia/\(self.listener.configuration.sipProfile)/pronto@\(address)"
         self.set("continue_on_fail", "true")
         self.set("hangup_after_bridge", "false")
         guard let bridge = try? EventSocketCommand.execute("bridge", target) else {
-            return self.giveUp("sip-address", "PRONTO_SIP_PROFILE or the SIP address cannot be written in a dial string")
+            return self.giveUp(
+                "sip-address", "PRONTO_SIP_PROFILE or the SIP address cannot be written in a dial string")
         }
         self.line.run(bridge)
     }
@@ -207,6 +213,7 @@ final class SwitchVisit {
         identity.dialed = dial.dialed
         identity.channel = dial.channel
         identity.entry = dial.entry
+        identity.fuse = dial.fuse
         return identity
     }
 
@@ -258,33 +265,21 @@ final class SwitchVisit {
     /// The channel is on its way elsewhere, or gone, by our doing: what follows on this socket is its natural end.
     func dismiss() {
         self.isDismissed = true
-        self.disarm()
+        self.quietUntil = self.audio?.quiet()
+        self.audio?.close()
+    }
+
+    /// Runs `body` as soon as the channel may be transferred: at once, unless a frame of ours may still be on its way in.
+    func whenQuiet(_ body: @escaping (SwitchVisit) -> Void) {
+        guard let time = self.quietUntil, time > self.loop.now else { return body(self) }
+        self.loop.schedule(at: time) { [self] in body(self) }
     }
 
     /// Closes the socket, so that the dialplan goes on to its fallback, and says why.
     func giveUp(_ slug: String, _ repair: String) {
         guard !self.line.isOver else { return }
         self.listener.refuse(slug, repair)
-        self.disarm()
         self.line.leave()
-    }
-
-    // MARK: The dead man's switch
-
-    private func armDeadMansSwitch() {
-        guard let delay = self.listener.configuration.deadMansSwitch, let dial = self.dial, let chosen = self.chosen
-        else { return }
-        let plan = self.gateway.plans.plan(for: chosen.assistant, in: chosen.entry)
-        guard let target = dial.fallback ?? plan.fallback.map({ DialplanTarget($0) }) else { return }
-        let deadMan = DeadMansSwitch(channel: dial.channel, target: target, delay: delay, loop: self.loop)
-        deadMan.run = { [unowned self] command in self.line.run(command) }
-        self.deadMan = deadMan
-        deadMan.arm()
-    }
-
-    private func disarm() {
-        self.deadMan?.disarm()
-        self.deadMan = nil
     }
 
     // MARK: Events and the end
@@ -295,13 +290,11 @@ final class SwitchVisit {
             return self.line.leave()
         }
         self.audio?.happened(event)
-        guard let phoneEvent = event.phoneEvent else { return }
-        self.observer?(phoneEvent)
+        guard let news = event.news else { return }
+        self.observer?(news)
     }
 
     private func ended(_ end: OutboundSession.End) {
-        self.deadMan?.stop()
-        self.deadMan = nil
         if let timer = self.matchTimer { self.loop.cancel(timer) }
         self.matchTimer = nil
         if case .refused(let refusal) = end { self.listener.refuse(refusal.rawValue, refusal.repair) }
@@ -309,7 +302,10 @@ final class SwitchVisit {
         self.audio = nil
         // A conversation that still goes on has lost its way to the channel; its media tells, or the channel's end.
         // Without a hang-up event before it, the channel went elsewhere (an operator's transfer): for us the same.
-        if !self.isDismissed { self.observer?(end == .channelGone ? .hungUp(.normalClearing) : .mediaLost(reason: "socket")) }
+        if !self.isDismissed {
+            let isGone = end == .channelGone
+            self.observer?(.phone(isGone ? .hungUp(.normalClearing) : .mediaLost(reason: "socket")))
+        }
         if let channel = self.dial?.channel {
             if let tenant = self.chosen?.entry.tenant.id { _ = self.gateway.takeOffer(of: channel, tenant: tenant) }
             if let live = self.gateway.live(channel) { live.loop.execute { live.call.value.call?.controlEnded() } }

@@ -61,6 +61,15 @@ final class UnicastAudio {
         }
     }
 
+    /// The channel is about to be transferred: nothing is sent any more. Returns when that is safe (see `UnicastLeg`): what
+    /// was sent has been played, some frames after the last one.
+    func quiet() -> Duration? {
+        guard let leg = self.leg else { return nil }
+        leg.quiet()
+        let safe = leg.lastSent + .milliseconds(120)
+        return safe > self.loop.now ? safe : nil
+    }
+
     /// The connection to the switch is gone. A leg that is in use stays: it belongs to the call.
     func close() {
         guard !self.isClosed else { return }
@@ -107,9 +116,10 @@ final class UnicastAudio {
                     logger.warning("Unicast refused", ["esl.reply": .string("\(refusal)")])
                 }
             }
-        case .flowing: break
+        case .flowing, .left: break
         case .reenter(let loss):
-            self.logger.warning("Unicast ended: the channel goes to a fresh park", ["unicast.loss": .string(loss.rawValue)])
+            self.logger.warning(
+                "Unicast ended: the channel goes to a fresh park", ["unicast.loss": .string(loss.rawValue)])
             self.onReenter?(loss)
         case .failed(let loss): self.onFailed?(loss)
         }

@@ -5,9 +5,13 @@ import Telephony
 /// The audio of a channel that FreeSWITCH parks: raw L16 datagrams both ways, one ptime each, no header, no timing of
 /// their own (`protocols/freeswitch-legs.md` §1). Works with a stock FreeSWITCH.
 ///
-/// We pace: what has been sent is played, there is no flush behind us, so exactly one frame goes out each ptime, silence
-/// between sentences. A datagram is never empty (that would end the talk-back for good) and never of another size (it
-/// would be padded, or made into one packet too long).
+/// We pace: what has been sent is played, there is no flush behind us, so at most one frame goes out each ptime. A datagram
+/// is never empty (that would end the talk-back for good) and never of another size (it would be padded, or made into one
+/// packet too long).
+///
+/// Between sentences nothing is sent, and nothing at all from `quiet` on: FreeSWITCH 1.11 deadlocks a channel that is
+/// transferred while a datagram of ours comes in (seen in 2 of 4 transfers, docs/freeswitch.md: the transfer holds the
+/// codec's lock and waits for the thread that waits for that lock to play our datagram).
 ///
 /// There is no authentication either way: what comes from another address than the switch's is dropped and counted.
 final class UnicastLeg: PhoneLeg, FrameClockMember {
@@ -40,6 +44,9 @@ final class UnicastLeg: PhoneLeg, FrameClockMember {
     var onDatagram: ((Duration) -> Void)?
     var onClose: (() -> Void)?
     private var isClosed = false
+    private var isQuiet = false
+    /// When a frame was last sent.
+    private(set) var lastSent: Duration = .zero
 
     /// - Parameters:
     ///   - datagramBytes: of the first datagram: with `rate` it says the channel's ptime.
@@ -114,14 +121,22 @@ final class UnicastLeg: PhoneLeg, FrameClockMember {
     }
 
     func frameTick(at now: Duration, missed: Int) {
-        // After a stall only audio is sent at once, never silence.
-        var count = 1 + min(missed, self.pacer.waitingBytes / self.frameBytes)
-        while count > 0 {
-            count -= 1
+        guard !self.isQuiet else { return }
+        // After a stall more than one, while there are whole ones.
+        var left = 1 + missed
+        while left > 0, self.pacer.waitingBytes > 0, left == 1 + missed || self.pacer.waitingBytes >= self.frameBytes {
+            left -= 1
+            self.lastSent = now
             let socket = self.socket
             let remote = self.remote
             _ = self.pacer.next(self.frameBytes, into: &self.frame) { socket.send($0, to: remote) }
         }
+    }
+
+    /// Sends nothing any more: the channel is about to be transferred.
+    func quiet() {
+        self.isQuiet = true
+        self.pacer.flush()
     }
 
     func close(_ reason: LegClosing) {
