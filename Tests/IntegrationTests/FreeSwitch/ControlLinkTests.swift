@@ -169,7 +169,7 @@ import Testing
             let channel = try await link.originate(Self.park)
             let heard = Observed<[String]>([])
             link.watch(channel) { event in
-                if case .hungUp(let cause) = event { heard.change { $0.append(cause.name) } }
+                if case .phone(.hungUp(let cause)) = event { heard.change { $0.append(cause.name) } }
             }
             // A call id that is no channel of this switch: its call is none of the switch's business.
             link.watch(Self.nobody) { _ in heard.change { $0.append("somebody else's call") } }
