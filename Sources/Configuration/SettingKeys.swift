@@ -163,6 +163,30 @@ package struct SettingKeys: Sendable {
     package let unicastLast = Setting<Int>.integer(
         "UNICAST_PORT_MAX", 1024...65535, default: 11999, "Last of them. A call takes one.")
 
+    package let jitterMinimum = Setting<Int?>.optionalInteger(
+        "RTP_JITTER_MIN_MS", 0...500, unit: "ms", "The least that RTP is delayed to put it in order. Unset: 20.")
+    package let jitterMaximum = Setting<Int?>.optionalInteger(
+        "RTP_JITTER_MAX_MS", 0...500, unit: "ms", "The most. Unset: 60.")
+    package let jitterTarget = Setting<Int?>.optionalInteger(
+        "RTP_JITTER_TARGET_MS", 0...500, unit: "ms", "The delay until the network is known. Unset: 40.")
+
+    // SIP.
+    package let sipHost = Setting<String>.host(
+        "PRONTO_SIP_HOST", default: "127.0.0.1",
+        "Address of the SIP listener; it is written into answers, so never 0.0.0.0.")
+    package let sipPort = Setting<Int?>.optionalPort(
+        "PRONTO_SIP_PORT",
+        "Port of the SIP listener, UDP and TCP. Unset: 5090 when AUDIO_MODE is rtp, none otherwise. 0: any free port.")
+    package let sipTLSPort = Setting<Int?>.optionalPort(
+        "PRONTO_SIP_TLS_PORT", "Port of SIP over TLS, with PRONTO_TLS_CERTIFICATE and PRONTO_TLS_KEY. Unset: none.")
+    package let sipPeers = Setting<[String]>.list(
+        "PRONTO_SIP_ALLOWED_PEERS", of: "addresses and CIDR ranges with commas between them",
+        default: "127.0.0.0/8,::1", value: ["127.0.0.0/8", "::1"],
+        "Who may speak SIP to us: the address counts as authentication.", parse: { AddressRange($0) == nil ? nil : $0 })
+    package let sipProfile = Setting<String>.text(
+        "PRONTO_SIP_PROFILE", default: "internal",
+        "FreeSWITCH's profile through which a call on ESL_SERVER_PORT is bridged to our SIP port in AUDIO_MODE=rtp.")
+
     // The assistants.
     package let openAIKey = Setting<String?>.optionalText(
         "OPENAI_API_KEY", longest: 1024,
@@ -250,6 +274,7 @@ package struct SettingKeys: Sendable {
         ("FreeSWITCH's Event Socket", "ESL_HOST"),
         ("Calls by the `socket` application", "ESL_SERVER_HOST"),
         ("Datagrams: RTP and unicast", "RTP_BIND_ADDRESS"),
+        ("SIP", "PRONTO_SIP_HOST"),
         ("Assistants", "OPENAI_API_KEY"),
         ("Turns", "REALTIME_VAD_THRESHOLD"),
         ("What is kept", "PRONTO_DATABASE"),
@@ -269,12 +294,7 @@ package struct SettingKeys: Sendable {
     /// Names that the requirements and existing installations set and that this version does not read: a warning, no
     /// error, so that an existing `.env` serves.
     package static let unread: [(names: [String], why: String)] = [
-        (
-            [
-                "RTP_JITTER_MIN_MS", "RTP_JITTER_MAX_MS",
-                "RTP_JITTER_TARGET_MS", "FREESWITCH_RTP_IP",
-            ], "RTP comes with AUDIO_MODE=rtp"
-        ),
+        (["FREESWITCH_RTP_IP"], "the far end of RTP is learnt from SDP and from the packets"),
         (["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"], "the PostgreSQL store comes later"),
         (["REDIS_HOST", "REDIS_PORT"], "several nodes as one system come later"),
         (

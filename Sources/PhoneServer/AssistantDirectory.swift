@@ -84,6 +84,11 @@ package final class AssistantDirectory: Sendable {
         return self.snapshot.withLock { $0.tenants.values.first { $0.tenant.name == name }?.tenant.id }
     }
 
+    /// The tenant of an installation that has one only: whose every call is.
+    package var onlyTenant: TenantID? {
+        self.snapshot.withLock { $0.tenants.count == 1 ? $0.tenants.keys.first : nil }
+    }
+
     package func entry(of tenant: TenantID) -> Entry? { self.snapshot.withLock { $0.tenants[tenant] } }
     package func owner(of assistant: AssistantID) -> TenantID? { self.snapshot.withLock { $0.owners[assistant] } }
     package var isEmpty: Bool { self.snapshot.withLock { $0.tenants.isEmpty } }

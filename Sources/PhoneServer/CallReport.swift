@@ -11,7 +11,7 @@ package struct CallReport {
     var dialect: String?
     var framesIn = 0
     /// What the leg measured of the network.
-    var quality: MediaQuality?
+    var media: MediaQuality?
     private let startedAt = Date()
     private var providers: [ProviderName] = []
     private var usage = CallUsage()
@@ -89,6 +89,7 @@ package struct CallReport {
 
     private func quality(of session: borrowing CallSession) -> CallQuality {
         var quality = CallQuality()
+        quality.media = self.media
         quality.underruns = session.underruns
         quality.bargeIns = session.bargeIns
         quality.falseInterruptions = session.falseInterruptions

@@ -59,13 +59,14 @@ extension CallShell {
         guard let leg = self.leg else { return }
         leg.detach()
         self.report.framesIn += leg.framesIn
-        if let quality = leg.quality { self.report.quality = quality }
+        if let quality = leg.quality { self.report.media = quality }
         self.leg = nil
     }
 
     /// Whether a second connection of this call may take over: the first is gone, or has been silent for two seconds.
     var mayBeTakenOver: Bool {
-        guard let leg = self.leg else { return true }
+        // A caller whom nobody answered comes back by a new leg, before the old one has gone.
+        guard let leg = self.leg, self.ringing == nil else { return true }
         return self.loop.now - leg.lastHeard > .seconds(2)
     }
 

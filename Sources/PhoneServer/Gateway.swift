@@ -170,6 +170,9 @@ package final class Gateway: Sendable {
     /// Waits for the call's media on this node. Replaces an older one.
     func offer(_ offer: Offer) { self.state.withLock { $0.offers[offer.identity.call] = offer } }
 
+    /// The control that waits for `call`; it goes on waiting.
+    func peekOffer(of call: CallID) -> Offer? { self.state.withLock { $0.offers[call] } }
+
     /// The control that waits for `call`, if it is that tenant's (nil: of whichever).
     func takeOffer(of call: CallID, tenant: TenantID?) -> Offer? {
         self.state.withLock { state in

@@ -1,3 +1,4 @@
+import Records
 import Telephony
 
 /// The media connection of a call, as the call's shell uses it: a WebSocket in some module's dialect, RTP, or FreeSWITCH's
@@ -71,17 +72,4 @@ enum LegEnd: Sendable {
     case hungUp(HangupCause)
     /// The connection broke: a slug.
     case lost(String)
-}
-
-/// What a media leg measured of the network: for the call's record.
-package struct MediaQuality: Sendable, Equatable {
-    /// Packets that came, that never came, and that came too late to be heard.
-    package var received = 0
-    package var lost = 0
-    package var late = 0
-    /// Interarrival jitter (RFC 3550 §6.4.1) at the end.
-    package var jitter: Duration = .zero
-    /// Round trip by RTCP, where the far side answers.
-    package var roundTrip: Duration?
-    package init() {}
 }

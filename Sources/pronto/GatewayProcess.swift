@@ -29,11 +29,13 @@ final class GatewayProcess: Sendable {
     private let proxy: HTTPServer?
     private let admin: HTTPServer
     private let switches: TCPServer?
+    private let sip: SIPListening.Running?
     private let tls: TLSContext?
     private let records: RecordsQueue
     private let background = Mutex<[Task<Void, Never>]>([])
 
     var mediaAddress: SocketAddress { self.media.address }
+    var sipAddress: SocketAddress? { self.sip?.address }
     var switchAddress: SocketAddress? { self.switches?.address }
     var adminAddress: SocketAddress { self.admin.address }
 
@@ -78,8 +80,9 @@ final class GatewayProcess: Sendable {
             self.proxy = try settings.proxyPort.map { [gateway, group, tls] port in
                 try Self.listen(settings.proxyHost, port, "PRONTO_PROXY_PORT", gateway, group, tls, proxy: true)
             }
+            self.sip = try SIPListening.start(settings, self.gateway, self.group)
             self.switches = try SwitchListening.listen(
-                settings, self.gateway, self.group, media: self.media.address)
+                settings, self.gateway, self.group, media: self.media.address, sip: self.sip?.address)
             self.admin = try Self.administer(
                 settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry)
         } catch {
@@ -156,6 +159,7 @@ final class GatewayProcess: Sendable {
     /// Leaves in three phases: no new calls; those that live end by themselves; the rest go to their fallback.
     func stop(patience: Duration) async {
         self.gateway.drain()
+        self.sip?.server.isDraining = true
         self.logger.info("Draining", ["calls": .integer(self.gateway.liveCalls)])
         await self.waitForCalls(patience)
         if self.gateway.liveCalls > 0 {
@@ -166,6 +170,10 @@ final class GatewayProcess: Sendable {
         self.media.close()
         self.proxy?.close()
         self.switches?.close()
+        if let sip = self.sip?.server {
+            // Waits for the BYEs of the calls that are left.
+            await Task.detached { _ = sip.stop() }.value
+        }
         self.admin.close()
         self.links.stop()
         for task in self.background.withLock({ $0 }) { task.cancel() }

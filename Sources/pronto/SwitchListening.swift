@@ -9,13 +9,13 @@ import Telephony
 enum SwitchListening {
     /// Nil: no setting asks for it.
     static func listen(
-        _ settings: Settings, _ gateway: Gateway, _ group: EventLoopGroup, media: SocketAddress
+        _ settings: Settings, _ gateway: Gateway, _ group: EventLoopGroup, media: SocketAddress, sip: SocketAddress?
     ) throws -> TCPServer? {
         guard let port = settings.socketPort ?? (settings.audioMode == .websocket ? nil : 8022) else { return nil }
         guard let address = SocketAddress(settings.socketHost, port: port) else {
             throw StartError("ESL_SERVER_HOST: a listener needs an IP address, such as 127.0.0.1 or 0.0.0.0")
         }
-        let configuration = try self.configuration(settings, gateway.logger, media)
+        let configuration = try self.configuration(settings, gateway.logger, media, sip)
         let shared = SwitchListener.Shared()
         do throws(ListenError) {
             let server = try TCPServer(on: group.loops, address: address) { loop in
@@ -37,7 +37,7 @@ enum SwitchListening {
     }
 
     private static func configuration(
-        _ settings: Settings, _ logger: Logger, _ media: SocketAddress
+        _ settings: Settings, _ logger: Logger, _ media: SocketAddress, _ sip: SocketAddress?
     ) throws -> SwitchListenerConfiguration {
         var configuration = SwitchListenerConfiguration()
         let peers = settings.socketPeers
@@ -46,6 +46,8 @@ enum SwitchListening {
         configuration.audio = SwitchAudioMode(rawValue: settings.audioMode.rawValue) ?? .esl
         configuration.matchTimeout = settings.matchTimeout
         configuration.streamURL = settings.streamURL ?? "ws://\(media)"
+        configuration.sipAddress = sip?.description
+        configuration.sipProfile = settings.sipProfile
         try self.checkUnicast(settings, logger)
         configuration.ports = try self.ports(
             settings.unicastHost, settings.datagramFirst, settings.datagramLast, step: 2, "RTP_PORT_MIN", "RTP_PORT_MAX"

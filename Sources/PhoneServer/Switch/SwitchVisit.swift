@@ -177,10 +177,10 @@ final class SwitchVisit {
         // media_timeout is the dead man's switch here: our RTP never stops while we live.
         let options = [
             "originate_timeout=2", "media_timeout=1500", "sip_copy_custom_headers=false",
-            "absolute_codec_string=PCMU\\,PCMA",
-            "sip_h_X-A-UUID=\(dial.channel.text)",
+            "absolute_codec_string=^^:PCMU:PCMA",
         ].joined(separator: ",")
-        let target = "{\(options)}sofia/\(self.listener.configuration.sipProfile)/pronto@\(address)"
+        let target =
+            "{\(options)}sofia/\(self.listener.configuration.sipProfile)/pronto@\(address);call=\(dial.channel.text)"
         self.set("continue_on_fail", "true")
         self.set("hangup_after_bridge", "false")
         guard let bridge = try? EventSocketCommand.execute("bridge", target) else {

@@ -212,5 +212,24 @@ extension Migration {
             down: #"""
                 DROP TABLE v_voice_event_sockets;
                 """#),
+        Migration(
+            number: 3, name: "media_quality",
+            up: #"""
+                -- What an RTP leg measured of the network (RFC 3550); empty for legs that measure nothing.
+                ALTER TABLE voip_cdr ADD COLUMN packets_received INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN packets_lost INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN packets_late INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN jitter_us INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN round_trip_us INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN mos_hundredths INTEGER;
+                """#,
+            down: #"""
+                ALTER TABLE voip_cdr DROP COLUMN mos_hundredths;
+                ALTER TABLE voip_cdr DROP COLUMN round_trip_us;
+                ALTER TABLE voip_cdr DROP COLUMN jitter_us;
+                ALTER TABLE voip_cdr DROP COLUMN packets_late;
+                ALTER TABLE voip_cdr DROP COLUMN packets_lost;
+                ALTER TABLE voip_cdr DROP COLUMN packets_received;
+                """#),
     ]
 }
