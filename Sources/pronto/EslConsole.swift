@@ -160,7 +160,8 @@ final class EslConsole: Sendable {
             case .ready:
                 self.complain("-- connected to \(self.link.host):\(self.link.port)")
                 for line in self.state.withLock({ $0.remembered }) {
-                    guard let command = try? EventSocketCommand.typed(line) else { continue }  // it has been sent before
+                    // It has been sent before, so it can be written.
+                    guard let command = try? EventSocketCommand.typed(line) else { continue }
                     do { _ = try await self.link.perform(command) } catch {
                         self.complain("-- not subscribed again: \(EslText.value(line)): \(error.slug)")
                     }

@@ -86,16 +86,16 @@ final class RealFreeSwitch: Sendable {
         let modules = [
             "commands", "dptools", "dialplan_xml", "event_socket", "loopback", "tone_stream", "sndfile", "native_file",
         ].map { "<load module=\"mod_\($0)\"/>" }.joined()
-        func extension_(_ number: String, _ actions: String) -> String {
+        func dialed(_ number: String, _ actions: String) -> String {
             "<extension name=\"\(number)\"><condition field=\"destination_number\" expression=\"^\(number)$\">"
                 + actions + "</condition></extension>"
         }
         let dialplan = [
-            extension_("5900", "<action application=\"answer\"/><action application=\"park\"/>"),
-            extension_("2000", "<action application=\"answer\"/><action application=\"park\"/>"),
-            extension_(
+            dialed("5900", "<action application=\"answer\"/><action application=\"park\"/>"),
+            dialed("2000", "<action application=\"answer\"/><action application=\"park\"/>"),
+            dialed(
                 "2001", "<action application=\"ring_ready\"/><action application=\"sleep\" data=\"60000\"/>"),
-            extension_("2002", "<action application=\"hangup\" data=\"USER_BUSY\"/>"),
+            dialed("2002", "<action application=\"hangup\" data=\"USER_BUSY\"/>"),
         ].joined()
         func configuration(_ name: String, _ settings: [(String, String)]) -> String {
             let parameters = settings.map { "<param name=\"\($0.0)\" value=\"\($0.1)\"/>" }.joined()
