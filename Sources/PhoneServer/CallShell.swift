@@ -130,12 +130,19 @@ final class CallShell {
     }
 
     /// The outbound socket of the caller's own channel has come (or come back): the best way to it.
-    func adopt(_ control: any CallControl) {
+    ///
+    /// - Parameter fuse: what the dialplan has armed on the way here.
+    func adopt(_ control: any CallControl, fuse: Fuse?) {
         guard let channel = self.identity.channel else { return }
+        self.fuse?.stop()
+        self.fuse = nil
+        self.identity.fuse = fuse ?? self.identity.fuse
         self.control?.unwatch(channel)
         self.ownControl = control
         self.isChannelChecked = true
         self.follow(channel)
+        // The media was never gone (a WebSocket): with its socket the caller is back.
+        if self.leg != nil { self.callerReturned() }
     }
 
     /// The channel's own socket has ended while the call goes on: the tenant's Event Socket is what is left.
