@@ -87,7 +87,7 @@ let package = Package(
             name: "pronto-bench",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
-                "CAllocations",
+                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Simulators",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -123,7 +123,7 @@ let package = Package(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio",
+                "Stores", "Telephony", "Audio", "EventSocket",
             ]),
         tests(
             "IntegrationTests",
