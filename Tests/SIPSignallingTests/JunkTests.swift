@@ -7,7 +7,7 @@ import Testing
 /// Damaged messages at a server that has live calls.
 @Suite(.serialized) struct JunkTests {
     /// Messages as FreeSWITCH 1.11 and baresip send them (tags and addresses made up), and the hand-written ones.
-    private static func messages(_ peer: RawPeer, toTag: String) -> [[UInt8]] {
+    private static func messages(_ peer: RawPeer, toTag: String, _ id: String = "0") -> [[UInt8]] {
         let freeSWITCH = [
             "Remote-Party-ID: \"Ann\" <sip:1000@127.0.0.1>;party=calling;screen=yes;privacy=off",
             "X-FS-Support: update_display,send_info", "X-Pronto-Call: 6b1f5c1e-0000-4000-8000-000000000000",
@@ -18,8 +18,8 @@ import Testing
         ]
         let relay = "Signal=5\r\nDuration=160\r\n"
         return [
-            peer.request("INVITE", callID: "j1", headers: freeSWITCH, body: RawPeer.offer),
-            peer.request("INVITE", callID: "j2", headers: Array(freeSWITCH.prefix(4)), body: RawPeer.offer),
+            peer.request("INVITE", callID: "j1-\(id)", headers: freeSWITCH, body: RawPeer.offer),
+            peer.request("INVITE", callID: "j2-\(id)", headers: Array(freeSWITCH.prefix(4)), body: RawPeer.offer),
             peer.request("INVITE", callID: "live", sequence: 50, toTag: toTag, body: RawPeer.offer),
             peer.request("UPDATE", callID: "live", sequence: 51, toTag: toTag, body: RawPeer.offer),
             peer.request(
@@ -28,10 +28,12 @@ import Testing
                 "NOTIFY", callID: "live", sequence: 53, toTag: toTag,
                 headers: ["Event: refer;id=12", "Subscription-State: active;expires=60"], body: "SIP/2.0 180 Ringing",
                 contentType: "message/sipfrag"),
-            peer.request("CANCEL", callID: "j2", headers: ["Reason: SIP;cause=200"]),
-            peer.request("OPTIONS", callID: "j3"), peer.request("ACK", callID: "live", sequence: 50, toTag: toTag),
-            peer.request("REGISTER", callID: "j4", headers: ["Expires: 60", "Authorization: Digest username=\"a\""]),
-            peer.request("BYE", callID: "j5", toTag: "x"),
+            peer.request("CANCEL", callID: "j2-\(id)", headers: ["Reason: SIP;cause=200"]),
+            peer.request("OPTIONS", callID: "j3-\(id)"),
+            peer.request("ACK", callID: "live", sequence: 50, toTag: toTag),
+            peer.request(
+                "REGISTER", callID: "j4-\(id)", headers: ["Expires: 60", "Authorization: Digest username=\"a\""]),
+            peer.request("BYE", callID: "j5-\(id)", toTag: "x"),
             "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: live\r\nCSeq: 1 INVITE\r\nContact: <sip:a@127.0.0.1>\r\nContent-Length: 0\r\n\r\n",
             "SIP/2.0 503 Busy\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=\(toTag)\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: live\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
             // STUN, which libre would answer on the same port, and a keep-alive.
@@ -57,9 +59,10 @@ import Testing
             try await listener.call().confirmed()
 
             var random = Seeded(seed: seed)
-            let messages = Self.messages(bad, toTag: tag)
             for round in 0..<100 {
-                for _ in 0..<100 {
+                for index in 0..<100 {
+                    // Calls of their own: a repeated one would only be answered as such.
+                    let messages = Self.messages(bad, toTag: tag, "\(round)-\(index)")
                     let bytes = random.mutation(of: messages.randomElement(using: &random)!)
                     if !bytes.isEmpty { bad.send(Array(bytes.prefix(60_000))) }
                 }
@@ -84,9 +87,9 @@ import Testing
             }
         ).run { listener in
             var random = Seeded(seed: 3)
-            for _ in 0..<1000 {
+            for index in 0..<1000 {
                 let peer = try RawPeer(to: listener.address, stream: true)
-                let messages = Self.messages(peer, toTag: "0123456789abcdef")
+                let messages = Self.messages(peer, toTag: "0123456789abcdef", "\(index)")
                 let bytes = random.mutation(of: messages.randomElement(using: &random)!)
                 if !bytes.isEmpty { peer.send(bytes) }
             }

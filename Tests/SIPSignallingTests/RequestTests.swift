@@ -27,8 +27,10 @@ import Testing
     @Test(
         "Methods that are not served, and calls that do not exist",
         arguments: [
-            ("REGISTER", "", 405), ("SUBSCRIBE", "", 405), ("MESSAGE", "", 405), ("PUBLISH", "", 405), ("REFER", "", 405),
-            ("PRACK", "", 405), ("FROBNICATE", "", 501), ("options", "", 501), ("BYE", "none", 481), ("INFO", "none", 481),
+            ("REGISTER", "", 405), ("SUBSCRIBE", "", 405), ("MESSAGE", "", 405), ("PUBLISH", "", 405),
+            ("REFER", "", 405),
+            ("PRACK", "", 405), ("FROBNICATE", "", 501), ("options", "", 501), ("BYE", "none", 481),
+            ("INFO", "none", 481),
             ("UPDATE", "none", 481), ("INVITE", "none", 481), ("OPTIONS", "none", 481), ("CANCEL", "", 481),
             ("REFER", "none", 481), ("UPDATE", "", 481),
         ])
@@ -102,7 +104,9 @@ import Testing
             #expect(invitation.request.user.value == "ai+test;x=y")
             var dumped = ""
             dump(invitation, to: &dumped)
-            for secret in ["+39123", "Bob", "1000", "forged"] { #expect(!dumped.contains(secret), "\(secret) is printed") }
+            for secret in ["+39123", "Bob", "1000", "forged"] {
+                #expect(!dumped.contains(secret), "\(secret) is printed")
+            }
         }
     }
 
@@ -261,7 +265,9 @@ import Testing
             let two = peer.request("OPTIONS", callID: "w2") + peer.request("OPTIONS", callID: "w3")
             peer.send(two)
             var answers = 0
-            while answers < 2, let text = peer.receive() { answers += text.components(separatedBy: "SIP/2.0 200").count - 1 }
+            while answers < 2, let text = peer.receive() {
+                answers += text.components(separatedBy: "SIP/2.0 200").count - 1
+            }
             #expect(answers == 2)
             // What is no SIP ends the connection and nothing else.
             peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -289,8 +295,8 @@ import Testing
             other.tls = SIPConfiguration.TLS(port: 0, certificate: "/nonexistent.pem", privateKey: "/nonexistent.key")
             #expect(failure(other).contains("/nonexistent.pem"))
             other.tls = nil
-            let elsewhere = try #require(SocketAddress("192.0.2.1", port: 0))
-            #expect(failure(SIPConfiguration(address: elsewhere)).contains("192.0.2.1"))
+            let elsewhere = try #require(SocketAddress("203.0.113.77", port: 0))
+            #expect(failure(SIPConfiguration(address: elsewhere)).contains("203.0.113.77"))
             #expect(throws: SIPServerError.wasStarted) { try listener.server.start() }
         }
     }
