@@ -8,11 +8,16 @@ import Telephony
 // pronto-bench: nanoseconds and heap allocations of what a call does every 20 ms, without sockets.
 //
 // `pronto-bench [--check]`: with `--check` the exit status is 1 when the paths that must not allocate did (design §3).
+// `pronto-bench rtp-loss`: the tables of docs/rtp.md.
 // How to read it: docs/benchmarks.md.
 
 @main
 struct Bench {
     static func main() throws {
+        if CommandLine.arguments.dropFirst() == ["rtp-loss"] {
+            try RTPLoss.run()
+            return
+        }
         let isChecked: Bool = CommandLine.arguments.dropFirst().contains("--check")
         // A counter that counts nothing would praise everything.
         let before: UInt64 = pronto_allocations()
@@ -133,6 +138,7 @@ struct Bench {
                 })
         }
         findings += self.wires()
+        findings += RTPBench.findings()
         return findings
     }
 
