@@ -8,12 +8,14 @@ import Telephony
 // pronto-bench: nanoseconds and heap allocations of what a call does every 20 ms, without sockets.
 //
 // `pronto-bench [--check]`: with `--check` the exit status is 1 when the paths that must not allocate did (design §3).
-// `pronto-bench esl`: events of the Event Socket (`EventSocketLoad`). How to read either: docs/benchmarks.md.
+// `pronto-bench esl`: events of the Event Socket (`EventSocketLoad`). `pronto-bench rtp-loss`: the tables of docs/rtp.md.
+// How to read them: docs/benchmarks.md.
 
 @main
 struct Bench {
     static func main() async throws {
         let words = Array(CommandLine.arguments.dropFirst())
+        if words == ["rtp-loss"] { return try RTPLoss.run() }
         if words.first == "esl" {
             let rate = words.count > 1 ? Int(words[1]) : 2000
             let seconds = words.count > 2 ? Int(words[2]) : 10
@@ -143,6 +145,7 @@ struct Bench {
                 })
         }
         findings += self.wires()
+        findings += RTPBench.findings()
         return findings
     }
 
