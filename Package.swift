@@ -71,7 +71,10 @@ let package = Package(
         core("AdminAPI", ["Telephony", "Records", "Networking", "Observability"]),
         core(
             "Simulators",
-            ["Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Observability"]),
+            [
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "Assistants", "Networking",
+                "Observability",
+            ]),
         .executableTarget(
             name: "pronto",
             dependencies: [
@@ -87,7 +90,7 @@ let package = Package(
             name: "pronto-bench",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
-                "CAllocations",
+                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Simulators",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -107,7 +110,7 @@ let package = Package(
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
-        tests("RTPMediaTests", ["RTPMedia", "Audio", "Telephony"]),
+        tests("RTPMediaTests", ["RTPMedia", "Audio", "Simulators", "Telephony"]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(
             "ConversationTests",
@@ -123,7 +126,7 @@ let package = Package(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio",
+                "Stores", "Telephony", "Audio", "EventSocket",
             ]),
         tests(
             "IntegrationTests",

@@ -30,6 +30,7 @@ final class GatewayProcess: Sendable {
     private let admin: HTTPServer
     private let switches: TCPServer?
     private let sip: SIPListening.Running?
+    private let parked: ParkedCalls
     private let tls: TLSContext?
     private let records: RecordsQueue
     private let background = Mutex<[Task<Void, Never>]>([])
@@ -81,8 +82,11 @@ final class GatewayProcess: Sendable {
                 try Self.listen(settings.proxyHost, port, "PRONTO_PROXY_PORT", gateway, group, tls, proxy: true)
             }
             self.sip = try SIPListening.start(settings, self.gateway, self.group)
+            let unicast = try SwitchListening.unicastPorts(settings, logger)
             self.switches = try SwitchListening.listen(
-                settings, self.gateway, self.group, media: self.media.address, sip: self.sip?.address)
+                settings, self.gateway, self.group, media: self.media.address, sip: self.sip?.address, unicast: unicast)
+            self.parked = ParkedCalls(
+                gateway: self.gateway, group: self.group, ports: unicast.ours, switchPorts: unicast.switches)
             self.admin = try Self.administer(
                 settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
                 try RoutingOpening.desk(settings, self.gateway, self.directory, media: self.media.address))
@@ -104,6 +108,7 @@ final class GatewayProcess: Sendable {
         if self.settings.isDevelopment {
             self.logger.warning("PRONTO_DEVELOPMENT is on: anybody who reaches the media port is answered")
         }
+        self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
         let (calls, logger, directory, store) = (self.calls, self.logger, self.directory, self.store)
         let links = self.links
@@ -160,6 +165,7 @@ final class GatewayProcess: Sendable {
     /// Leaves in three phases: no new calls; those that live end by themselves; the rest go to their fallback.
     func stop(patience: Duration) async {
         self.gateway.drain()
+        self.parked.stop()
         self.sip?.server.isDraining = true
         self.logger.info("Draining", ["calls": .integer(self.gateway.liveCalls)])
         await self.waitForCalls(patience)

@@ -235,6 +235,10 @@ package struct OutboundSession: Sendable {
             effects.append(.oddity("linger-out-of-range"))
         }
         self.send(.myEvents, by: .machine("myevents"), at: now, &effects)
+        // `myevents` brings no CUSTOM event whose subclass was not named (measured).
+        if let modules = try? EventSocketCommand.subscribe(to: [], subclasses: SwitchEvent.audioStreamSubclasses) {
+            self.send(modules, by: .machine("event"), at: now, &effects)
+        }
         effects.append(.began(data))
     }
 

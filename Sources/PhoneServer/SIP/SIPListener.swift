@@ -73,6 +73,12 @@ final class SIPDesk {
         guard var ids = self.ids(of: invitation) else {
             return self.reject(invitation, SIPRejection(.forbidden), "token")
         }
+        if let call = ids.call, let live = self.gateway.live(call),
+            ids.hints.tenant == nil || ids.hints.tenant == live.tenant
+        {
+            // A call that lives: who answers was decided long ago.
+            return self.takeOver(invitation, live)
+        }
         // The outbound socket of this very channel waits: it has said who answers.
         if let call = ids.call, let offer = self.gateway.peekOffer(of: call) {
             ids.hints.tenant = offer.identity.tenant
@@ -119,10 +125,7 @@ final class SIPDesk {
         if !caller.isWithheld, !caller.number.value.isEmpty { identity.caller = caller.number }
         identity.dialed = ids.hints.dialed.map { Redacted($0) }
         if ids.call != nil, isUUID(call.text) { identity.channel = call }
-        guard let media = self.takePorts() else {
-            self.gateway.metrics.portsExhausted.increment()
-            return self.reject(invitation, SIPRejection(.serviceUnavailable, retryAfter: .seconds(5)), "no-ports")
-        }
+        guard let media = self.takePorts() else { return self.rejectForPorts(invitation) }
         let slot = LoopBound(CallSlot(), on: self.loop)
         switch self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, slot) {
         case .draining:
@@ -148,6 +151,25 @@ final class SIPDesk {
                 gateway.dismiss(identity.call)
             }
         }
+    }
+
+    /// The caller is back, or the peer has replaced a leg that was lost.
+    private func takeOver(_ invitation: SIPInvitation, _ live: Gateway.Live) {
+        guard live.loop === self.loop, let shell = live.call.value.call, shell.mayBeTakenOver else {
+            return self.reject(invitation, SIPRejection(.busy), "call-exists")
+        }
+        guard let media = self.takePorts() else { return self.rejectForPorts(invitation) }
+        let slot = live.call
+        self.answer(invitation, media) { leg in
+            guard let shell = slot.value.call else { return leg.close(.noSuchCall) }
+            shell.takeOver(leg)
+        } failed: {
+        }
+    }
+
+    private func rejectForPorts(_ invitation: SIPInvitation) {
+        self.gateway.metrics.portsExhausted.increment()
+        self.reject(invitation, SIPRejection(.serviceUnavailable, retryAfter: .seconds(5)), "no-ports")
     }
 
     /// Answers; `begin` gets the leg as soon as both ends know the media: at once, unless the invitation offered nothing.

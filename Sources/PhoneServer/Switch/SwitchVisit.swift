@@ -110,10 +110,8 @@ final class SwitchVisit {
         // The rate that unicast will have (measured: L16 at the channel's read rate).
         self.api(try? .getVariable("read_rate", of: dial.channel)) { [unowned self] result in
             var rate = SampleRate.narrowband
-            if case .success(let reply) = result, let hertz = Int(reply.text),
-                [8000, 16000, 32000, 48000].contains(hertz)
-            {
-                rate = SampleRate(hertz: hertz)
+            if case .success(let reply) = result, let stated = Int(reply.text).flatMap(SwitchDial.rate) {
+                rate = stated
             }
             let audio = UnicastAudio(
                 channel: dial.channel, rate: rate, ports: ports, switchPorts: switchPorts, clock: self.listener.clock,
@@ -147,11 +145,8 @@ final class SwitchVisit {
     /// The module's WebSocket brings the audio, this socket the control: matched by the channel's id, whichever is first.
     private func startStream(_ dial: SwitchDial) {
         guard let identity = self.makeIdentity(dial), let control = SwitchControl(self) else { return }
-        if let live = self.gateway.live(dial.channel), live.tenant == identity.tenant {
-            // The dialplan started the stream before it came here.
-            self.isInCall = true
-            return live.loop.execute { live.call.value.call?.adopt(control) }
-        }
+        // The dialplan started the stream before it came here, or the caller is back from a transfer.
+        if self.adoptsLiveCall(identity, control) { return }
         guard let base = self.listener.configuration.streamURL else {
             return self.giveUp("no-stream-url", "Set PRONTO_STREAM_URL, where the switch finds the media port")
         }
@@ -173,7 +168,8 @@ final class SwitchVisit {
         guard let address = self.listener.configuration.sipAddress else {
             return self.giveUp("no-sip-port", "Set PRONTO_SIP_PORT: AUDIO_MODE=rtp needs the SIP listener")
         }
-        self.offer(identity, control)
+        // Back from a transfer: the conversation lives, and gets a new leg.
+        if !self.adoptsLiveCall(identity, control) { self.offer(identity, control) }
         // media_timeout is the dead man's switch here: our RTP never stops while we live.
         let options = [
             "originate_timeout=2", "media_timeout=1500", "sip_copy_custom_headers=false",
@@ -188,6 +184,14 @@ final class SwitchVisit {
                 "sip-address", "PRONTO_SIP_PROFILE or the SIP address cannot be written in a dial string")
         }
         self.line.run(bridge)
+    }
+
+    /// Whether the channel has a conversation already, which this socket now controls.
+    private func adoptsLiveCall(_ identity: CallIdentity, _ control: SwitchControl) -> Bool {
+        guard let live = self.gateway.live(identity.call), live.tenant == identity.tenant else { return false }
+        self.isInCall = true
+        live.loop.execute { live.call.value.call?.adopt(control, fuse: identity.fuse) }
+        return true
     }
 
     private func set(_ name: String, _ value: String) {
@@ -241,7 +245,7 @@ final class SwitchVisit {
                 leg.close(.tryLater)
                 return self.giveUp("call-exists", "The channel has a call on this gateway already")
             }
-            shell.adopt(control)
+            shell.adopt(control, fuse: identity.fuse)
             shell.takeOver(leg)
             self.isInCall = true
         }
@@ -290,6 +294,10 @@ final class SwitchVisit {
             return self.line.leave()
         }
         self.audio?.happened(event)
+        if case .playback(let file)? = event.audioStream, let channel = self.dial?.channel {
+            // The community module has put our audio into a file; playing it is our job (freeswitch.md §3.4).
+            return self.api(try? .broadcast(file, to: channel))
+        }
         guard let news = event.news else { return }
         self.observer?(news)
     }

@@ -165,8 +165,7 @@ final class SIPStack {
     private func close() {
         tmr_cancel(self.timer)
         for session in Array(self.sessions.values) { session.bye(.temporaryFailure) }
-        let references = self.sip.map { Int(mem_nrefs(UnsafeRawPointer($0))) - 1 } ?? 0
-        self.inbox.close(leftOver: references)
+        // What still waits for an ACK or for the answer to a BYE is dropped here.
         sipsess_close_all(self.sessionSocket)
         sip_close(self.sip, true)
         drop(&self.gate)
@@ -174,6 +173,7 @@ final class SIPStack {
         self.udp = nil
         drop(&self.eventSocket)
         drop(&self.sessionSocket)
+        self.inbox.close(leftOver: self.sip.map { Int(mem_nrefs(UnsafeRawPointer($0))) - 1 } ?? 0)
         drop(&self.sip)
         drop(&self.encryption)
         drop(&self.resolver)
