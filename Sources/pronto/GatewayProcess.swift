@@ -88,7 +88,8 @@ final class GatewayProcess: Sendable {
             self.parked = ParkedCalls(
                 gateway: self.gateway, group: self.group, ports: unicast.ours, switchPorts: unicast.switches)
             self.admin = try Self.administer(
-                settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry)
+                settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
+                try RoutingOpening.desk(settings, self.gateway, self.directory, media: self.media.address))
         } catch {
             // Ends the listeners that there are, and with them their ports: whoever started us may try again.
             self.group.stop()
@@ -319,7 +320,7 @@ final class GatewayProcess: Sendable {
 
     private static func administer(
         _ settings: Settings, _ gateway: Gateway, _ links: ControlLinks, _ loop: EventLoop,
-        _ registry: MetricsRegistry
+        _ registry: MetricsRegistry, _ routing: RoutingDesk?
     ) throws -> HTTPServer {
         do {
             return try AdminServer.start(
@@ -330,7 +331,7 @@ final class GatewayProcess: Sendable {
                         eventSockets: links.summaries.map {
                             .init(address: $0.address, status: $0.status, reason: $0.reason)
                         })
-                }, registry: registry)
+                }, registry: registry, routing: routing)
         } catch let error as ListenError {
             throw Self.startError(error, "PRONTO_ADMIN_HOST", "HEALTH_PORT")
         }

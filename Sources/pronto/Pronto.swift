@@ -21,6 +21,16 @@ enum Pronto {
             case "demo": return try await DemoCommand.run(arguments)
             case "call": return await CallCommand.run(arguments: arguments)
             case "esl": return try await EslCommand.run(arguments)
+            case "dialplan":
+                let outcome = try await DialplanCommand.run(
+                    arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
+                print(outcome.text, terminator: outcome.text.hasSuffix("\n") ? "" : "\n")
+                return outcome.status
+            case "doctor":
+                let outcome = try await DoctorCommand.run(
+                    arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
+                print(outcome.text, terminator: outcome.text.hasSuffix("\n") ? "" : "\n")
+                return outcome.status
             case "simulate": return try await SimulateCommand.run(arguments)
             case let name where StoreCommands.names.contains(name):
                 let text = try await StoreCommands.run(
@@ -66,6 +76,8 @@ enum Pronto {
           pronto calls list|show ID        what happened on calls
           pronto migrate up|down|status    the database's schema
           pronto token issue               a signed token for a stream
+          pronto doctor [--call NUMBER]    what is wrong with FreeSWITCH, FusionPBX and this, and the repair
+          pronto dialplan print|install    what FreeSWITCH or FusionPBX needs, with difference and rollback
           pronto config [--markdown]       every setting, with its value and where it comes from
           pronto simulate openai           an OpenAI Realtime service on loopback, for tests
         """
