@@ -20,6 +20,7 @@ enum Pronto {
             case "serve": return try await ServeCommand.run(arguments)
             case "demo": return try await DemoCommand.run(arguments)
             case "call": return await CallCommand.run(arguments: arguments)
+            case "esl": return try await EslCommand.run(arguments)
             case "dialplan":
                 let outcome = try await DialplanCommand.run(
                     arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
@@ -30,7 +31,6 @@ enum Pronto {
                     arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
                 print(outcome.text, terminator: outcome.text.hasSuffix("\n") ? "" : "\n")
                 return outcome.status
-            case "esl": return try await EslCommand.run(arguments)
             case "simulate": return try await SimulateCommand.run(arguments)
             case let name where StoreCommands.names.contains(name):
                 let text = try await StoreCommands.run(
