@@ -107,8 +107,10 @@ final class GatewayProcess: Sendable {
         }
         if self.settings.audioMode == .websocket, self.settings.dialect == .modAudioStream {
             self.logger.info(
-                "The community mod_audio_stream plays by files, with silence between them: AUDIO_MODE=esl or rtp sounds "
-                    + "better and needs no module (docs/freeswitch.md)")
+                """
+                The community mod_audio_stream plays by files, with silence between them: AUDIO_MODE=esl or rtp \
+                sounds better and needs no module (docs/freeswitch.md)
+                """)
         }
         if self.settings.isDevelopment {
             self.logger.warning("PRONTO_DEVELOPMENT is on: anybody who reaches the media port is answered")
