@@ -92,7 +92,7 @@ let package = Package(
             name: "pronto-fuzz",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Configuration",
-                "CFuzzer",
+                "SIPSignalling", "CFuzzer",
             ],
             path: "Fuzzing/Fuzz", swiftSettings: settings),
 
@@ -113,7 +113,7 @@ let package = Package(
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
         tests("StoresTests", ["Stores", "Records", "Telephony"]),
         tests(
-            "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony", "CLinux"]),
+            "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
             "ProntoTests",
