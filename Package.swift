@@ -30,6 +30,7 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CHTTPParser", providers: [.apt(["libhttp-parser-dev"])]),
         .systemLibrary(name: "CSpeexDSP", pkgConfig: "speexdsp", providers: [.apt(["libspeexdsp-dev"])]),
+        .systemLibrary(name: "CSpandsp", pkgConfig: "spandsp", providers: [.apt(["libspandsp-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(
@@ -43,6 +44,7 @@ let package = Package(
         core("Audio", ["Telephony", "CSpeexDSP"]),
         core("MediaDialects", ["Telephony", "Audio"]),
         core("EventSocket", ["Telephony"]),
+        core("RTPMedia", ["Telephony", "Audio", "CSpandsp"]),
         core("Assistants", ["Telephony", "Audio"]),
         core("Conversation", ["Telephony", "Audio", "Assistants", "MediaDialects", "EventSocket"]),
         core("Records", ["Telephony"]),
@@ -63,17 +65,20 @@ let package = Package(
         core(
             "PhoneServer",
             [
-                "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants", "Conversation", "Records",
                 "Networking", "SpeechEngines", "Observability", "COpenSSL",
             ]),
         core("AdminAPI", ["Telephony", "Records", "Networking", "Observability"]),
         core(
             "Simulators",
-            ["Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Observability"]),
+            [
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "Assistants", "Networking",
+                "Observability",
+            ]),
         .executableTarget(
             name: "pronto",
             dependencies: [
-                "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants", "Conversation", "Records",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
                 "Simulators",
             ],
@@ -84,7 +89,8 @@ let package = Package(
         .executableTarget(
             name: "pronto-bench",
             dependencies: [
-                "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "CAllocations",
+                "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
+                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Simulators",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -92,7 +98,7 @@ let package = Package(
             name: "pronto-fuzz",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Configuration",
-                "SIPSignalling", "CFuzzer",
+                "RTPMedia", "SIPSignalling", "CFuzzer",
             ],
             path: "Fuzzing/Fuzz", swiftSettings: settings),
 
@@ -104,6 +110,7 @@ let package = Package(
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
+        tests("RTPMediaTests", ["RTPMedia", "Audio", "Simulators", "Telephony"]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(
             "ConversationTests",
@@ -119,7 +126,7 @@ let package = Package(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio",
+                "Stores", "Telephony", "Audio", "EventSocket",
             ]),
         tests(
             "IntegrationTests",

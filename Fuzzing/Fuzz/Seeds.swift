@@ -66,6 +66,8 @@ enum Seeds {
         case .toml:
             self.bytes(["# a\n[openai]\nrealtime_model = \"a\\u0041\" # b\n[a.\"b\"]\nlist = [1, 2.5,\n true]\n"])
         case .dotEnv: self.bytes(["# a\nexport REALTIME_PORT=8085\nOPENAI_API_KEY='k'\nLOG_LEVEL=\"info\\n\"\n"])
+        case .rtp: RTPFuzzing.streams
+        case .rtcp: RTPFuzzing.controls
         case .jsonFile: self.bytes(["{\"openai\":{\"realtime_model\":\"a\"},\"REALTIME_PORT\":8085}"])
         }
     }

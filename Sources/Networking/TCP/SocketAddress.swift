@@ -21,6 +21,16 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         return (0..<8).map { UInt8(truncatingIfNeeded: self.high >> (56 - 8 * $0)) } + low
     }
 
+    /// The address as one IPv6 address, first byte highest, IPv4 mapped into it (RFC 4291 §2.5.5.2): a number to compare,
+    /// without an allocation.
+    package var mapped: (high: UInt64, low: UInt64) {
+        self.isIPv6 ? (self.high, self.low) : (0, 0xFFFF_0000_0000 | self.low)
+    }
+
+    package init(mappedHigh high: UInt64, low: UInt64, port: UInt16) {
+        self.init(high: high, low: low, isIPv6: true, port: port, scope: 0)
+    }
+
     /// An IPv4-mapped IPv6 address becomes the IPv4 address that it is, so that an allow-list cannot be passed by
     /// writing it otherwise.
     private init(high: UInt64, low: UInt64, isIPv6: Bool, port: UInt16, scope: UInt32) {
