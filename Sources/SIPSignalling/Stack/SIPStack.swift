@@ -69,7 +69,7 @@ final class SIPStack {
 
     deinit { self.timer.deallocate() }
 
-    private var context: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
+    var context: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
 
     static func of(_ context: UnsafeMutableRawPointer?) -> SIPStack {
         Unmanaged<SIPStack>.fromOpaque(context!).takeUnretainedValue()
