@@ -98,7 +98,7 @@ let package = Package(
             name: "pronto-fuzz",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Configuration",
-                "RTPMedia", "CFuzzer",
+                "RTPMedia", "SIPSignalling", "CFuzzer",
             ],
             path: "Fuzzing/Fuzz", swiftSettings: settings),
 
@@ -120,7 +120,7 @@ let package = Package(
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
         tests("StoresTests", ["Stores", "Records", "Telephony"]),
         tests(
-            "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony", "CLinux"]),
+            "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
             "ProntoTests",

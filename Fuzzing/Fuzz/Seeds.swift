@@ -24,6 +24,8 @@ enum Seeds {
 
     private static func seeds(_ decoder: FuzzedDecoder) -> [[UInt8]] {
         switch decoder {
+        case .sip: self.bytes(SIPFuzzing.messages)
+        case .sdp: self.bytes(SIPFuzzing.descriptions)
         case .webSocket: self.frames
         case .httpRequest:
             self.bytes([

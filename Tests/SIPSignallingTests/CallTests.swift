@@ -16,7 +16,8 @@ import Testing
                 [
                     Sipp.invite(), Sipp.expect(100, optional: true), Sipp.expect(180),
                     Sipp.expect(
-                        200, checks: ["m=audio 40000 RTP/AVP 0 101", "a=ptime:20", "a=sendrecv", "Contact: *.sip:pronto@"]),
+                        200,
+                        checks: ["m=audio 40000 RTP/AVP 0 101", "a=ptime:20", "a=sendrecv", "Contact: *.sip:pronto@"]),
                     Sipp.ack(), Sipp.pause(50),
                     Sipp.inside("BYE", 2, "Reason: Q.850;cause=31;text=\"NORMAL_UNSPECIFIED\"\nContent-Length: 0"),
                     Sipp.expect(200),
@@ -126,6 +127,52 @@ import Testing
         }
     }
 
+    @Test("An answer in the ACK that is no use ends the call")
+    func unacceptableAnswer() async throws {
+        try await SIPListener().run { listener in
+            try await Sipp.run(
+                [
+                    Sipp.invite(sdp: "Content-Length: 0"), Sipp.expect(100, optional: true), Sipp.expect(200),
+                    Sipp.inside("ACK", 1, Sipp.offer(codecs: "9 101"), retransmits: false), Sipp.expect(request: "BYE"),
+                    Sipp.reply("200 OK"),
+                ].joined(separator: "\n"), to: listener.address)
+            let call = try await listener.call()
+            #expect(try await call.ending() == .ended(SIPEnding(.protocolFailure, .protocolError)))
+        }
+    }
+
+    @Test("A re-INVITE without an offer gets ours, and keeps what is in force")
+    func offerlessReinvite() async throws {
+        try await SIPListener().run { listener in
+            try await Sipp.run(
+                [
+                    Sipp.answered, Sipp.inside("INVITE", 2), Sipp.expect(200, checks: ["m=audio 40000 RTP/AVP 0 101"]),
+                    Sipp.inside("ACK", 2, Sipp.offer("sendonly", version: 2, codecs: "0 101"), retransmits: false),
+                    Sipp.pause(50), Sipp.bye,
+                ].joined(separator: "\n"), to: listener.address)
+            let call = try await listener.call()
+            _ = try await call.ending()
+            guard case .reoffered(let agreement) = call.events.dropFirst().first else {
+                Issue.record("\(call.events)")
+                return
+            }
+            #expect(agreement.direction == .receiveOnly)
+        }
+    }
+
+    @Test("sipp's checks can fail")
+    func checks() async throws {
+        try await SIPListener().run { listener in
+            await withKnownIssue {
+                try await Sipp.run(
+                    [Sipp.invite(), Sipp.expect(100, optional: true), Sipp.expect(200, checks: ["a=no-such-line"])]
+                        .joined(
+                            separator: "\n"), to: listener.address)
+            }
+            (try await listener.call()).dialog.bye()
+        }
+    }
+
     @Test("Digits come by INFO in both forms; what is no digit is refused and tells nobody")
     func info() async throws {
         try await SIPListener().run { listener in
@@ -135,7 +182,8 @@ import Testing
             try await Sipp.run(
                 [
                     Sipp.answered, info(2, "application/dtmf-relay", "Signal=5\nDuration=160"), Sipp.expect(200),
-                    info(3, "application/dtmf", "#"), Sipp.expect(200), info(4, "application/dtmf-relay", "Signal=hello"),
+                    info(3, "application/dtmf", "#"), Sipp.expect(200),
+                    info(4, "application/dtmf-relay", "Signal=hello"),
                     Sipp.expect(400), info(5, "text/plain", "5"), Sipp.expect(415), Sipp.bye,
                 ].joined(separator: "\n"), to: listener.address)
             let call = try await listener.call()
@@ -151,7 +199,8 @@ import Testing
     func refusals() async throws {
         func refused(_ status: Int, _ seconds: Int) -> String {
             [
-                Sipp.invite(), Sipp.expect(100, optional: true), Sipp.expect(status, checks: ["Retry-After: \(seconds)"]),
+                Sipp.invite(), Sipp.expect(100, optional: true),
+                Sipp.expect(status, checks: ["Retry-After: \(seconds)"]),
                 Sipp.ack(),
             ].joined(separator: "\n")
         }
@@ -171,7 +220,8 @@ import Testing
             let call = try await listener.call()
             #expect(try await call.ending() == .ended(SIPEnding(.us, .congestion)))
         }
-        try await SIPListener({ $0.answerDeadline = .milliseconds(300) }, answer: { $0.dialog.ring() }).run { listener in
+        try await SIPListener({ $0.answerDeadline = .milliseconds(300) }, answer: { $0.dialog.ring() }).run {
+            listener in
             try await Sipp.run(
                 [
                     Sipp.invite(), Sipp.expect(100, optional: true), Sipp.expect(180),
@@ -235,7 +285,8 @@ import Testing
         func notify(_ sequence: Int, _ line: String, _ state: String) -> String {
             Sipp.inside(
                 "NOTIFY", sequence,
-                "Event: refer\nSubscription-State: \(state)\nContent-Type: message/sipfrag\nContent-Length: [len]\n\n\(line)")
+                "Event: refer\nSubscription-State: \(state)\nContent-Type: message/sipfrag\nContent-Length: [len]\n\n\(line)"
+            )
         }
         try await SIPListener().run { listener in
             async let sipp: Void = Sipp.run(
@@ -288,7 +339,8 @@ import Testing
             try await Sipp.run(
                 [
                     Sipp.answered, Sipp.inside("UPDATE", 2), Sipp.expect(200, checks: ["Contact: *.sip:pronto@"]),
-                    Sipp.inside("UPDATE", 3, Sipp.offer("sendonly", version: 2)), Sipp.expect(200, checks: ["a=recvonly"]),
+                    Sipp.inside("UPDATE", 3, Sipp.offer("sendonly", version: 2)),
+                    Sipp.expect(200, checks: ["a=recvonly"]),
                     Sipp.inside("UPDATE", 4, Sipp.offer(version: 3, codecs: "9")), Sipp.expect(488), Sipp.bye,
                 ].joined(separator: "\n"), to: listener.address)
             let call = try await listener.call()
@@ -303,10 +355,15 @@ import Testing
         let answers = Mutex(0)
         let listener = try SIPListener(answer: { record in
             // The first is answered, the second waits.
-            if answers.withLock({ $0 += 1; return $0 }) == 1 { record.dialog.accept(SIPListener.media) }
+            if answers.withLock({
+                $0 += 1; return $0
+            }) == 1 {
+                record.dialog.accept(SIPListener.media)
+            }
         })
         async let up: Void = Sipp.run(
-            [Sipp.answered, Sipp.expect(request: "BYE", checks: ["cause=41"]), Sipp.reply("200 OK")].joined(separator: "\n"),
+            [Sipp.answered, Sipp.expect(request: "BYE", checks: ["cause=41"]), Sipp.reply("200 OK")].joined(
+                separator: "\n"),
             to: listener.address)
         try await listener.call(0).confirmed()
         async let waiting: Void = Sipp.run(

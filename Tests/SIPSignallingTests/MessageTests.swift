@@ -10,7 +10,8 @@ import Testing
             (["Q.850;cause=16;text=\"NORMAL_CLEARING\""], HangupCause.normalClearing as HangupCause?),
             (["q.850 ; cause=17"], .userBusy), (["SIP;cause=200;text=\"Call completed elsewhere\""], .loseRace),
             (["SIP;cause=486", "Q.850;cause=19"], .noAnswer), (["FreeSWITCH;cause=604"], .mediaTimeout),
-            (["SIP;cause=600;text=\"Busy\""], nil), (["Q.850"], nil), (["Q.850;cause=0"], nil), (["Q.850;cause=999"], nil),
+            (["SIP;cause=600;text=\"Busy\""], nil), (["Q.850"], nil), (["Q.850;cause=0"], nil),
+            (["Q.850;cause=999"], nil),
             (["Q.850;cause=99999999999999999999"], nil), ([""], nil), ([], nil), (["Q.850;cause=-16"], nil),
             (["Q.850;cause=55"], HangupCause(q850: 55, name: "CAUSE_55")),
         ])
@@ -30,7 +31,10 @@ import Testing
     @Test(
         "INFO digits",
         arguments: [
-            ("dtmf-relay", "Signal=1\r\nDuration=160\r\n", InfoDigit(digit: "1", duration: .milliseconds(160)) as InfoDigit?),
+            (
+                "dtmf-relay", "Signal=1\r\nDuration=160\r\n",
+                InfoDigit(digit: "1", duration: .milliseconds(160)) as InfoDigit?
+            ),
             ("dtmf-relay", "Signal= *\r\nDuration= 100", InfoDigit(digit: "*", duration: .milliseconds(100))),
             ("dtmf-relay", "signal=d", InfoDigit(digit: "D")), ("DTMF", "#\r\n", InfoDigit(digit: "#")),
             ("dtmf", "11", InfoDigit(digit: "#")), ("dtmf", "", nil), ("dtmf", "5\r\n6", nil), ("dtmf", "16", nil),
@@ -50,7 +54,7 @@ import Testing
         ])
         #expect(headers.value("X-Pronto-Call") == .ambiguous)
         #expect(headers.value("X-PRONTO-TENANT") == .one(Redacted("t")))
-        #expect(headers.value("X-Bad") == .absent && headers.value("X-Long") == .absent && headers.value("X-None") == .absent)
+        for name in ["X-Bad", "X-Long", "X-None"] { #expect(headers.value(name) == .absent) }
         #expect(SIPHeaders((0..<500).map { ("X-\($0)", "v") }).names.count == SIPHeaders.most)
         #expect(!"\(headers)".contains("two"))
     }
@@ -86,7 +90,9 @@ import Testing
         #expect(!FilterMachine.accepts(PeerFilter(allowing: []), from: address))
     }
 
-    @Test("What is no network", arguments: ["", "10.1.0.1/16", "10.1.0.0/33", "host", "10.1.0.0/", "10.1.0.0/+8", "::/129"])
+    @Test(
+        "What is no network",
+        arguments: ["", "10.1.0.1/16", "10.1.0.0/33", "host", "10.1.0.0/", "10.1.0.0/+8", "::/129"])
     func noNetworks(text: String) { #expect(PeerNetwork(text) == nil) }
 
     @Test("The rate limit gives its burst, then its rate")

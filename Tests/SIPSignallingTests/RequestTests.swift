@@ -178,6 +178,65 @@ import Testing
         }
     }
 
+    @Test("A repeated INFO is one key")
+    func repeatedInfo() async throws {
+        try await SIPListener().run { listener in
+            let peer = try RawPeer(to: listener.address)
+            peer.send(peer.request("INVITE", callID: "i1", body: RawPeer.offer))
+            let tag = RawPeer.toTag(of: try #require(peer.receive("SIP/2.0 200")))
+            peer.send(peer.request("ACK", callID: "i1", toTag: tag))
+            let call = try await listener.call()
+            try await call.confirmed()
+            let info = peer.request(
+                "INFO", callID: "i1", sequence: 2, toTag: tag, body: "Signal=7\r\n",
+                contentType: "application/dtmf-relay")
+            for _ in 0..<3 {
+                peer.send(info)
+                #expect(peer.receive("SIP/2.0 200") != nil)
+            }
+            #expect(call.events.filter { $0 == .digit(InfoDigit(digit: "7")) }.count == 1)
+            peer.send(peer.request("BYE", callID: "i1", sequence: 3, toTag: tag))
+            #expect(peer.receive("SIP/2.0 200") != nil)
+        }
+    }
+
+    @Test("A call over TLS; a plain connection to that port is none", .timeLimit(.minutes(1)))
+    func encrypted() async throws {
+        let folder = try Program.folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let made = try Program(
+            "/usr/bin/openssl",
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "a.key", "-out", "a.pem",
+            ], in: folder)
+        #expect(try await made.finish() == 0, "\(made.text)")
+        let path = { (name: String) in folder.appendingPathComponent(name).path }
+        try await SIPListener({
+            $0.tls = SIPConfiguration.TLS(port: 0, certificate: path("a.pem"), privateKey: path("a.key"))
+        }).run { listener in
+            let address = try #require(listener.tlsAddress)
+            let plain = try RawPeer(to: address, stream: true)
+            plain.send(plain.request("OPTIONS", callID: "e1"))
+            #expect(plain.receive("SIP/2.0", within: 1000) == nil)
+            let options = plain.request("OPTIONS", callID: "e2").replacing("SIP/2.0/TCP", with: "SIP/2.0/TLS")
+            try options.write(toFile: path("options"), atomically: true, encoding: .utf8)
+            // openssl's own client, whose TLS is not ours; it stays until the answer is there.
+            let client = try Program(
+                "/bin/sh",
+                [
+                    "-c",
+                    "(cat options; sleep 2) | openssl s_client -quiet -verify_return_error -CAfile a.pem -connect \(address)",
+                ], in: folder)
+            _ = try await client.finish()
+            #expect(client.text.contains("SIP/2.0 200 OK"), "\(client.text)")
+            let old = try Program(
+                "/usr/bin/openssl", ["s_client", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-connect", "\(address)"],
+                in: folder)
+            #expect(try await old.finish() != 0, "TLS 1.1 was taken")
+        }
+    }
+
     @Test("A stranger is refused on UDP, and has no connection on TCP")
     func strangers() async throws {
         let lines = Mutex<[String]>([])

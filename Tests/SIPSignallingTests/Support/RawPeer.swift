@@ -109,5 +109,7 @@ final class RawPeer {
 
 extension String {
     /// SIP's line ends.
-    func replacingLineEnds() -> String { self.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n") }
+    func replacingLineEnds() -> String {
+        self.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n")
+    }
 }

@@ -74,7 +74,8 @@ final class SIPListener: Sendable {
 
     init(
         _ configure: (inout SIPConfiguration) -> Void = { _ in },
-        logger: Logger = .silent, answer: @escaping @Sendable (CallRecord) -> Void = { $0.dialog.accept(SIPListener.media) }
+        logger: Logger = .silent,
+        answer: @escaping @Sendable (CallRecord) -> Void = { $0.dialog.accept(SIPListener.media) }
     ) throws {
         var configuration = SIPConfiguration(address: SocketAddress("127.0.0.1", port: 0)!)
         configure(&configuration)

@@ -66,13 +66,16 @@ enum Sipp {
     }
 
     static func invite(_ headers: [String] = [], sdp: String? = nil) -> String {
-        self.send(
-            (["INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0", self.head,
-                "To: <sip:[service]@[remote_ip]:[remote_port]>", "CSeq: 1 INVITE"] + headers + [sdp ?? self.offer()])
-                .joined(separator: "\n"))
+        let start = [
+            "INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0", self.head,
+            "To: <sip:[service]@[remote_ip]:[remote_port]>", "CSeq: 1 INVITE",
+        ]
+        return self.send((start + headers + [sdp ?? self.offer()]).joined(separator: "\n"))
     }
 
-    static func inside(_ method: String, _ sequence: Int, _ rest: String = "Content-Length: 0", retransmits: Bool = true)
+    static func inside(
+        _ method: String, _ sequence: Int, _ rest: String = "Content-Length: 0", retransmits: Bool = true
+    )
         -> String
     {
         self.send(
