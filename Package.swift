@@ -36,6 +36,7 @@ let package = Package(
         .systemLibrary(
             name: "CPocketSphinx", pkgConfig: "pocketsphinx", providers: [.apt(["libpocketsphinx-dev"])]),
         .systemLibrary(name: "CSherpaOnnx", pkgConfig: "sherpa-onnx"),
+        .systemLibrary(name: "CLibre", pkgConfig: "libre", providers: [.apt(["libre-dev"])]),
         .target(name: "CLinux"),
 
         // Core: no sockets, files, clock, environment, random numbers, database.
@@ -58,12 +59,13 @@ let package = Package(
                 .target(name: "CSherpaOnnx", condition: .when(traits: ["LocalSpeech"])),
             ],
             swiftSettings: settings),
+        core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
         core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "COpenSSL"]),
         core("Configuration", ["Telephony"]),
         core(
             "PhoneServer",
             [
-                "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants", "Conversation", "Records",
                 "Networking", "SpeechEngines", "Observability", "COpenSSL",
             ]),
         core("AdminAPI", ["Telephony", "Records", "Networking", "Observability"]),
@@ -76,7 +78,7 @@ let package = Package(
         .executableTarget(
             name: "pronto",
             dependencies: [
-                "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants", "Conversation", "Records",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
                 "Simulators",
             ],
@@ -88,7 +90,7 @@ let package = Package(
             name: "pronto-bench",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
-                "Simulators", "CAllocations",
+                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Simulators",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -117,12 +119,14 @@ let package = Package(
         tests("ObservabilityTests", ["Observability", "Telephony"]),
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
         tests("StoresTests", ["Stores", "Records", "Telephony"]),
+        tests(
+            "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony", "CLinux"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio",
+                "Stores", "Telephony", "Audio", "EventSocket",
             ]),
         tests(
             "IntegrationTests",

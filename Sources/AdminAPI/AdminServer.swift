@@ -8,9 +8,41 @@ package enum AdminServer {
     package struct Health: Sendable {
         package var isDraining: Bool
         package var activeCalls: Int
-        package init(isDraining: Bool, activeCalls: Int) {
+        package var eventSockets: [EventSocket]
+        package init(isDraining: Bool, activeCalls: Int, eventSockets: [EventSocket] = []) {
             self.isDraining = isDraining
             self.activeCalls = activeCalls
+            self.eventSockets = eventSockets
+        }
+
+        /// One switch's Event Socket.
+        package struct EventSocket: Sendable {
+            package var address: String
+            /// `ready`, `connecting`, `interrupted`, `down`.
+            package var status: String
+            package var reason: String?
+            package init(address: String, status: String, reason: String?) {
+                self.address = address
+                self.status = status
+                self.reason = reason
+            }
+        }
+
+        /// A node with a switch that is down still answers 200: it serves the other tenants, and refuses by itself what
+        /// it cannot serve.
+        var json: String {
+            let isDown = self.eventSockets.contains { $0.status == "down" }
+            let status = self.isDraining ? "draining" : isDown ? "degraded" : "healthy"
+            var text = "{\"status\":\"\(status)\",\"service\":\"pronto\",\"active_sessions\":\(self.activeCalls)"
+            if !self.eventSockets.isEmpty {
+                let links = self.eventSockets.map { link in
+                    var fields = [("address", link.address), ("status", link.status)]
+                    if let reason = link.reason { fields.append(("reason", reason)) }
+                    return "{" + fields.map { "\"\($0.0)\":" + JSONText.quoted($0.1) }.joined(separator: ",") + "}"
+                }
+                text += ",\"event_sockets\":[" + links.joined(separator: ",") + "]"
+            }
+            return text + "}\n"
         }
     }
 
@@ -34,11 +66,7 @@ package enum AdminServer {
         switch request.path {
         case "/health":
             let now = health()
-            let status = now.isDraining ? "draining" : "healthy"
-            return HTTPResponse(
-                status: now.isDraining ? 503 : 200,
-                text: "{\"status\":\"\(status)\",\"service\":\"pronto\",\"active_sessions\":\(now.activeCalls)}\n",
-                type: "application/json")
+            return HTTPResponse(status: now.isDraining ? 503 : 200, text: now.json, type: "application/json")
         case "/metrics":
             return HTTPResponse(status: 200, text: registry.text, type: "text/plain; version=0.0.4; charset=utf-8")
         default:

@@ -1,12 +1,14 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -96,3 +98,10 @@ int pronto_thread_start(void *(*body)(void *), void *argument, uint64_t *identit
 
 int pronto_thread_join(uint64_t identity) { return pthread_join((pthread_t)identity, NULL); }
 int pronto_thread_detach(uint64_t identity) { return pthread_detach((pthread_t)identity); }
+
+int pronto_attach_filter(int fd, const void *instructions, uint16_t count) {
+    struct sock_fprog program = {.len = count, .filter = (struct sock_filter *)instructions};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+int pronto_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }

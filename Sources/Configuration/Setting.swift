@@ -114,6 +114,15 @@ extension Setting where Value == Int {
 }
 
 extension Setting where Value == Int? {
+    static func optionalInteger(
+        _ name: String, _ range: ClosedRange<Int>, unit: String? = nil, _ documentation: String
+    ) -> Setting {
+        Setting(
+            name, type: "integer", unit: unit, allowed: "\(range.lowerBound) to \(range.upperBound)", default: nil,
+            value: nil, documentation,
+            parse: { text in Int(text).flatMap { range.contains($0) ? .some($0) : nil } })
+    }
+
     static func optionalPort(_ name: String, _ documentation: String) -> Setting {
         Setting(
             name, type: "integer", allowed: "0 to 65535", default: nil, value: nil, documentation,

@@ -1,5 +1,5 @@
-/// `AUDIO_MODE`. The requirements also name `rtp`, `esl` and `dual`, which come with their legs.
-package enum AudioMode: String, Sendable, CaseIterable { case websocket }
+/// `AUDIO_MODE`: how a call brings its audio, where it does not say.
+package enum AudioMode: String, Sendable, CaseIterable { case websocket, rtp, esl, dual }
 
 package enum LogLevel: String, Sendable, CaseIterable { case trace, debug, info, notice, warning, error }
 package enum LogFormat: String, Sendable, CaseIterable { case text, json }
@@ -33,7 +33,10 @@ package enum OpenAIShape: String, Sendable, CaseIterable { case ga, beta }
 package struct SettingKeys: Sendable {
     // The phone's side.
     package let audioMode = Setting<AudioMode>.choice(
-        "AUDIO_MODE", default: .websocket, "How calls bring their audio, where they do not say.")
+        "AUDIO_MODE", default: .websocket,
+        "How calls bring their audio, where they do not say: websocket = a media module; esl = FreeSWITCH's raw datagrams "
+            + "(unicast) under the outbound Event Socket; rtp = SIP and RTP; dual = a media module, controlled by the "
+            + "outbound Event Socket.")
     package let mediaHost = Setting<String>.host(
         "REALTIME_HOST", default: "127.0.0.1",
         "Address of the media listener. Loopback by default: who may speak to it is decided by PRONTO_ALLOWED_PEERS.")
@@ -97,9 +100,92 @@ package struct SettingKeys: Sendable {
         "ESL_CONNECT_TIMEOUT", 0.1...60, default: 5, "How long a connection to the Event Socket may take.")
     package let switchReplyTimeout = Setting<Duration>.seconds(
         "ESL_API_TIMEOUT", 0.1...60, default: 5, "How long a reply to a command may take.")
+    package let switchReadTimeout = Setting<Duration>.seconds(
+        "ESL_READ_TIMEOUT", 1...600, default: 30,
+        "How long an answer that is due may be missing with no byte coming at all, before the connection is given up.")
     package let switchReconnectDelay = Setting<Duration>.seconds(
         "ESL_RECONNECT_DELAY", 0.1...60, default: 2,
-        "The first pause before connecting again; it doubles up to a minute and never gives up.")
+        "The first pause before connecting again; it doubles up to half a minute, spread by a quarter either way.")
+    package let switchAttempts = Setting<Int>.integer(
+        "ESL_MAX_RECONNECT_ATTEMPTS", 1...1000, unit: "attempts", default: 3,
+        "So many failures in a row and the Event Socket is reported down; attempts go on for ever.")
+    package let needsSwitch = Setting<Bool>.switched(
+        "PRONTO_ESL_REQUIRED", default: true,
+        "While its tenant's Event Socket is down, a new call is refused (503), so that the dialplan's fallback serves it."
+    )
+
+    // FreeSWITCH calls us: the dialplan's `socket` application.
+    package let socketHost = Setting<String>.host(
+        "ESL_SERVER_HOST", default: "127.0.0.1", "Address of the listener for the dialplan's `socket` application.")
+    package let socketPort = Setting<Int?>.optionalPort(
+        "ESL_SERVER_PORT",
+        "Port of that listener. Unset: 8022 when AUDIO_MODE is esl, rtp or dual, none otherwise. 0: any free port.")
+    package let socketPeers = Setting<[AddressRange]>.list(
+        "ESL_ALLOWED_PEERS", of: "addresses and CIDR ranges with commas between them",
+        default: "127.0.0.0/8,::1", value: ["127.0.0.0/8", "::1"].compactMap { AddressRange($0) },
+        "Switches that may bring calls by `socket`: there is no other authentication on that wire.",
+        parse: { AddressRange($0) })
+    package let socketConnections = Setting<Int>.integer(
+        "ESL_MAX_CONNECTIONS", 1...100_000, unit: "connections", default: 100,
+        "The most calls at a time that come by `socket`; the next one's dialplan goes on to its fallback.")
+    package let matchTimeout = Setting<Duration>.seconds(
+        "PRONTO_MATCH_SECONDS", 1...60, default: 5,
+        "How long the second half of a call (its audio in AUDIO_MODE dual and rtp) may come after the first.")
+    package let deadMansSwitch = Setting<Int>.integer(
+        "PRONTO_DEAD_MAN_SECONDS", 0...60, unit: "s", default: 4,
+        "After this long without a word from us FreeSWITCH sends the caller to the fallback, where the dialplan's "
+            + "pronto_fuse does not say. 0: never.")
+    package let ringTime = Setting<Duration>.seconds(
+        "TRANSFER_DEFAULT_TIMEOUT", 0...300, default: 30,
+        "How long a transfer rings before the caller comes back to the assistant. 0: never; the destination's dialplan decides."
+    )
+    package let streamURL = Setting<String?>.optionalText(
+        "PRONTO_STREAM_URL",
+        "Where mod_audio_stream finds the media port in AUDIO_MODE=dual, as ws://host:port. Unset: as REALTIME_HOST and REALTIME_PORT say."
+    )
+
+    // Datagrams.
+    package let datagramHost = Setting<String>.host(
+        "RTP_BIND_ADDRESS", default: "127.0.0.1", "Address of our ends of RTP.")
+    package let datagramFirst = Setting<Int>.integer(
+        "RTP_PORT_MIN", 1024...65535, default: 10000, "First UDP port of our ends of RTP and unicast.")
+    package let datagramLast = Setting<Int>.integer(
+        "RTP_PORT_MAX", 1024...65535, default: 10999, "Last of them. A call takes two.")
+    package let unicastHost = Setting<String>.host(
+        "UNICAST_ADDRESS", default: "127.0.0.1",
+        "Address of both ends of unicast. That wire has no authentication: beyond loopback PRONTO_UNICAST_ANYWHERE is needed."
+    )
+    package let isUnicastAnywhere = Setting<Bool>.switched(
+        "PRONTO_UNICAST_ANYWHERE", default: false,
+        "Allow UNICAST_ADDRESS to be no loopback address. Anybody who reaches those ports is heard by the caller.")
+    package let unicastFirst = Setting<Int>.integer(
+        "UNICAST_PORT_MIN", 1024...65535, default: 11000, "First UDP port of FreeSWITCH's ends of unicast.")
+    package let unicastLast = Setting<Int>.integer(
+        "UNICAST_PORT_MAX", 1024...65535, default: 11999, "Last of them. A call takes one.")
+
+    package let jitterMinimum = Setting<Int?>.optionalInteger(
+        "RTP_JITTER_MIN_MS", 0...500, unit: "ms", "The least that RTP is delayed to put it in order. Unset: 20.")
+    package let jitterMaximum = Setting<Int?>.optionalInteger(
+        "RTP_JITTER_MAX_MS", 0...500, unit: "ms", "The most. Unset: 60.")
+    package let jitterTarget = Setting<Int?>.optionalInteger(
+        "RTP_JITTER_TARGET_MS", 0...500, unit: "ms", "The delay until the network is known. Unset: 40.")
+
+    // SIP.
+    package let sipHost = Setting<String>.host(
+        "PRONTO_SIP_HOST", default: "127.0.0.1",
+        "Address of the SIP listener; it is written into answers, so never 0.0.0.0.")
+    package let sipPort = Setting<Int?>.optionalPort(
+        "PRONTO_SIP_PORT",
+        "Port of the SIP listener, UDP and TCP. Unset: 5090 when AUDIO_MODE is rtp, none otherwise. 0: any free port.")
+    package let sipTLSPort = Setting<Int?>.optionalPort(
+        "PRONTO_SIP_TLS_PORT", "Port of SIP over TLS, with PRONTO_TLS_CERTIFICATE and PRONTO_TLS_KEY. Unset: none.")
+    package let sipPeers = Setting<[String]>.list(
+        "PRONTO_SIP_ALLOWED_PEERS", of: "addresses and CIDR ranges with commas between them",
+        default: "127.0.0.0/8,::1", value: ["127.0.0.0/8", "::1"],
+        "Who may speak SIP to us: the address counts as authentication.", parse: { AddressRange($0) == nil ? nil : $0 })
+    package let sipProfile = Setting<String>.text(
+        "PRONTO_SIP_PROFILE", default: "internal",
+        "FreeSWITCH's profile through which a call on ESL_SERVER_PORT is bridged to our SIP port in AUDIO_MODE=rtp.")
 
     // The assistants.
     package let openAIKey = Setting<String?>.optionalText(
@@ -186,6 +272,9 @@ package struct SettingKeys: Sendable {
     static let headings: [(title: String, first: String)] = [
         ("The phone's side", "AUDIO_MODE"),
         ("FreeSWITCH's Event Socket", "ESL_HOST"),
+        ("Calls by the `socket` application", "ESL_SERVER_HOST"),
+        ("Datagrams: RTP and unicast", "RTP_BIND_ADDRESS"),
+        ("SIP", "PRONTO_SIP_HOST"),
         ("Assistants", "OPENAI_API_KEY"),
         ("Turns", "REALTIME_VAD_THRESHOLD"),
         ("What is kept", "PRONTO_DATABASE"),
@@ -205,16 +294,7 @@ package struct SettingKeys: Sendable {
     /// Names that the requirements and existing installations set and that this version does not read: a warning, no
     /// error, so that an existing `.env` serves.
     package static let unread: [(names: [String], why: String)] = [
-        (
-            ["ESL_SERVER_HOST", "ESL_SERVER_PORT", "ESL_MAX_CONNECTIONS"],
-            "the Event Socket's outbound side comes with AUDIO_MODE=esl and dual"
-        ),
-        (
-            [
-                "RTP_PORT_MIN", "RTP_PORT_MAX", "RTP_BIND_ADDRESS", "RTP_JITTER_MIN_MS", "RTP_JITTER_MAX_MS",
-                "RTP_JITTER_TARGET_MS", "FREESWITCH_RTP_IP",
-            ], "RTP comes with AUDIO_MODE=rtp"
-        ),
+        (["FREESWITCH_RTP_IP"], "the far end of RTP is learnt from SDP and from the packets"),
         (["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"], "the PostgreSQL store comes later"),
         (["REDIS_HOST", "REDIS_PORT"], "several nodes as one system come later"),
         (
@@ -222,11 +302,10 @@ package struct SettingKeys: Sendable {
             "these back ends come later"
         ),
         (
-            ["ESL_READ_TIMEOUT", "ESL_MAX_RECONNECT_ATTEMPTS", "ESL_HOST_ALLOW_LOOPBACK"],
-            "the Event Socket client waits by events and reconnects for ever"
+            ["ESL_HOST_ALLOW_LOOPBACK"], "loopback is always allowed for the Event Socket"
         ),
         (
-            ["REALTIME_VOICE", "DEFAULT_TIMEZONE", "DEFAULT_GATEWAY", "TRANSFER_DEFAULT_TIMEOUT", "DEBUG"],
+            ["REALTIME_VOICE", "DEFAULT_TIMEZONE", "DEFAULT_GATEWAY", "DEBUG"],
             "read by earlier gateways only"
         ),
     ]

@@ -27,13 +27,15 @@ package final class AssistantDirectory: Sendable {
     private struct Snapshot {
         var tenants: [TenantID: Entry] = [:]
         var owners: [AssistantID: TenantID] = [:]
+        var switches: [SwitchAccount] = []
     }
     private let snapshot = Mutex(Snapshot())
 
     package init() {}
 
-    package func replace(with entries: [Entry]) {
+    package func replace(with entries: [Entry], switches: [SwitchAccount] = []) {
         var new = Snapshot()
+        new.switches = switches
         for entry in entries {
             new.tenants[entry.tenant.id] = entry
             for assistant in entry.assistants { new.owners[assistant.id] = entry.tenant.id }
@@ -51,8 +53,13 @@ package final class AssistantDirectory: Sendable {
                     destinations: try await store.destinations(of: tenant.id),
                     accounts: try await Self.accounts(of: tenant.id, from: store)))
         }
-        self.replace(with: entries)
+        let enabled = Set(entries.filter(\.tenant.isEnabled).map(\.tenant.id))
+        let switches = try await store.switchAccounts().filter { enabled.contains($0.tenant) }
+        self.replace(with: entries, switches: switches)
     }
+
+    /// The Event Sockets that tenants have of their own.
+    package var switches: [SwitchAccount] { self.snapshot.withLock { $0.switches } }
 
     /// The accounts with their keys opened. One that cannot be opened (no PRONTO_SECRET_KEY) stays without, and calls
     /// that need it say so: it harms only itself.
@@ -75,6 +82,11 @@ package final class AssistantDirectory: Sendable {
     package func tenant(named name: String) -> TenantID? {
         let name = name.lowercased()
         return self.snapshot.withLock { $0.tenants.values.first { $0.tenant.name == name }?.tenant.id }
+    }
+
+    /// The tenant of an installation that has one only: whose every call is.
+    package var onlyTenant: TenantID? {
+        self.snapshot.withLock { $0.tenants.count == 1 ? $0.tenants.keys.first : nil }
     }
 
     package func entry(of tenant: TenantID) -> Entry? { self.snapshot.withLock { $0.tenants[tenant] } }

@@ -10,6 +10,8 @@ package struct CallReport {
     let plan: CallPlan
     var dialect: String?
     var framesIn = 0
+    /// What the leg measured of the network.
+    var media: MediaQuality?
     private let startedAt = Date()
     private var providers: [ProviderName] = []
     private var usage = CallUsage()
@@ -87,6 +89,7 @@ package struct CallReport {
 
     private func quality(of session: borrowing CallSession) -> CallQuality {
         var quality = CallQuality()
+        quality.media = self.media
         quality.underruns = session.underruns
         quality.bargeIns = session.bargeIns
         quality.falseInterruptions = session.falseInterruptions

@@ -1,5 +1,6 @@
 import Assistants
 import Conversation
+import EventSocket
 import Foundation
 import Records
 import Telephony
@@ -14,12 +15,29 @@ package struct CallIdentity: Sendable {
     package var dialed: Redacted<String>?
     /// The channel that can be controlled by Event Socket; nil: the call's id is not one.
     package var channel: CallID?
+    /// Where the caller's dialplan entered, so that a transfer that nobody answers can come back there.
+    package var entry: DialplanTarget?
+    /// The dead man's switch that the dialplan asks for.
+    var fuse: Fuse?
 
     package init(call: CallID, tenant: TenantID, assistant: AssistantID, assistantName: String) {
         self.call = call
         self.tenant = tenant
         self.assistant = assistant
         self.assistantName = assistantName
+    }
+}
+
+extension CallIdentity {
+    /// What the channel's variables tell beside whose it is.
+    mutating func learn(_ variables: [String: Redacted<String>]) {
+        let context = variables["context"]?.value
+        if self.entry == nil, let number = variables["destination_number"]?.value, let context, !number.isEmpty {
+            self.entry = DialplanTarget(extension: number, context: context)
+        }
+        if self.fuse == nil, let text = variables["pronto_fuse"]?.value {
+            self.fuse = Fuse(text, context: context, task: variables["last_sched_id"]?.value)
+        }
     }
 }
 
@@ -77,19 +95,22 @@ package protocol AssistantMaking: Sendable {
 package protocol CallControl: Sendable {
     /// Whether transfers are possible now: a connected Event Socket.
     var isAvailable: Bool { get }
-    /// Hands the channel over; the answer says whether the switch took it.
-    func transfer(_ channel: CallID, to destination: TransferDestination, done: @escaping @Sendable (Bool) -> Void)
-    func hangUp(_ channel: CallID, cause: HangupCause)
-    /// Takes mod_audio_stream off the channel.
-    func stopStream(_ channel: CallID)
-    /// Stops what a module plays from files (`uuid_break`).
-    func stopPlayback(_ channel: CallID)
-    /// Asks for channel variables, half a second at most; what is missing is not in the answer.
-    func variables(
-        _ names: [String], of channel: CallID, done: @escaping @Sendable ([String: Redacted<String>]) -> Void)
-    /// Tells `observer` about the channel's hang-up, hold and digits until `unwatch`.
-    func watch(_ channel: CallID, observer: @escaping @Sendable (PhoneEvent) -> Void)
+    /// Whether the way to the switch has failed for good enough to send new calls elsewhere (`Gateway.lacksControl`).
+    var isDown: Bool { get }
+    /// Asks the switch. `done` is called once, on whatever thread.
+    func ask(
+        _ command: ApiCommand, timeout: Duration?,
+        done: @escaping @Sendable (Result<EventSocketReply, EventSocketFailure>) -> Void)
+    /// The channel is about to be sent elsewhere, or hung up, by us.
+    func willDismiss(_ channel: CallID)
+    /// Tells `observer` about the channel until `unwatch`.
+    func watch(_ channel: CallID, observer: @escaping @Sendable (ChannelNews) -> Void)
     func unwatch(_ channel: CallID)
+}
+
+extension CallControl {
+    package var isDown: Bool { false }
+    package func willDismiss(_ channel: CallID) {}
 }
 
 /// What a call looks like from outside while it lives: for the console, the demo and tests.

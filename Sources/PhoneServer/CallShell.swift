@@ -15,7 +15,7 @@ import Telephony
 /// machine that fails while it starts); these only append to the same two output lists, and `settle` goes on until both
 /// are empty. So no value is ever entered twice.
 final class CallShell {
-    private(set) var identity: CallIdentity
+    var identity: CallIdentity
     let loop: EventLoop
     let gateway: Gateway
     let logger: Logger
@@ -26,11 +26,15 @@ final class CallShell {
     private var performed = 0
 
     var machine: (any AssistantMachine)?
+    /// Whether there is a machine. Asked for each frame: to compare the existential with nil copies it.
+    var hasMachine = false
     var machineOutput = AssistantOutput()
     private var performedEffects = 0
     var channels: [ChannelID: AssistantChannel] = [:]
     /// The one WebSocket that nearly every assistant has, kept out of the dictionary: frames go to it.
     var mainChannel: AssistantChannel?
+    /// Its socket, while it is open.
+    var mainSocket: WebSocket?
     /// The engines that take every caller frame, and which channels of the machine they speak for.
     var ears: (any ListeningJob)?
     var detection: ChannelID?
@@ -39,15 +43,26 @@ final class CallShell {
     /// Counts machines; what belongs to an earlier one is ignored.
     var machineGeneration = 0
 
-    var leg: PhoneLeg?
+    var leg: (any PhoneLeg)?
+    /// The channel's own way to its switch (an outbound Event Socket), while it lives.
+    private var ownControl: (any CallControl)?
+    var hasOwnControl: Bool { self.ownControl != nil }
+    /// The way to the switch that has the caller's channel: the channel's own, else its tenant's; nil: there is none.
+    var control: (any CallControl)? { self.ownControl ?? self.gateway.control(for: self.identity.tenant) }
     var recorder: CallRecorder?
     /// Whose the channel is was asked: at the start, or, where the Event Socket was away then, before the first hand-over.
-    private var isChannelChecked = false
+    var isChannelChecked = false
+    /// The dead man's switch, while the channel has one.
+    var fuse: DeadMansSwitch?
+    /// A transfer that rings, and may bring the caller back.
+    var ringing: Ringing?
     private var lastDigit: (digit: Redacted<Character>, source: DigitSource, at: Duration)?
     private var isSettling = false
     private var timer: TimerID?
     private var timerAt: Duration?
-    /// Kept, so that a timer is no allocation.
+    /// The deadline for which the timer was set, before it was laid on the grid.
+    private var timerFor: Duration?
+    /// Kept, so that a timer is no allocation. It holds this call strongly and is dropped by `finish`.
     private var onTimer: (() -> Void)?
     private(set) var isFinished = false
     var houseJobs: [Int: any SpeechJob] = [:]
@@ -57,27 +72,30 @@ final class CallShell {
     let slot: LoopBound<CallSlot>
 
     init(
-        identity: CallIdentity, plan: CallPlan, leg: PhoneLeg, loop: EventLoop, gateway: Gateway,
-        recorder: CallRecorder?, slot: LoopBound<CallSlot>
+        identity: CallIdentity, plan: CallPlan, leg: any PhoneLeg, control: (any CallControl)?, loop: EventLoop,
+        gateway: Gateway, recorder: CallRecorder?, slot: LoopBound<CallSlot>
     ) {
         self.identity = identity
         self.slot = slot
         self.loop = loop
         self.gateway = gateway
         self.leg = leg
+        self.ownControl = control
+        // A channel's own socket cannot reach another's.
+        self.isChannelChecked = control != nil
         self.recorder = recorder
         self.logger = gateway.logger.with(["call.id": .string(identity.call.text)])
         self.startedAt = loop.now
         self.session = CallSession(
-            plan: plan, uplink: leg.dialect.uplink, downlink: leg.dialect.downlink, traits: leg.dialect.traits,
-            tail: leg.dialect.tail)
+            plan: plan, uplink: leg.uplink, downlink: leg.downlink, traits: leg.traits, tail: leg.tail)
         self.report = CallReport(identity: identity, plan: plan)
+        self.report.dialect = leg.dialect
     }
 
     /// Wires the socket and begins. Called once, on the loop.
     func start() {
         self.slot.value.keep(self)
-        self.attach()
+        self.leg?.attach(to: self)
         if let channel = self.identity.channel { self.follow(channel) }
         self.step { $0.start(at: $1, &$2) }
     }
@@ -85,42 +103,76 @@ final class CallShell {
     /// Follows the caller's channel by Event Socket, and makes sure that it is this tenant's: a call id in a path is
     /// only a claim, and no command of ours may reach somebody else's channel (design §7).
     private func follow(_ channel: CallID) {
-        guard let control = self.gateway.control else { return }
+        guard let control = self.control else { return }
         let loop = self.loop
         let slot = self.slot
-        control.watch(channel) { event in
-            loop.execute { slot.value.call?.switched(event) }
+        control.watch(channel) { news in
+            loop.execute { slot.value.call?.switched(news) }
         }
-        if control.isAvailable { self.checkChannel(control, channel) {} }
+        if control.isAvailable, !self.isChannelChecked { self.checkChannel(control, channel) {} }
+        if self.isChannelChecked { self.armFuse() }
     }
 
     /// Asks whose the channel is, then calls `done` on the loop, unless the call is over by then.
-    private func checkChannel(_ control: any CallControl, _ channel: CallID, done: @escaping @Sendable () -> Void) {
+    func checkChannel(_ control: any CallControl, _ channel: CallID, done: @escaping @Sendable () -> Void) {
         let loop = self.loop
         let slot = self.slot
         let tenant = self.identity.tenant.text
-        control.variables(["domain_uuid"], of: channel) { values in
+        let names = ["domain_uuid", "destination_number", "context", "pronto_fuse", "last_sched_id"]
+        control.variables(names, of: channel) { values in
             let domain = values["domain_uuid"]?.value.lowercased() ?? ""
             loop.execute {
                 guard let call = slot.value.call else { return }
                 call.isChannelChecked = true
-                if !domain.isEmpty, domain != tenant { call.disownChannel() }
+                if !domain.isEmpty, domain != tenant {
+                    call.disownChannel()
+                } else {
+                    call.identity.learn(values)
+                    call.armFuse()
+                }
                 done()
             }
         }
     }
 
+    /// The outbound socket of the caller's own channel has come (or come back): the best way to it.
+    ///
+    /// - Parameter fuse: what the dialplan has armed on the way here.
+    func adopt(_ control: any CallControl, fuse: Fuse?) {
+        guard let channel = self.identity.channel else { return }
+        self.fuse?.stop()
+        self.fuse = nil
+        self.identity.fuse = fuse ?? self.identity.fuse
+        self.control?.unwatch(channel)
+        self.ownControl = control
+        self.isChannelChecked = true
+        self.follow(channel)
+        // The media was never gone (a WebSocket): with its socket the caller is back.
+        if self.leg != nil { self.callerReturned() }
+    }
+
+    /// The channel's own socket has ended while the call goes on: the tenant's Event Socket is what is left.
+    func controlEnded() {
+        guard !self.isFinished, self.ownControl != nil else { return }
+        self.ownControl = nil
+        if let channel = self.identity.channel { self.follow(channel) }
+    }
+
     private func disownChannel() {
         guard let channel = self.identity.channel else { return }
         self.logger.error("The channel of that id belongs to another tenant: it will not be controlled")
-        self.gateway.control?.unwatch(channel)
+        self.control?.unwatch(channel)
         self.identity.channel = nil
     }
 
     /// An event of the channel. A digit that the module has just told by text is the same key press.
-    private func switched(_ event: PhoneEvent) {
-        if case .digit(let digit) = event, self.isRepeated(digit, from: .channel) { return }
-        self.phone(event)
+    func switched(_ news: ChannelNews) {
+        switch news {
+        case .phone(.digit(let digit)) where self.isRepeated(digit, from: .channel): break
+        case .phone(let event): self.phone(event)
+        case .bridged: self.channelBridged()
+        case .unanswered: self.ringingUnanswered()
+        }
     }
 
     enum DigitSource { case channel, module }
@@ -159,7 +211,7 @@ final class CallShell {
 
     /// Gives the machine one event, then performs all that follows.
     func stepMachine(_ event: (inout any AssistantMachine, Duration, inout AssistantOutput) -> Void) {
-        guard !self.isFinished, self.machine != nil else { return }
+        guard !self.isFinished, self.hasMachine else { return }
         event(&self.machine!, self.loop.now, &self.machineOutput)
         self.settle()
     }
@@ -197,13 +249,15 @@ final class CallShell {
     private func armTimer() {
         var next = self.isFinished ? nil : self.session.nextWake
         if let wake = self.machineWake { next = next.map { min($0, wake) } ?? wake }
+        guard next != self.timerFor else { return }
+        self.timerFor = next
         next = next.map(Self.onGrid)
         guard next != self.timerAt else { return }
         if let timer = self.timer { self.loop.cancel(timer) }
         self.timer = nil
         self.timerAt = next
         guard let next else { return }
-        if self.onTimer == nil { self.onTimer = { [unowned self] in self.timerFired() } }
+        if self.onTimer == nil { self.onTimer = { [self] in self.timerFired() } }
         if let onTimer = self.onTimer { self.timer = self.loop.schedule(at: next, onTimer) }
     }
 
@@ -217,10 +271,11 @@ final class CallShell {
     private func timerFired() {
         self.timer = nil
         self.timerAt = nil
+        self.timerFor = nil
         let now = self.loop.now
         if let wake = self.machineWake, now >= wake {
             self.machineWake = nil
-            if self.machine != nil { self.machine!.wake(at: now, &self.machineOutput) }
+            if self.hasMachine { self.machine!.wake(at: now, &self.machineOutput) }
         }
         self.session.wake(at: now, &self.output)
         self.settle()
@@ -233,7 +288,7 @@ final class CallShell {
         case .assistantAudio(let range): self.sendToAssistant(range)
         case .phoneFrame(let range, let playsAt): self.sendToPhone(range, playsAt: playsAt)
         case .assistant(let command):
-            guard self.machine != nil else { return }
+            guard self.hasMachine else { return }
             self.machine!.perform(command, at: self.loop.now, &self.machineOutput)
         case .openAssistant(let index, _, let history): self.openAssistant(index, history: history)
         case .closeAssistant: self.closeAssistant()
@@ -246,7 +301,7 @@ final class CallShell {
     }
 
     private func sendToAssistant(_ range: Range<Int>) {
-        guard self.machine != nil else { return }
+        guard self.hasMachine else { return }
         self.output.bytes.withUnsafeBytes { bytes in
             let frame = UnsafeRawBufferPointer(rebasing: bytes[range])
             self.ears?.caller(frame)
@@ -269,15 +324,17 @@ final class CallShell {
             self.recorder?.flush(at: self.loop.now)
             defer { self.gateway.metrics.bargeInStop.observe(EventLoop.freshNow() - self.loop.now) }
             if self.leg?.send(command) != true, let channel = self.identity.channel {
-                self.gateway.control?.stopPlayback(channel)
+                self.control?.stopPlayback(channel)
             }
         case .mark:
             _ = self.leg?.send(command)
         case .blindTransfer(let destination):
             self.transfer(to: destination)
         case .hangUp(let cause):
-            if let channel = self.identity.channel, let control = self.gateway.control {
+            if let channel = self.identity.channel, let control = self.control, control.isAvailable {
                 self.hangUp(channel, cause: cause, by: control)
+            } else {
+                _ = self.leg?.send(command)
             }
         }
     }
@@ -292,25 +349,6 @@ final class CallShell {
         control.variables(["domain_uuid"], of: channel) { values in
             let domain = values["domain_uuid"]?.value.lowercased() ?? ""
             if domain.isEmpty || domain == tenant { control.hangUp(channel, cause: cause) }
-        }
-    }
-
-    private func transfer(to destination: TransferDestination) {
-        guard let control = self.gateway.control, control.isAvailable, let channel = self.identity.channel else {
-            self.logger.warning("No Event Socket: the caller cannot be handed over")
-            self.phone(.transferFailed(reason: "no-control"))
-            return
-        }
-        let loop = self.loop
-        let slot = self.slot
-        guard self.isChannelChecked else {
-            self.checkChannel(control, channel) { slot.value.call?.transfer(to: destination) }
-            return
-        }
-        control.transfer(channel, to: destination) { didWork in
-            loop.execute {
-                slot.value.call?.phone(didWork ? .transferred : .transferFailed(reason: "refused"))
-            }
         }
     }
 
@@ -392,9 +430,13 @@ final class CallShell {
         self.houseJobs.removeAll()
         if let timer = self.timer { self.loop.cancel(timer) }
         self.timer = nil
+        self.onTimer = nil
         self.timerAt = nil
+        self.timerFor = nil
         self.machineWake = nil
-        if let channel = self.identity.channel, let control = self.gateway.control {
+        self.fuse?.stop()
+        self.fuse = nil
+        if let channel = self.identity.channel, let control = self.control {
             control.unwatch(channel)
             // Our close leaves the module's media bug on a channel that lives on, and the next `start` would fail
             // (freeswitch.md §3.5).
@@ -404,13 +446,9 @@ final class CallShell {
                 control.stopStream(channel)
             }
         }
-        if let leg = self.leg {
-            leg.socket.onMessage = nil
-            leg.socket.onClose = nil
-            leg.socket.close(code: 1000, reason: "call ended")
-        }
-        self.report.framesIn += self.leg?.framesIn ?? 0
-        self.leg = nil
+        let leg = self.leg
+        self.dropLeg()
+        leg?.close(.callEnded)
         let recording = self.recorder?.finish(at: self.loop.now)
         self.recorder = nil
         let record = self.report.close(

@@ -23,8 +23,14 @@ package struct GatewayConfiguration: Sendable {
     /// Folder of recordings; nil: no call is recorded.
     package var recordings: String?
     package var recordsByDefault = false
+    /// A new call whose channel cannot be controlled, because its switch's Event Socket is down, is left to the dialplan.
+    package var needsControl = true
     /// Bytes of one WebSocket message from a phone: 200 ms of 48 kHz stereo are 38 400.
     package var maximumPhoneMessage = 256 * 1024
+    /// How long a transfer rings before the caller comes back; zero: transfers are left to the destination's dialplan.
+    package var ringTime: Duration = .seconds(30)
+    /// The dead man's switch of channels whose dialplan asks for one without saying when.
+    package var fuseSeconds = 4
 
     package init() {}
 }
@@ -62,7 +68,7 @@ package final class Gateway: Sendable {
     let assistants: any AssistantMaking
     let plans: any CallPlanning
     let tools: any ToolRunning
-    let control: (any CallControl)?
+    private let controls: @Sendable (TenantID) -> (any CallControl)?
     let observer: (any CallObserver)?
     let clientTLS: TLSContext?
     private let sentences: @Sendable (HouseSentence, String) -> String
@@ -77,15 +83,19 @@ package final class Gateway: Sendable {
         var live: [CallID: Live] = [:]
         var perTenant: [TenantID: Int] = [:]
         var isDraining = false
+        var offers: [CallID: Offer] = [:]
     }
     private let state = Mutex(State())
 
     /// - Parameters:
+    ///   - control: the way to the switch that has a tenant's channels. Any thread.
     ///   - finished: takes the records of each call; must not block (it queues, and writes elsewhere).
     package init(
         configuration: GatewayConfiguration, directory: AssistantDirectory, logger: Logger, metrics: GatewayMetrics,
         speech: any SpeechServices, assistants: any AssistantMaking, plans: any CallPlanning,
-        tools: any ToolRunning = NoTools(), control: (any CallControl)? = nil, observer: (any CallObserver)? = nil,
+        tools: any ToolRunning = NoTools(),
+        control: @escaping @Sendable (TenantID) -> (any CallControl)? = { _ in nil },
+        observer: (any CallObserver)? = nil,
         clientTLS: TLSContext? = nil, sentences: @escaping @Sendable (HouseSentence, String) -> String,
         finished: @escaping @Sendable (FinishedCall) -> Void
     ) {
@@ -97,11 +107,23 @@ package final class Gateway: Sendable {
         self.assistants = assistants
         self.plans = plans
         self.tools = tools
-        self.control = control
+        self.controls = control
         self.observer = observer
         self.clientTLS = clientTLS
         self.sentences = sentences
         self.finished = finished
+    }
+
+    /// The way to the switch that has this tenant's channels; nil: none is configured.
+    func control(for tenant: TenantID) -> (any CallControl)? { self.controls(tenant) }
+
+    /// Whether a new call is better served by what follows in its dialplan: its switch is configured and has been away
+    /// for ESL_MAX_RECONNECT_ATTEMPTS, so the assistant could neither hand the caller over nor see a hang-up.
+    ///
+    /// A call that is no channel of the switch (a phone of ours, a carrier's stream) never had control, and is served.
+    package func lacksControl(_ identity: CallIdentity) -> Bool {
+        self.configuration.needsControl && identity.channel != nil
+            && self.control(for: identity.tenant)?.isDown ?? false
     }
 
     func sentence(_ sentence: HouseSentence, language: String) -> String { self.sentences(sentence, language) }
@@ -136,6 +158,29 @@ package final class Gateway: Sendable {
 
     /// The call with this id, if it lives on this node.
     func live(_ call: CallID) -> Live? { self.state.withLock { $0.live[call] } }
+
+    // MARK: The two halves of a call
+
+    /// Control that came before its media: an outbound Event Socket whose call's WebSocket or SIP leg is still on its way.
+    struct Offer: Sendable {
+        var identity: CallIdentity
+        var control: any CallControl
+    }
+
+    /// Waits for the call's media on this node. Replaces an older one.
+    func offer(_ offer: Offer) { self.state.withLock { $0.offers[offer.identity.call] = offer } }
+
+    /// The control that waits for `call`; it goes on waiting.
+    func peekOffer(of call: CallID) -> Offer? { self.state.withLock { $0.offers[call] } }
+
+    /// The control that waits for `call`, if it is that tenant's (nil: of whichever).
+    func takeOffer(of call: CallID, tenant: TenantID?) -> Offer? {
+        self.state.withLock { state in
+            guard let offer = state.offers[call], tenant == nil || offer.identity.tenant == tenant else { return nil }
+            state.offers[call] = nil
+            return offer
+        }
+    }
 
     /// Gives the place back: the call ended, or never began.
     func dismiss(_ call: CallID) {

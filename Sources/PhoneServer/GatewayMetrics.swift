@@ -25,6 +25,8 @@ package final class GatewayMetrics: Sendable {
     private let failures: [ProviderLabel: Counter]
     private let refusals: Counter
     package let loopLag: Histogram
+    /// Calls refused because every RTP port was in use or resting.
+    package let portsExhausted: Counter
     package let bargeInStop: Histogram
     package let lostRecords: Counter
     package let spooledRecords: Counter
@@ -35,6 +37,8 @@ package final class GatewayMetrics: Sendable {
             "voice_ai_realtime_audio_chunks_total", "20 ms frames carried", labels: [("direction", "up")])
         self.framesDown = registry.counter(
             "voice_ai_realtime_audio_chunks_total", "20 ms frames carried", labels: [("direction", "down")])
+        self.portsExhausted = registry.counter(
+            "voice_ai_realtime_rtp_ports_exhausted_total", "SIP calls refused because no RTP port was free")
         self.activeSessions = registry.gauge("voice_ai_realtime_active_sessions", "Calls in progress")
         var calls: [ProviderLabel: [Fault: Counter]] = [:]
         var latency: [ProviderLabel: Histogram] = [:]

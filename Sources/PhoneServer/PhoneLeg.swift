@@ -1,80 +1,75 @@
-import MediaDialects
-import Networking
+import Records
 import Telephony
 
-/// The media connection of a call: a WebSocket and the dialect spoken on it. Confined to the call's loop.
-final class PhoneLeg {
-    let socket: WebSocket
-    var dialect: any MediaDialect
-    /// Bytes of one 20 ms uplink frame. Asked fifty times a second, and a getter of an existential copies it.
-    let frameBytes: Int
-    /// Reused from message to message.
-    var input = DialectInput()
-    private var wire: [UInt8] = []
-    /// For modules that make a file of each message: audio that waits to become one long message.
-    private var gathered: [UInt8] = []
-    private let gatheredBytes: Int
+/// The media connection of a call, as the call's shell uses it: a WebSocket in some module's dialect, RTP, or FreeSWITCH's
+/// unicast. Confined to the call's loop.
+///
+/// A leg that is attached tells its call about audio, events and its end (`CallShell.heard`, `leg(_:told:)`,
+/// `leg(_:ended:)`); a detached one tells nobody. Frames and commands are never queued without bound: a leg that cannot
+/// keep up ends.
+protocol PhoneLeg: AnyObject {
+    /// A stable slug for logs, metrics and records, such as `mod-audio-stream`, `unicast`, `rtp`.
+    var dialect: String { get }
+    /// What comes up: frames of 20 ms, mono.
+    var uplink: AudioFormat { get }
+    /// What `send(frame:)` takes.
+    var downlink: AudioFormat { get }
+    /// How the playout has to treat this leg.
+    var traits: PlayoutTraits { get }
+    /// Silence that the leg needs after an utterance.
+    var tail: Duration { get }
+    /// When anything last came: a leg that is silent for long may be taken over.
+    var lastHeard: Duration { get }
+    /// Frames heard so far.
+    var framesIn: Int { get }
     /// Whether audio waits to be sent as one long message.
-    var isGathering: Bool { !self.gathered.isEmpty }
-    /// When the last message came: a leg that is silent for long may be taken over.
-    var lastMessage: Duration
-    private(set) var framesIn = 0
-    private(set) var framesOut = 0
-    /// Problems are logged once a kind, not fifty times a second.
-    var reportedProblems: Set<String> = []
+    var isGathering: Bool { get }
 
-    init(socket: WebSocket, dialect: any MediaDialect, now: Duration) {
-        self.socket = socket
-        self.dialect = dialect
-        self.lastMessage = now
-        self.frameBytes = dialect.uplink.bytes(in: .milliseconds(20))
-        self.gatheredBytes = dialect.playsThroughControl.map { dialect.downlink.bytes(in: $0.chunk) } ?? 0
-    }
-
-    func received(_ kind: MessageKind, _ message: UnsafeRawBufferPointer, at now: Duration) {
-        self.lastMessage = now
-        self.input.removeAll()
-        self.dialect.received(kind, message, &self.input)
-    }
-
-    /// Sends one frame; false when this dialect cannot play by message, or the socket is gone.
-    func send(frame: UnsafeRawBufferPointer) -> Bool {
-        if self.gatheredBytes > 0 {
-            self.framesOut += 1
-            self.gathered.append(contentsOf: frame)
-            return true
-        }
-        self.wire.removeAll(keepingCapacity: true)
-        guard let kind = self.dialect.encode(frame: frame, into: &self.wire) else { return false }
-        self.framesOut += 1
-        return self.send(kind)
-    }
-
+    /// From now on the leg tells `call`. Once.
+    func attach(to call: CallShell)
+    /// Tells nobody any more; what is open stays open until `close`.
+    func detach()
+    /// Sends one frame; false when the leg cannot.
+    func send(frame: UnsafeRawBufferPointer) -> Bool
+    /// Performs a command; false when this leg has no way to, and Event Socket has to.
+    func send(_ command: PhoneCommand) -> Bool
     /// Sends what was gathered when it is long enough, or nothing more comes for now.
-    func sendGathered(isComplete: Bool) {
-        guard !self.gathered.isEmpty, isComplete || self.gathered.count >= self.gatheredBytes else { return }
-        self.wire.removeAll(keepingCapacity: true)
-        let kind = self.gathered.withUnsafeBytes { self.dialect.encode(frame: $0, into: &self.wire) }
-        self.gathered.removeAll(keepingCapacity: true)
-        if let kind { _ = self.send(kind) }
-    }
+    func sendGathered(isComplete: Bool)
+    /// Lets the connection go.
+    func close(_ reason: LegClosing)
+    /// What the leg measured, for the call's record; nil where a leg measures nothing.
+    var quality: MediaQuality? { get }
+}
 
-    /// Sends a command; false when the dialect has no message for it.
-    func send(_ command: PhoneCommand) -> Bool {
-        if command == .flush { self.gathered.removeAll(keepingCapacity: true) }
-        self.wire.removeAll(keepingCapacity: true)
-        guard let kind = self.dialect.encode(command, into: &self.wire) else { return false }
-        return self.send(kind)
-    }
+extension PhoneLeg {
+    var isGathering: Bool { false }
+    func sendGathered(isComplete: Bool) {}
+    var tail: Duration { .zero }
+    var quality: MediaQuality? { nil }
+}
 
-    func noteFrame() { self.framesIn += 1 }
+/// Why we let a leg go.
+enum LegClosing: Sendable {
+    /// The call is over.
+    case callEnded
+    /// The call goes on over another connection.
+    case takenOver
+    /// A second connection of a call that has ended meanwhile.
+    case noSuchCall
+    /// A second connection in another format than the call began with.
+    case otherFormat
+    /// Nobody answers: several assistants, and nothing said which.
+    case noAssistant
+    /// No place for another call.
+    case tryLater
+}
 
-    private func send(_ kind: MessageKind) -> Bool {
-        self.wire.withUnsafeBytes { bytes in
-            switch kind {
-            case .text: self.socket.send(text: bytes)
-            case .binary: self.socket.send(binary: bytes)
-            }
-        }
-    }
+/// How a leg ended by itself.
+enum LegEnd: Sendable {
+    /// The far side closed as a module does when the channel hangs up or its stream is stopped.
+    case closed
+    /// The far side said that the caller is gone, and why.
+    case hungUp(HangupCause)
+    /// The connection broke: a slug.
+    case lost(String)
 }

@@ -15,11 +15,13 @@ package final class PhoneListener {
     private let loop: EventLoop
     /// On the proxy's listener `peer` is the proxy: a token is always needed.
     private let isBehindProxy: Bool
+    private let reception: CallReception
 
     package init(gateway: Gateway, loop: EventLoop, isBehindProxy: Bool = false) {
         self.gateway = gateway
         self.loop = loop
         self.isBehindProxy = isBehindProxy
+        self.reception = CallReception(gateway: gateway, loop: loop)
     }
 
     package func handle(_ request: HTTPRequest, _ responder: HTTPResponder) {
@@ -178,7 +180,7 @@ package final class PhoneListener {
             var stream = stream
             stream.metadata.dialed = stream.metadata.dialed ?? hints.dialed.map { Redacted($0) }
             self.admit(chosen.entry, chosen.assistant, chosen.basis, stream, request, responder)
-        case .failure(.ambiguous) where mayAsk && self.canAsk(stream):
+        case .failure(.ambiguous) where mayAsk && self.canAsk(stream, hints):
             self.askChannel(hints, stream, request, responder)
         case .failure(.ambiguous):
             self.awaitMetadata(hints, stream, request, responder)
@@ -187,8 +189,12 @@ package final class PhoneListener {
         }
     }
 
-    private func canAsk(_ stream: StreamRequest) -> Bool {
-        (self.gateway.control?.isAvailable ?? false) && stream.metadata.call.map { isUUID($0.text) } ?? false
+    private func canAsk(_ stream: StreamRequest, _ hints: AssistantHints) -> Bool {
+        (self.control(of: hints)?.isAvailable ?? false) && stream.metadata.call.map { isUUID($0.text) } ?? false
+    }
+
+    private func control(of hints: AssistantHints) -> (any CallControl)? {
+        self.tenant(of: hints).flatMap { self.gateway.control(for: $0) }
     }
 
     /// The tenant has several assistants: the channel's own variables say which (half a second at most; FreeSWITCH's
@@ -196,7 +202,7 @@ package final class PhoneListener {
     private func askChannel(
         _ hints: AssistantHints, _ stream: StreamRequest, _ request: HTTPRequest, _ responder: HTTPResponder
     ) {
-        guard let control = self.gateway.control, let call = stream.metadata.call else { return }
+        guard let control = self.control(of: hints), let call = stream.metadata.call else { return }
         let state = LoopBound((self, responder), on: self.loop)
         control.variables(["secretary_uuid", "destination_number"], of: call) { values in
             state.loop.execute {
@@ -218,7 +224,7 @@ package final class PhoneListener {
             return
         }
         guard let (socket, dialect) = self.upgrade(stream, request, responder) else { return }
-        let waiting = WaitingLeg(PhoneLeg(socket: socket, dialect: dialect, now: self.loop.now), loop: self.loop)
+        let waiting = WaitingLeg(WebSocketLeg(socket: socket, dialect: dialect, now: self.loop.now), loop: self.loop)
         waiting.begin { [self] metadata, leg in
             var hints = hints
             hints.assistant = hints.assistant ?? metadata?.assistant
@@ -227,17 +233,24 @@ package final class PhoneListener {
             guard case .success(let chosen) = self.gateway.directory.choose(hints) else {
                 self.gateway.metrics.refused()
                 self.gateway.logger.warning("Connection refused", ["refusal.reason": .string("ambiguous")])
-                leg.socket.close(code: 1008, reason: "Several assistants: state secretary_uuid")
+                leg.close(.noAssistant)
                 return
             }
             var identity = self.identity(chosen.entry, chosen.assistant, stream)
             identity.caller = identity.caller ?? metadata?.caller
             let bound = LoopBound(CallSlot(), on: self.loop)
             guard case .admitted = self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, bound) else {
-                leg.socket.close(code: 1013, reason: "try again later")
+                leg.close(.tryLater)
                 return
             }
-            self.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, bound)
+            guard !self.gateway.lacksControl(identity) else {
+                self.gateway.dismiss(identity.call)
+                self.gateway.metrics.refused()
+                self.gateway.logger.warning("Connection refused", ["refusal.reason": .string("event-socket-down")])
+                leg.close(.tryLater)
+                return
+            }
+            self.reception.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, bound)
         }
     }
 
@@ -271,12 +284,18 @@ package final class PhoneListener {
             }
             self.takeOver(owner, call, stream, request, responder)
         case .admitted:
+            guard !self.gateway.lacksControl(identity) else {
+                self.gateway.dismiss(identity.call)
+                self.refuse(
+                    responder, 503, "The switch's Event Socket is down; use the fallback.", slug: "event-socket-down")
+                return
+            }
             guard let (socket, dialect) = self.upgrade(stream, request, responder) else {
                 self.gateway.dismiss(identity.call)
                 return
             }
-            let leg = PhoneLeg(socket: socket, dialect: dialect, now: self.loop.now)
-            self.begin(identity, entry, assistant, basis, leg, bound)
+            let leg = WebSocketLeg(socket: socket, dialect: dialect, now: self.loop.now)
+            self.reception.begin(identity, entry, assistant, basis, leg, bound)
         }
     }
 
@@ -301,36 +320,6 @@ package final class PhoneListener {
             return nil
         }
         return (socket, choice.dialect)
-    }
-
-    private func begin(
-        _ identity: CallIdentity, _ entry: AssistantDirectory.Entry, _ assistant: Assistant,
-        _ basis: AssistantDirectory.Basis, _ leg: PhoneLeg, _ slot: LoopBound<CallSlot>
-    ) {
-        let gateway = self.gateway
-        let plan = gateway.plans.plan(for: assistant, in: entry)
-        var recorder: CallRecorder?
-        if assistant.isRecorded ?? gateway.configuration.recordsByDefault, let folder = gateway.configuration.recordings
-        {
-            // A channel keeps its id when it comes back from a transfer: the time keeps its recordings apart.
-            let time = Int(Date().timeIntervalSince1970 * 1000)
-            let path = "\(folder)/\(identity.tenant.text)/\(identity.call.text)-\(time).wav"
-            let file = RecordingFile(path: path, rate: leg.dialect.uplink.rate, logger: gateway.logger)
-            recorder = CallRecorder(
-                file: file, uplink: leg.dialect.uplink, downlink: leg.dialect.downlink, at: self.loop.now)
-        }
-        let shell = CallShell(
-            identity: identity, plan: plan, leg: leg, loop: self.loop, gateway: gateway, recorder: recorder,
-            slot: slot)
-        shell.report.dialect = leg.dialect.name
-        gateway.logger.info(
-            "Call answered",
-            [
-                "call.id": .string(identity.call.text), "tenant.id": .string(identity.tenant.text),
-                "assistant.id": .string(identity.assistant.text), "assistant.basis": .string(basis.rawValue),
-                "leg.dialect": .string(leg.dialect.name), "leg.uplink": .string(leg.dialect.uplink.description),
-            ])
-        shell.start()
     }
 
     /// A second connection of a call that lives: it goes on there if the first is gone or silent, else 409.
@@ -358,7 +347,7 @@ package final class PhoneListener {
                             moved.close(code: 1001, reason: "call ended")
                             return
                         }
-                        shell.takeOver(PhoneLeg(socket: moved, dialect: dialect, now: owner.now))
+                        shell.takeOver(WebSocketLeg(socket: moved, dialect: dialect, now: owner.now))
                     }
                 }
             }
@@ -370,25 +359,25 @@ package final class PhoneListener {
             socket.close(code: 1001, reason: "call ended")
             return
         }
-        shell.takeOver(PhoneLeg(socket: socket, dialect: dialect, now: self.loop.now))
+        shell.takeOver(WebSocketLeg(socket: socket, dialect: dialect, now: self.loop.now))
     }
 }
 
 /// A leg that is upgraded and does not know its assistant yet: waits for the metadata text. The audio until then, a
 /// second and a half at most, is nobody's yet and is dropped.
 final class WaitingLeg {
-    private let leg: PhoneLeg
+    private let leg: WebSocketLeg
     private let loop: EventLoop
-    private var done: ((LegMetadata?, PhoneLeg) -> Void)?
+    private var done: ((LegMetadata?, WebSocketLeg) -> Void)?
     private var timer: TimerID?
 
-    init(_ leg: PhoneLeg, loop: EventLoop) {
+    init(_ leg: WebSocketLeg, loop: EventLoop) {
         self.leg = leg
         self.loop = loop
     }
 
     /// Calls `done` once: with the metadata, or with nil after a second and a half. Keeps itself alive until then.
-    func begin(_ done: @escaping (LegMetadata?, PhoneLeg) -> Void) {
+    func begin(_ done: @escaping (LegMetadata?, WebSocketLeg) -> Void) {
         self.done = done
         self.leg.socket.onMessage = { kind, message in
             self.leg.received(kind == .text ? .text : .binary, message, at: self.loop.now)

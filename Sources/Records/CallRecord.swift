@@ -65,6 +65,23 @@ package struct CallQuality: Sendable, Equatable {
     package var latencyP95: Duration?
     package var uplinkBytes: Int = 0
     package var downlinkBytes: Int = 0
+    /// What the leg measured of the network; nil where it measures nothing (WebSocket, unicast).
+    package var media: MediaQuality?
+    package init() {}
+}
+
+/// What an RTP leg measured: RFC 3550's figures at the end of the call.
+package struct MediaQuality: Sendable, Equatable {
+    /// Packets that came, that never came, and that came too late to be heard.
+    package var received: Int = 0
+    package var lost: Int = 0
+    package var late: Int = 0
+    /// Interarrival jitter (RFC 3550 §6.4.1).
+    package var jitter: Duration = .zero
+    /// By RTCP, where the far side answers.
+    package var roundTrip: Duration?
+    /// Estimated mean opinion score, 1 to 4.5 (ITU-T G.107, from loss and delay).
+    package var score: Double = 0
     package init() {}
 }
 

@@ -64,6 +64,18 @@ package protocol ProviderAccountStore: Sendable {
     ) async throws(StoreError) -> Bool
 }
 
+/// Keeps tenants' own Event Sockets, their passwords encrypted.
+package protocol SwitchAccountStore: Sendable {
+    /// With its password decrypted; nil when the tenant has none of its own.
+    func switchAccount(of tenant: TenantID) async throws(StoreError) -> SwitchAccount?
+    /// Of every tenant: the gateway's own question. One whose password cannot be decrypted comes without it.
+    func switchAccounts() async throws(StoreError) -> [SwitchAccount]
+    /// Adds or changes. A nil password keeps the stored one, and is `invalid` where there is none.
+    func save(_ account: SwitchAccount, of tenant: TenantID) async throws(StoreError)
+    @discardableResult
+    func removeSwitchAccount(of tenant: TenantID) async throws(StoreError) -> Bool
+}
+
 /// Whether a finished call was new to the store.
 package enum FinishOutcome: Sendable, Equatable {
     case written
@@ -95,7 +107,7 @@ package protocol ConversationStore: Sendable {
 
 /// A place that keeps everything: SQLite, later PostgreSQL.
 package protocol RecordsStore: TenantStore, AssistantStore, DestinationStore, ProviderAccountStore, CallRecordStore,
-    ConversationStore
+    ConversationStore, SwitchAccountStore
 {
     /// Ends the store after the work that waits. Later calls answer `closed`.
     func close() async

@@ -24,15 +24,20 @@ final class GatewayProcess: Sendable {
     let metrics: GatewayMetrics
     let group: EventLoopGroup
     private let calls: DurableCalls
-    private let control: ControlLink?
+    private let links: ControlLinks
     private let media: HTTPServer
     private let proxy: HTTPServer?
     private let admin: HTTPServer
+    private let switches: TCPServer?
+    private let sip: SIPListening.Running?
+    private let parked: ParkedCalls
     private let tls: TLSContext?
     private let records: RecordsQueue
     private let background = Mutex<[Task<Void, Never>]>([])
 
     var mediaAddress: SocketAddress { self.media.address }
+    var sipAddress: SocketAddress? { self.sip?.address }
+    var switchAddress: SocketAddress? { self.switches?.address }
     var adminAddress: SocketAddress { self.admin.address }
 
     /// Builds everything and binds the ports. Whatever cannot be is an error here, with the name of its setting.
@@ -58,7 +63,8 @@ final class GatewayProcess: Sendable {
             loop.execute { loop.observeLag { lag.observe($0) } }
         }
         let defaults = Self.defaults(settings)
-        self.control = Self.makeControl(settings, loop: self.group.loops[0], logger: logger)
+        self.links = Self.makeLinks(settings, self.group, logger, self.metrics)
+        self.links.replace(with: self.directory.switches)
         self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
@@ -66,7 +72,7 @@ final class GatewayProcess: Sendable {
         self.gateway = Gateway(
             configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
-            control: self.control, observer: observer, clientTLS: trust,
+            control: { [links] in links.control(for: $0) }, observer: observer, clientTLS: trust,
             sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
         do {
             self.media = try Self.listen(
@@ -75,7 +81,14 @@ final class GatewayProcess: Sendable {
             self.proxy = try settings.proxyPort.map { [gateway, group, tls] port in
                 try Self.listen(settings.proxyHost, port, "PRONTO_PROXY_PORT", gateway, group, tls, proxy: true)
             }
-            self.admin = try Self.administer(settings, self.gateway, self.group.loops[0], self.metrics.registry)
+            self.sip = try SIPListening.start(settings, self.gateway, self.group)
+            let unicast = try SwitchListening.unicastPorts(settings, logger)
+            self.switches = try SwitchListening.listen(
+                settings, self.gateway, self.group, media: self.media.address, sip: self.sip?.address, unicast: unicast)
+            self.parked = ParkedCalls(
+                gateway: self.gateway, group: self.group, ports: unicast.ours, switchPorts: unicast.switches)
+            self.admin = try Self.administer(
+                settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry)
         } catch {
             // Ends the listeners that there are, and with them their ports: whoever started us may try again.
             self.group.stop()
@@ -94,8 +107,10 @@ final class GatewayProcess: Sendable {
         if self.settings.isDevelopment {
             self.logger.warning("PRONTO_DEVELOPMENT is on: anybody who reaches the media port is answered")
         }
-        self.control?.start()
+        self.links.observe { [parked] in parked.serve($0) }
+        self.links.start()
         let (calls, logger, directory, store) = (self.calls, self.logger, self.directory, self.store)
+        let links = self.links
         self.background.withLock { tasks in
             tasks.append(
                 Task {
@@ -115,7 +130,10 @@ final class GatewayProcess: Sendable {
                     while !Task.isCancelled {
                         // Ends early only by cancellation, which the loop's condition sees.
                         try? await Task.sleep(for: .seconds(5))
-                        do throws(StoreError) { try await directory.reload(from: store) } catch {
+                        do throws(StoreError) {
+                            try await directory.reload(from: store)
+                            links.replace(with: directory.switches)
+                        } catch {
                             logger.warning(
                                 "Configuration not reloaded: the last one stands",
                                 ["store.error": .string("\(error.code)")])
@@ -136,6 +154,7 @@ final class GatewayProcess: Sendable {
         do {
             try self.tls?.reload()
             try await self.directory.reload(from: self.store)
+            self.links.replace(with: self.directory.switches)
             self.logger.info("Reloaded")
         } catch {
             self.logger.error("Not reloaded: what was before stands", ["error": .string("\(error)")])
@@ -145,6 +164,8 @@ final class GatewayProcess: Sendable {
     /// Leaves in three phases: no new calls; those that live end by themselves; the rest go to their fallback.
     func stop(patience: Duration) async {
         self.gateway.drain()
+        self.parked.stop()
+        self.sip?.server.isDraining = true
         self.logger.info("Draining", ["calls": .integer(self.gateway.liveCalls)])
         await self.waitForCalls(patience)
         if self.gateway.liveCalls > 0 {
@@ -154,8 +175,13 @@ final class GatewayProcess: Sendable {
         }
         self.media.close()
         self.proxy?.close()
+        self.switches?.close()
+        if let sip = self.sip?.server {
+            // Waits for the BYEs of the calls that are left.
+            await Task.detached { _ = sip.stop() }.value
+        }
         self.admin.close()
-        self.control?.stop()
+        self.links.stop()
         for task in self.background.withLock({ $0 }) { task.cancel() }
         await self.records.finish()
         RecordingFile.settle()
@@ -188,6 +214,8 @@ final class GatewayProcess: Sendable {
         defaults.prefixPadding = settings.prefixPadding
         defaults.deadlines.firstAudio = settings.firstAudioDeadline
         defaults.maximumDuration = settings.maximumDuration
+        // Beyond the ringing and the way back, which have deadlines of their own.
+        defaults.deadlines.transfer = max(defaults.deadlines.transfer, settings.ringTime + .seconds(15))
         return defaults
     }
 
@@ -228,6 +256,9 @@ final class GatewayProcess: Sendable {
         configuration.maximumCallsPerTenant = settings.sessionsPerTenant
         configuration.recordings = settings.recordings
         configuration.recordsByDefault = settings.recording
+        configuration.ringTime = settings.ringTime
+        configuration.fuseSeconds = settings.deadMansSwitch
+        configuration.needsControl = settings.needsSwitch
         if let text = settings.tokenKeys {
             let keys: TokenKeys
             do throws(KeyListError) { keys = try TokenKeys(text) } catch {
@@ -245,15 +276,18 @@ final class GatewayProcess: Sendable {
         return configuration
     }
 
-    private static func makeControl(_ settings: Settings, loop: EventLoop, logger: Logger) -> ControlLink? {
-        guard let password = settings.switchPassword else { return nil }
-        return ControlLink(
-            host: settings.switchHost, port: UInt16(settings.switchPort),
+    /// Without ESL_PASSWORD only tenants that have an Event Socket of their own have one.
+    private static func makeLinks(
+        _ settings: Settings, _ group: EventLoopGroup, _ logger: Logger, _ metrics: GatewayMetrics
+    ) -> ControlLinks {
+        ControlLinks(
             configuration: InboundClient.Configuration(
-                password: password, connectTimeout: settings.switchConnectTimeout,
-                readTimeout: settings.switchReplyTimeout, reconnectDelay: settings.switchReconnectDelay),
-            seed: UInt64.random(in: 0...UInt64.max), jobPrefix: UUID().uuidString.lowercased(), loop: loop,
-            logger: logger)
+                password: settings.switchPassword ?? "", connectTimeout: settings.switchConnectTimeout,
+                readTimeout: settings.switchReadTimeout, replyTimeout: settings.switchReplyTimeout,
+                reconnectDelay: settings.switchReconnectDelay, maximumAttempts: settings.switchAttempts),
+            home: settings.switchPassword.map { _ in (settings.switchHost, UInt16(settings.switchPort)) },
+            group: group, logger: logger, metrics: ControlMetrics(registry: metrics.registry),
+            seed: UInt64.random(in: 0...UInt64.max), jobPrefix: UUID().uuidString.lowercased())
     }
 
     private static func makeTLS(_ settings: Settings) throws -> TLSContext? {
@@ -284,13 +318,18 @@ final class GatewayProcess: Sendable {
     }
 
     private static func administer(
-        _ settings: Settings, _ gateway: Gateway, _ loop: EventLoop, _ registry: MetricsRegistry
+        _ settings: Settings, _ gateway: Gateway, _ links: ControlLinks, _ loop: EventLoop,
+        _ registry: MetricsRegistry
     ) throws -> HTTPServer {
         do {
             return try AdminServer.start(
                 host: settings.adminHost, port: settings.adminPort, loops: [loop],
                 health: {
-                    AdminServer.Health(isDraining: gateway.isDraining, activeCalls: gateway.liveCalls)
+                    AdminServer.Health(
+                        isDraining: gateway.isDraining, activeCalls: gateway.liveCalls,
+                        eventSockets: links.summaries.map {
+                            .init(address: $0.address, status: $0.status, reason: $0.reason)
+                        })
                 }, registry: registry)
         } catch let error as ListenError {
             throw Self.startError(error, "PRONTO_ADMIN_HOST", "HEALTH_PORT")
@@ -298,7 +337,7 @@ final class GatewayProcess: Sendable {
     }
 
     /// A listener's error by the setting that would repair it.
-    private static func startError(_ error: ListenError, _ host: String, _ port: String) -> StartError {
+    static func startError(_ error: ListenError, _ host: String, _ port: String) -> StartError {
         switch error {
         case .addressInUse: StartError("\(port): \(error); stop that program, or set another port")
         case .notPermitted: StartError("\(port): \(error); ports below 1024 need a privilege: set another port")

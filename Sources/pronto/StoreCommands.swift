@@ -19,7 +19,8 @@ enum StoreCommands {
     ]
 
     static let usage = """
-        pronto tenant add NAME [--id UUID] [--disabled] | list
+        pronto tenant add NAME [--id UUID] [--disabled] [--esl-host H …] | list
+        pronto tenant set NAME [--esl-host H] [--esl-port P] [--esl-password-file FILE|-] … | --no-esl
         pronto assistant add NAME [--tenant T] [--number N] [--language L] [--provider P]… [--replace] … | list | remove NAME
         pronto destination add NAME NUMBER [--tenant T] [--context C] [--alias A]… … | list | remove NAME
         pronto provider set-key PROVIDER [--tenant T] (the key on standard input) | list | rotate | new-key
@@ -31,7 +32,7 @@ enum StoreCommands {
         """
 
     private static let options: [String: Set<String>] = [
-        "tenant": ["--id"],
+        "tenant": Set(["--id"]).union(TenantSwitch.options),
         "assistant": [
             "--tenant", "--id", "--number", "--language", "--instructions", "--instructions-file", "--greeting",
             "--farewell", "--provider", "--voice", "--model", "--vad", "--threshold", "--silence-ms", "--prefix-ms",
@@ -47,7 +48,7 @@ enum StoreCommands {
     ]
 
     private static let flags: [String: Set<String>] = [
-        "tenant": ["--disabled"],
+        "tenant": ["--disabled", TenantSwitch.none],
         "assistant": ["--replace", "--disabled", "--caller-first", "--no-barge-in", "--record", "--no-record"],
         "destination": ["--replace", "--disabled", "--default", "--reveal"], "calls": ["--reveal"],
         "migrate": ["--yes"], "config": ["--markdown"],
@@ -100,7 +101,7 @@ enum StoreCommands {
         _ name: String, _ arguments: Arguments, _ store: SQLiteStore, _ settings: Settings, _ readInput: () -> String?
     ) async throws -> String {
         switch name {
-        case "tenant": return try await Self.tenant(arguments, store)
+        case "tenant": return try await Self.tenant(arguments, store, readInput)
         case "assistant": return try await Self.assistant(arguments, store)
         case "destination": return try await Self.destination(arguments, store)
         case "provider": return try await Self.provider(arguments, store, readInput)
@@ -110,7 +111,9 @@ enum StoreCommands {
         }
     }
 
-    static func tenant(_ arguments: Arguments, _ store: any RecordsStore) async throws -> String {
+    static func tenant(
+        _ arguments: Arguments, _ store: any RecordsStore, _ readInput: () -> String?
+    ) async throws -> String {
         switch arguments.words.first {
         case "add":
             let name = try Self.word(arguments, 1, "the tenant's name")
@@ -119,11 +122,23 @@ enum StoreCommands {
             if let known, let given, known.id != given { throw CommandFailure("\(name) exists with another id") }
             guard let id = known?.id ?? given ?? TenantID(UUID().uuidString) else { throw CommandFailure("no id") }
             try await store.save(Tenant(id: id, name: name, isEnabled: !arguments.has("--disabled")))
+            try await TenantSwitch.apply(arguments, id, store, readInput)
             return id.text
+        case "set":
+            let tenant = try await Self.tenant(named: try Self.word(arguments, 1, "the tenant's name or id"), store)
+            guard try await TenantSwitch.apply(arguments, tenant.id, store, readInput) else {
+                throw ArgumentError.missing("--esl-host, --no-esl or another of the tenant's options")
+            }
+            return tenant.id.text
         case "list", nil:
+            let switches = Dictionary(
+                try await store.switchAccounts().map { ($0.tenant, TenantSwitch.text($0)) },
+                uniquingKeysWith: { first, _ in first })
             return Self.table(
-                ["id", "name", "enabled"],
-                try await store.tenants().map { [$0.id.text, $0.name, $0.isEnabled ? "yes" : "no"] })
+                ["id", "name", "enabled", "esl"],
+                try await store.tenants().map {
+                    [$0.id.text, $0.name, $0.isEnabled ? "yes" : "no", switches[$0.id] ?? "-"]
+                })
         case let word?: throw Self.unknown("tenant \(word)")
         }
     }
@@ -189,6 +204,10 @@ enum StoreCommands {
             guard tenants.count == 1 else { throw CommandFailure("there are several tenants: say which with --tenant") }
             return only
         }
+        return try await Self.tenant(named: text, store)
+    }
+
+    private static func tenant(named text: String, _ store: any RecordsStore) async throws -> Tenant {
         let found: Tenant?
         if let id = TenantID(text) {
             found = try await store.tenant(id)

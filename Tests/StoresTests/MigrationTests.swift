@@ -78,12 +78,14 @@ struct MigrationTests {
         let sqlite = try FileManager.default.contentsOfDirectory(atPath: Self.root + "sqlite").sorted()
         let postgres = try FileManager.default.contentsOfDirectory(atPath: Self.root + "postgres").sorted()
         #expect(sqlite == postgres)
+        var found = 0
         for name in sqlite where name.hasSuffix(".up.sql") {
             let ours = Self.columns(try String(contentsOfFile: Self.root + "sqlite/" + name, encoding: .utf8))
             let theirs = Self.columns(try String(contentsOfFile: Self.root + "postgres/" + name, encoding: .utf8))
             #expect(ours == theirs)
-            #expect(ours.count > 50, "the reading of the files finds their columns")
+            found += ours.count
         }
+        #expect(found > 100, "the reading of the files finds their columns")
     }
 
     @Test("Every table has domain_uuid")

@@ -48,3 +48,8 @@ int pronto_thread_join(uint64_t identity);
 int pronto_thread_detach(uint64_t identity);
 /// Seconds and nanoseconds since 1970 (CLOCK_REALTIME), in nanoseconds.
 int64_t pronto_realtime_ns(void);
+/// Attaches a classic BPF program to a socket: `instructions` are `count` of <linux/filter.h>'s `struct sock_filter`.
+/// 0, or -1 with errno.
+int pronto_attach_filter(int fd, const void *instructions, uint16_t count);
+/// A file that exists in memory only, close-on-exec: readable by its path in /proc/self/fd. Or -1 with errno.
+int pronto_memory_file(const char *name);

@@ -20,6 +20,10 @@ package enum EventSocketFailure: Error, Sendable, Equatable {
     case down
     /// Too many commands wait already.
     case queueFull
+    /// The command was carried out, and its answer was longer than the limit of a body.
+    case replyTooLong
+    /// The switch's answer is not of the form that this question has.
+    case unreadable
     /// We are shutting down, or the outbound socket's call is over.
     case stopped
 
@@ -39,6 +43,8 @@ package enum EventSocketFailure: Error, Sendable, Equatable {
         case .timedOut: "timed-out"
         case .down: "down"
         case .queueFull: "queue-full"
+        case .replyTooLong: "reply-too-long"
+        case .unreadable: "unreadable"
         case .stopped: "stopped"
         }
     }

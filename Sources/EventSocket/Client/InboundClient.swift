@@ -20,6 +20,9 @@ package struct InboundClient: Sendable {
         /// The answer to `execute`; comes exactly once for each.
         case complete(EventSocketRequestID, Result<EventSocketReply, EventSocketFailure>)
         case statusChanged(Status)
+        /// A watched channel that had existed is not there any more, and no event of ours said so: its hang-up fell into
+        /// a loss of the connection. Comes once.
+        case channelGone(CallID, switchWasRestarted: Bool)
         /// Something to log that changes nothing: a slug.
         case oddity(String)
     }
@@ -28,7 +31,7 @@ package struct InboundClient: Sendable {
     package enum Status: Sendable, Equatable {
         /// Not yet, or not again, connected.
         case connecting
-        /// Compare our calls with `ApiCommand.showChannels` when this comes again: the switch may have been restarted.
+        /// Watched channels are being compared with the switch's when this comes: it may have been restarted.
         case ready
         /// Lost, or not reached; the next attempt is under way or waits.
         case interrupted(EventSocketLoss)
@@ -37,7 +40,7 @@ package struct InboundClient: Sendable {
         case stopped
     }
 
-    private enum State: Equatable {
+    enum State: Equatable {
         /// Left by `start`.
         case idle
         /// Left by `connected`, `connectionLost` and the deadline.
@@ -56,13 +59,18 @@ package struct InboundClient: Sendable {
         case stopped
     }
 
-    private let configuration: Configuration
+    let configuration: Configuration
     private let jobPrefix: String
-    private var state = State.idle
+    var state = State.idle
     private var decoder: EventSocketDecoder
-    private var pending: PendingCommands
+    var pending: PendingCommands
     private var delay: ReconnectDelay
-    private var watched: Set<CallID> = []
+    var watched: [CallID: Watch] = [:]
+    /// What listeners want beyond the configuration.
+    var added = AddedSubscriptions()
+    /// The `Core-UUID` of the switch's events, and whether it has changed since the last connection.
+    var coreID: String?
+    var wasRestarted = false
     private var jobsStarted: UInt64 = 0
     private var failures = 0
     /// When the last byte came, or the connection was made.
@@ -163,7 +171,7 @@ package struct InboundClient: Sendable {
         _ command: EventSocketCommand, id: EventSocketRequestID, timeout: Duration? = nil, at now: Duration,
         into effects: inout [Effect]
     ) {
-        let deadline = now + (timeout ?? self.configuration.readTimeout)
+        let deadline = now + (timeout ?? self.configuration.replyTimeout)
         if self.pending.isFull {
             effects.append(.complete(id, .failure(.queueFull)))
         } else if self.state == .ready {
@@ -199,23 +207,6 @@ package struct InboundClient: Sendable {
         self.execute(wrapped, id: id, timeout: timeout, at: now, into: &effects)
     }
 
-    /// From now on, across reconnections, the events of this channel are delivered.
-    package mutating func watch(_ channel: CallID, at now: Duration, into effects: inout [Effect]) {
-        guard let filter = try? EventSocketCommand.filter(channel: channel) else {
-            return effects.append(.oddity("unsafe-channel-id"))  // it would spoil every later subscription
-        }
-        guard self.watched.insert(channel).inserted, self.configuration.onlyWatchedChannels else { return }
-        self.sendFilter(filter, at: now, &effects)
-    }
-
-    /// Ends what `watch` began.
-    package mutating func unwatch(_ channel: CallID, at now: Duration, into effects: inout [Effect]) {
-        guard self.watched.remove(channel) != nil, self.configuration.onlyWatchedChannels,
-            let removal = try? EventSocketCommand.removeFilter(channel: channel)
-        else { return }
-        self.sendFilter(removal, at: now, &effects)
-    }
-
     // MARK: Messages
 
     private mutating func handle(_ message: EventSocketMessage, at now: Duration, _ effects: inout [Effect]) {
@@ -234,6 +225,7 @@ package struct InboundClient: Sendable {
         case .reply(let reply): self.handle(reply, at: now, &effects)
         case .event(let event):
             if event.headers.oddities > 0 { effects.append(.oddity("odd-event")) }
+            self.learn(from: event)
             guard event.name == .backgroundJob else { return effects.append(.deliver(event)) }
             guard let job = event.job, let (id, result) = self.pending.jobEnded(job, text: event.text) else { return }
             effects.append(.complete(id, result))
@@ -249,8 +241,11 @@ package struct InboundClient: Sendable {
 
     private mutating func handle(_ reply: EventSocketReply, at now: Duration, _ effects: inout [Effect]) {
         switch self.pending.replied(reply) {
-        case .command((let id, let result)): effects.append(.complete(id, result))
+        case .command((let id, let result)):
+            if let channel = self.pending.proven { self.watched[channel]?.presence = .known }
+            effects.append(.complete(id, result))
         case .machine(let name, let refusal): self.machineReplied(name, refusal, at: now, &effects)
+        case .answer(let question, let reply): self.reconcile(question, reply, at: now, &effects)
         case .nothing: break
         case .unexpected: self.lose(.garbled, at: now, &effects)  // replies and commands no longer match
         }
@@ -273,24 +268,6 @@ package struct InboundClient: Sendable {
         }
     }
 
-    private mutating func subscribe(deadline: Duration, at now: Duration, _ effects: inout [Effect]) {
-        do {
-            let always: [SwitchEvent.Name] = [.backgroundJob, .heartbeat]
-            var commands = [
-                try EventSocketCommand.subscribe(
-                    to: always + self.configuration.events, subclasses: self.configuration.subclasses)
-            ]
-            if self.configuration.onlyWatchedChannels {
-                for name in always { commands.append(try .filter(eventName: name)) }
-                for channel in self.watched { commands.append(try .filter(channel: channel)) }
-            }
-            self.state = .subscribing(deadline: deadline, repliesDue: commands.count)
-            for command in commands { self.send(command, by: .machine(command.name), at: now, &effects) }
-        } catch {
-            self.lose(.subscriptionRefused, at: now, &effects)
-        }
-    }
-
     private mutating func becomeReady(at now: Duration, _ effects: inout [Effect]) {
         self.state = .ready
         self.failures = 0
@@ -298,9 +275,10 @@ package struct InboundClient: Sendable {
         for (id, command, deadline) in self.pending.takeQueue() {
             self.send(command, by: .caller(id), deadline: deadline, at: now, &effects)
         }
+        self.beginReconciling(at: now, &effects)
     }
 
-    // MARK: Private steps
+    // MARK: Steps
 
     private var isConnecting: Bool {
         if case .connecting = self.state { true } else { false }
@@ -318,7 +296,7 @@ package struct InboundClient: Sendable {
         effects.append(.connect)
     }
 
-    private mutating func lose(
+    mutating func lose(
         _ loss: EventSocketLoss, socketIsOpen: Bool = true, at now: Duration, _ effects: inout [Effect]
     ) {
         if socketIsOpen { effects.append(.close) }
@@ -330,23 +308,13 @@ package struct InboundClient: Sendable {
         for (id, result) in self.pending.failAll() { effects.append(.complete(id, result)) }
     }
 
-    private mutating func send(
+    mutating func send(
         _ command: EventSocketCommand, by owner: PendingCommands.Owner, deadline: Duration? = nil, at now: Duration,
         _ effects: inout [Effect]
     ) {
         self.pending.noteSent(
             command, by: owner, deadline: deadline ?? now + self.configuration.readTimeout, at: now)
         effects.append(.send(command.bytes))
-    }
-
-    private mutating func sendFilter(_ command: EventSocketCommand, at now: Duration, _ effects: inout [Effect]) {
-        switch self.state {
-        case .ready: break
-        case .subscribing(let deadline, let due): self.state = .subscribing(deadline: deadline, repliesDue: due + 1)
-        default: return  // the subscription will have it
-        }
-        self.send(command, by: .machine("filter"), at: now, &effects)
-        self.settle(at: now, &effects)
     }
 
     private mutating func change(_ status: Status, _ effects: inout [Effect]) {
@@ -361,7 +329,7 @@ package struct InboundClient: Sendable {
     }
 
     /// Announces the next deadline when it has changed.
-    private mutating func settle(at now: Duration, _ effects: inout [Effect]) {
+    mutating func settle(at now: Duration, _ effects: inout [Effect]) {
         var next: Duration? = self.pending.nextDeadline
         func note(_ deadline: Duration) { next = min(next ?? deadline, deadline) }
         switch self.state {

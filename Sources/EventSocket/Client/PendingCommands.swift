@@ -7,8 +7,9 @@ struct PendingCommands: Sendable {
     /// Who waits for a reply.
     enum Owner: Sendable, Equatable {
         case caller(EventSocketRequestID)
-        /// Ours; the text is the command's name.
         case machine(String)
+        /// Ours, and its text matters.
+        case question(MachineQuestion)
         /// Nobody any more, or it is settled by its job.
         case nobody
     }
@@ -16,6 +17,7 @@ struct PendingCommands: Sendable {
     private struct Sent: Sendable {
         var owner: Owner
         let job: String?
+        let channel: CallID?
         let deadline: Duration
         let sentAt: Duration
     }
@@ -36,6 +38,8 @@ struct PendingCommands: Sendable {
     private var sent: [Sent] = []
     private var jobs: [String: Job] = [:]
     private var queue: [Queued] = []
+    /// The channel that the latest reply shows to exist.
+    private(set) var proven: CallID?
     let limit: Int
 
     init(limit: Int) { self.limit = limit }
@@ -71,9 +75,10 @@ struct PendingCommands: Sendable {
     mutating func noteSent(_ command: EventSocketCommand, by owner: Owner, deadline: Duration, at now: Duration) {
         if let job = command.job, case .caller(let id) = owner {
             self.jobs[job] = Job(id: id, deadline: deadline)
-            self.sent.append(Sent(owner: .nobody, job: job, deadline: deadline, sentAt: now))
+            self.sent.append(Sent(owner: .nobody, job: job, channel: nil, deadline: deadline, sentAt: now))
         } else {
-            self.sent.append(Sent(owner: owner, job: nil, deadline: deadline, sentAt: now))
+            self.sent.append(
+                Sent(owner: owner, job: nil, channel: command.channel, deadline: deadline, sentAt: now))
         }
     }
 
@@ -81,6 +86,7 @@ struct PendingCommands: Sendable {
     enum Settled {
         case command(Completion)
         case machine(String, refusal: SwitchRefusal?)
+        case answer(MachineQuestion, EventSocketReply)
         /// Nothing: a job has begun, or nobody waits any more.
         case nothing
         /// A reply that no command is waiting for.
@@ -90,6 +96,7 @@ struct PendingCommands: Sendable {
     mutating func replied(_ reply: EventSocketReply) -> Settled {
         guard !self.sent.isEmpty else { return .unexpected }
         let entry = self.sent.removeFirst()
+        self.proven = nil
         if let job = entry.job {
             guard let refusal = reply.refusal, let waiting = self.jobs.removeValue(forKey: job) else { return .nothing }
             return .command((waiting.id, .failure(.refused(refusal))))
@@ -97,7 +104,10 @@ struct PendingCommands: Sendable {
         switch entry.owner {
         case .nobody: return .nothing
         case .machine(let name): return .machine(name, refusal: reply.refusal)
-        case .caller(let id): return .command((id, Self.result(reply)))
+        case .question(let question): return .answer(question, reply)
+        case .caller(let id):
+            if reply.refusal == nil, reply.omitted == 0 { self.proven = entry.channel }
+            return .command((id, Self.result(reply)))
         }
     }
 
@@ -141,6 +151,15 @@ struct PendingCommands: Sendable {
     }
 
     private static func result(_ reply: EventSocketReply) -> Result<EventSocketReply, EventSocketFailure> {
-        reply.refusal.map { .failure(.refused($0)) } ?? .success(reply)
+        if reply.omitted > 0 { return .failure(.replyTooLong) }
+        return reply.refusal.map { .failure(.refused($0)) } ?? .success(reply)
     }
+}
+
+/// What the inbound client asks on its own account and reads the answer of.
+enum MachineQuestion: Sendable, Equatable {
+    /// Which start of the switch this is.
+    case coreID
+    case channels
+    case presence(CallID)
 }

@@ -11,11 +11,14 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
     /// It may take long (a network connection, a ringing phone, a module's thread), and an `api` blocks every command
     /// behind it on the same connection (measured): send it by `background`.
     package let mayBlock: Bool
+    /// The channel that it is about, where its first argument is one: an answer other than "no such channel" proves it.
+    let channel: CallID?
 
-    private init(_ name: String, _ arguments: [String] = [], mayBlock: Bool = false) {
+    private init(_ name: String, _ arguments: [String] = [], mayBlock: Bool = false, channel: CallID? = nil) {
         self.name = name
         self.line = ([name] + arguments).joined(separator: " ")
         self.mayBlock = mayBlock
+        self.channel = channel
     }
 
     package var description: String { self.name }
@@ -29,6 +32,16 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
     package static let status = ApiCommand("status")
     /// All channels as one JSON object; see `SwitchChannel.parse`.
     package static let showChannels = ApiCommand("show", ["channels", "as", "json"])
+    /// The id of this start of the switch, as events have it under `Core-UUID`.
+    package static let coreID = ApiCommand("global_getvar", ["core_uuid"])
+
+    /// What an operator typed: any command of the switch, one line of it. For the console only, never for what a model,
+    /// a caller or a database row says.
+    package static func typed(_ line: String) throws(EventSocketCommandError) -> ApiCommand {
+        let words = try CommandArgument.line.checked(line).split(separator: " ", maxSplits: 1).map { String($0) }
+        guard let name = words.first else { throw .empty(argument: .line) }
+        return ApiCommand(name, Array(words.dropFirst()))
+    }
 
     /// Answers `true` or `false`.
     package static func exists(_ channel: CallID) throws(EventSocketCommandError) -> ApiCommand {
@@ -39,7 +52,8 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
     package static func getVariable(
         _ name: String, of channel: CallID
     ) throws(EventSocketCommandError) -> ApiCommand {
-        ApiCommand("uuid_getvar", [try self.id(channel), try CommandArgument.variableName.checked(name)])
+        ApiCommand(
+            "uuid_getvar", [try self.id(channel), try CommandArgument.variableName.checked(name)], channel: channel)
     }
 
     /// Nil removes the variable.
@@ -51,11 +65,20 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
         return ApiCommand("uuid_setvar", arguments)
     }
 
+    /// Which leg of a bridge goes to the extension: the channel itself, the one that it talks to, or both.
+    package enum TransferredLeg: Sendable { case channel, other, both }
+
     /// Sends the channel to an extension; what it does now ends.
     package static func transfer(
-        _ channel: CallID, to target: DialplanTarget
+        _ channel: CallID, _ leg: TransferredLeg = .channel, to target: DialplanTarget
     ) throws(EventSocketCommandError) -> ApiCommand {
-        ApiCommand("uuid_transfer", [try self.id(channel)] + (try target.words()))
+        let option =
+            switch leg {
+            case .channel: [String]()
+            case .other: ["-bleg"]
+            case .both: ["-both"]
+            }
+        return ApiCommand("uuid_transfer", [try self.id(channel)] + option + (try target.words()), channel: channel)
     }
 
     /// Back to park by the inline dialplan: the one good end of a unicast (measured).
@@ -79,6 +102,51 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
         return ApiCommand("sched_transfer", ["+" + seconds, try self.id(channel)] + (try target.words()))
     }
 
+    /// The same as a task of its own, whose id comes in the answer (`+OK Added: 17`, see `SwitchTask`): it can be replaced
+    /// without a gap, the new one made before the old one is deleted (measured). It ends with the channel, whose id is its
+    /// group.
+    package static func scheduleFuse(
+        _ channel: CallID, to target: DialplanTarget, seconds: Int
+    ) throws(EventSocketCommandError) -> ApiCommand {
+        guard (1...3600).contains(seconds) else { throw .unsafe(argument: .seconds) }
+        let id = try self.id(channel)
+        return ApiCommand("sched_api", ["+\(seconds)", id, "uuid_transfer", id] + (try target.words()))
+    }
+
+    /// Takes back one task by its number.
+    package static func cancelTask(_ task: Int) -> ApiCommand { ApiCommand("sched_del", [String(task)]) }
+
+    /// What follows a ringing that nobody answered.
+    package enum WayBack: Sendable, Equatable {
+        /// The dialplan, as if the caller had called anew.
+        case dialplan(DialplanTarget)
+        /// Nothing but waiting: the media is still there.
+        case park
+    }
+
+    /// Rings `target` for the channel; whoever answers has the call, and when nobody does the caller comes back.
+    ///
+    /// The loopback channel names its dialplan: it would take that of its caller, inline (measured).
+    ///
+    /// By the inline dialplan, its applications separated by `^` (the arguments, checked, hold none). The far side runs
+    /// through the dialplan by a loopback channel, so that voicemail, ring groups and forwarding are what they always are.
+    package static func ring(
+        _ channel: CallID, _ target: DialplanTarget, for time: Duration, otherwise back: WayBack
+    ) throws(EventSocketCommandError) -> ApiCommand {
+        let words = try target.words()
+        guard words[1] == "XML" else { throw .unsafe(argument: .dialplan) }
+        var steps = [
+            "set:continue_on_fail=true", "set:hangup_after_bridge=true", "set:ringback=%(2000,4000,440,480)",
+            "bridge:{originate_timeout=\(try self.seconds(time))}loopback/\(words[0])/\(words[2])/XML",
+        ]
+        switch back {
+        case .park: steps.append("park:")
+        case .dialplan(let entry): steps.append("transfer:" + (try entry.words()).joined(separator: " "))
+        }
+        return ApiCommand(
+            "uuid_transfer", [try self.id(channel), "'m:^:" + steps.joined(separator: "^") + "'", "inline"])
+    }
+
     /// Takes back what is scheduled for the channel.
     package static func cancelScheduled(_ channel: CallID) throws(EventSocketCommandError) -> ApiCommand {
         ApiCommand("sched_del", [try self.id(channel)])
@@ -99,6 +167,7 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
         ApiCommand("uuid_bridge", [try self.id(one), try self.id(other)], mayBlock: true)
     }
 
+    /// Puts the channel's party on hold with the switch's hold music, or takes it off.
     package static func hold(_ channel: CallID, _ on: Bool) throws(EventSocketCommandError) -> ApiCommand {
         ApiCommand("uuid_hold", (on ? [] : ["off"]) + [try self.id(channel)])
     }
@@ -114,15 +183,20 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
         ApiCommand("uuid_broadcast", [try self.id(channel), try CommandArgument.path.checked(path), leg.rawValue])
     }
 
-    /// Ends what is being played, and all that is queued behind it.
-    package static func stopPlayback(of channel: CallID) throws(EventSocketCommandError) -> ApiCommand {
-        ApiCommand("uuid_break", [try self.id(channel), "all"])
+    /// Ends what is being played, and (`all`) what is queued behind it.
+    package static func stopPlayback(
+        of channel: CallID, all: Bool = true
+    ) throws(EventSocketCommandError) -> ApiCommand {
+        ApiCommand("uuid_break", [try self.id(channel)] + (all ? ["all"] : []))
     }
 
+    /// - Parameter limit: ends the recording by itself; nil: it goes on until `stopRecording` or the hang-up.
     package static func startRecording(
-        _ channel: CallID, into path: String
+        _ channel: CallID, into path: String, limit: Duration? = nil
     ) throws(EventSocketCommandError) -> ApiCommand {
-        ApiCommand("uuid_record", [try self.id(channel), "start", try CommandArgument.path.checked(path)])
+        var arguments = [try self.id(channel), "start", try CommandArgument.path.checked(path)]
+        if let limit { arguments.append(try self.seconds(limit)) }
+        return ApiCommand("uuid_record", arguments)
     }
 
     package static func stopRecording(

@@ -21,11 +21,13 @@ package enum CommandArgument: String, Sendable, Hashable, CaseIterable {
     case channel, variableName, variableValue, `extension`, dialplan, context, cause, path, url, text, metadata,
         password
     case eventName, subclass, job, header, application, applicationArgument, digits, gateway, domain, address, seconds
+    /// A whole line that an operator typed.
+    case line
 
     /// Longest text in bytes.
     var limit: Int {
         switch self {
-        case .text, .metadata, .applicationArgument, .variableValue: 16 * 1024
+        case .text, .metadata, .applicationArgument, .variableValue, .line: 16 * 1024
         case .path, .url: 2048
         default: 256
         }
@@ -42,7 +44,7 @@ package enum CommandArgument: String, Sendable, Hashable, CaseIterable {
     private func allows(_ byte: UInt8) -> Bool {
         guard byte > 0x1F, byte != 0x7F else { return false }
         switch self {
-        case .metadata, .applicationArgument, .header, .password: return true
+        case .metadata, .applicationArgument, .header, .password, .line: return true
         case .variableValue: return !Self.quoting.contains(byte)
         case .text: return byte != Ascii.space && byte != UInt8(ascii: "'")
         case .url: return byte > 0x20 && byte < 0x7F && !Self.quoting.contains(byte)
@@ -56,7 +58,7 @@ package enum CommandArgument: String, Sendable, Hashable, CaseIterable {
 
     private func allowsWhole(_ text: String) -> Bool {
         switch self {
-        case .metadata, .header, .password: true
+        case .metadata, .header, .password, .line: true
         // A blank at either end is lost on the way.
         case .variableValue, .applicationArgument:
             !text.contains("${") && !text.contains("$${") && !text.hasPrefix(" ") && !text.hasSuffix(" ")

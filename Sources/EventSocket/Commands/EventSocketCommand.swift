@@ -10,10 +10,13 @@ package struct EventSocketCommand: Sendable, Equatable, CustomStringConvertible,
     package let bytes: [UInt8]
     /// The job whose `BACKGROUND_JOB` brings the real answer.
     package let job: String?
+    /// Of an `api` command: the channel that it is about.
+    let channel: CallID?
 
-    private init(_ name: String, lines: [String], job: String? = nil) {
+    private init(_ name: String, lines: [String], job: String? = nil, channel: CallID? = nil) {
         self.name = name
         self.job = job
+        self.channel = channel
         self.bytes = Array((lines.joined(separator: "\n") + "\n\n").utf8)
     }
 
@@ -26,7 +29,7 @@ package struct EventSocketCommand: Sendable, Equatable, CustomStringConvertible,
 
     /// Runs in the connection, blocking the commands behind it.
     package static func api(_ command: ApiCommand) -> Self {
-        Self(command.name, lines: ["api " + command.line])
+        Self(command.name, lines: ["api " + command.line], channel: command.channel)
     }
 
     /// Runs beside the connection. The reply comes as an event `BACKGROUND_JOB` that carries `job` (measured: any text
@@ -36,11 +39,14 @@ package struct EventSocketCommand: Sendable, Equatable, CustomStringConvertible,
         return Self(command.name, lines: ["bgapi " + command.line, "Job-UUID: " + job], job: job)
     }
 
+    /// How the switch writes its events. One for the whole connection: the last `event` command decides (measured).
+    package enum EventFormat: String, Sendable, CaseIterable { case plain, json }
+
     /// Subscribes to events by name, `CUSTOM` ones by subclass. Adds to what is subscribed.
     package static func subscribe(
-        to names: [SwitchEvent.Name], subclasses: [String] = []
+        to names: [SwitchEvent.Name], subclasses: [String] = [], format: EventFormat = .plain
     ) throws(EventSocketCommandError) -> Self {
-        var words = ["event", "plain"]
+        var words = ["event", format.rawValue]
         for name in names where name != .custom { words.append(try CommandArgument.eventName.checked(name.wire)) }
         if !subclasses.isEmpty {
             words.append("CUSTOM")  // all words after it are subclasses (source)
@@ -56,6 +62,10 @@ package struct EventSocketCommand: Sendable, Equatable, CustomStringConvertible,
         Self("filter", lines: ["filter Event-Name " + (try CommandArgument.eventName.checked(eventName.wire))])
     }
 
+    package static func filter(subclass: String) throws(EventSocketCommandError) -> Self {
+        Self("filter", lines: ["filter Event-Subclass " + (try CommandArgument.subclass.checked(subclass))])
+    }
+
     package static func filter(channel: CallID) throws(EventSocketCommandError) -> Self {
         Self("filter", lines: ["filter Unique-ID " + (try CommandArgument.channel.checked(channel.text))])
     }
@@ -65,6 +75,14 @@ package struct EventSocketCommand: Sendable, Equatable, CustomStringConvertible,
     }
 
     package static let exit = Self("exit", lines: ["exit"])
+    /// Ends every subscription.
+    package static let noEvents = Self("noevents", lines: ["noevents"])
+
+    /// What an operator typed: any command of the Event Socket, one line of it. For the console only.
+    package static func typed(_ line: String) throws(EventSocketCommandError) -> Self {
+        let line = try CommandArgument.line.checked(line)
+        return Self(line.prefix { $0 != " " }.description, lines: [line])
+    }
 
     // MARK: The outbound side
 

@@ -235,6 +235,10 @@ package struct OutboundSession: Sendable {
             effects.append(.oddity("linger-out-of-range"))
         }
         self.send(.myEvents, by: .machine("myevents"), at: now, &effects)
+        // `myevents` brings no CUSTOM event whose subclass was not named (measured).
+        if let modules = try? EventSocketCommand.subscribe(to: [], subclasses: SwitchEvent.audioStreamSubclasses) {
+            self.send(modules, by: .machine("event"), at: now, &effects)
+        }
         effects.append(.began(data))
     }
 
@@ -247,7 +251,7 @@ package struct OutboundSession: Sendable {
         switch self.pending.replied(reply) {
         case .command((let id, let result)): effects.append(.complete(id, result))
         case .machine(let name, let refusal): if refusal != nil { effects.append(.oddity("refused-" + name)) }
-        case .nothing: break
+        case .answer, .nothing: break
         case .unexpected: self.end(.garbled, &effects)
         }
     }

@@ -33,6 +33,9 @@ package struct EventSocketDecoder: Sendable {
                 return .channelData(SwitchEvent(headers: data, body: []))
             }
             return .reply(EventSocketReply(text: Self.trimmed(head["Reply-Text"] ?? ""), job: head["Job-UUID"]))
+        case "api/response" where frame.omitted > 0:
+            return .reply(EventSocketReply(text: "", omitted: frame.omitted))
+        case _ where frame.omitted > 0: return .unreadable(contentType: contentType)
         case "api/response":
             return .reply(EventSocketReply(text: Self.trimmed(String(decoding: frame.body, as: UTF8.self))))
         case "text/event-plain": return .event(Self.plainEvent(frame.body))

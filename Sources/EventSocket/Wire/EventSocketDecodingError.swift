@@ -9,7 +9,7 @@ package enum EventSocketDecodingError: Error, Equatable {
     case headTooLong(limit: Int)
     /// `Content-Length` is no plain decimal number, or is given twice with different values.
     case malformedLength
-    /// `Content-Length` announces more than we are ready to hold.
+    /// `Content-Length` announces more than we are ready to pass over.
     case bodyTooLong(announced: Int, limit: Int)
 
     package var termination: CallTermination {

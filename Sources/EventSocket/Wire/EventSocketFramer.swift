@@ -2,7 +2,8 @@
 /// `Content-Length` says. Both directions of the Event Socket are framed like this.
 ///
 /// LF and CRLF are accepted (measured: FreeSWITCH accepts both). Blank lines before a head are skipped. Memory is
-/// bounded by the limits plus one `append`. After an error the framer stays in it.
+/// bounded by the limits plus one `append`: a body beyond its limit is thrown away as it comes, and its frame says so,
+/// since one huge answer must not cost the connection all calls depend on. After an error the framer stays in it.
 package struct EventSocketFramer: Sendable {
     /// The most that one message may hold. Both in bytes.
     package struct Limits: Sendable, Equatable {
@@ -10,9 +11,12 @@ package struct EventSocketFramer: Sendable {
         package var head: Int
         /// `show channels` grows by about 850 bytes a channel.
         package var body: Int
-        package init(head: Int = 256 * 1024, body: Int = 4 * 1024 * 1024) {
+        /// The longest body that is thrown away and waited for; one that announces more is no Event Socket's.
+        package var omitted: Int
+        package init(head: Int = 256 * 1024, body: Int = 4 * 1024 * 1024, omitted: Int = 256 * 1024 * 1024) {
             self.head = head
             self.body = body
+            self.omitted = omitted
         }
     }
 
@@ -20,6 +24,8 @@ package struct EventSocketFramer: Sendable {
     package struct Frame: Sendable, Equatable {
         package var head: [UInt8]
         package var body: [UInt8]
+        /// How many bytes of body were thrown away, because they were more than the limit; `body` is then empty.
+        package var omitted = 0
     }
 
     private let limits: Limits
@@ -31,6 +37,8 @@ package struct EventSocketFramer: Sendable {
     private var lineStart = 0
     /// The head that was found, while its body is still coming.
     private var pending: (head: Range<Int>, bodyStart: Int, bodyLength: Int)?
+    /// A frame whose body is being thrown away, and how much of it is still to come.
+    private var skipping: (frame: Frame, left: Int)?
     private var failure: EventSocketDecodingError?
 
     package init(limits: Limits = Limits()) { self.limits = limits }
@@ -55,11 +63,17 @@ package struct EventSocketFramer: Sendable {
     }
 
     private mutating func cut() throws(EventSocketDecodingError) -> Frame? {
+        if self.skipping != nil { return self.skip() }
         if self.pending == nil {
             guard let head = try self.findHead() else { return nil }
             let length: Int = try self.contentLength(in: head.lines)
+            guard length <= max(self.limits.body, self.limits.omitted) else {
+                throw .bodyTooLong(announced: length, limit: self.limits.omitted)
+            }
             guard length <= self.limits.body else {
-                throw .bodyTooLong(announced: length, limit: self.limits.body)
+                self.skipping = (Frame(head: Array(self.buffer[head.lines]), body: [], omitted: length), length)
+                self.start = head.end
+                return self.skip()
             }
             self.pending = (head.lines, head.end, length)
         }
@@ -73,6 +87,17 @@ package struct EventSocketFramer: Sendable {
         self.scanned = end
         self.lineStart = end
         return frame
+    }
+
+    /// Throws away what has come of a body that is too long; the frame when its last byte has passed.
+    private mutating func skip() -> Frame? {
+        guard let (frame, left) = self.skipping else { return nil }
+        let passed = min(left, self.buffer.count - self.start)
+        self.start += passed
+        self.scanned = self.start
+        self.lineStart = self.start
+        self.skipping = passed == left ? nil : (frame, left - passed)
+        return passed == left ? frame : nil
     }
 
     /// Looks for the blank line that ends a head. `end` is the first byte after it.

@@ -12,7 +12,7 @@ package enum EventSocketMessage: Sendable {
     case disconnectNotice(DisconnectNotice)
     /// The switch's access list does not know us (`text/rude-rejection`).
     case rejected
-    /// Well framed, and not for us: `log/data`, `text/event-xml`, an event that is no valid JSON.
+    /// Well framed, and not for us: `log/data`, `text/event-xml`, an event that is no valid JSON or longer than the limit.
     case unreadable(contentType: String)
 }
 
@@ -22,10 +22,13 @@ package struct EventSocketReply: Sendable, Equatable, CustomStringConvertible, C
     package var text: String
     /// The `Job-UUID` header of a reply to `bgapi`.
     package var job: String?
+    /// How many bytes the switch answered, where they were more than the limit and thrown away; the text is then empty.
+    package var omitted: Int
 
-    package init(text: String, job: String? = nil) {
+    package init(text: String, job: String? = nil, omitted: Int = 0) {
         self.text = text
         self.job = job
+        self.omitted = omitted
     }
 
     /// Nil unless the text says that the command was not carried out.
@@ -55,20 +58,25 @@ package struct SwitchRefusal: Error, Sendable, Equatable, CustomStringConvertibl
     /// The text after `-ERR`; may hold ids, so it is not printed.
     package let text: String
 
+    /// The switch's whole answer.
+    package let whole: String
+
     private static let missingChannel = [
-        "no such channel", "invalid session id", "no such session", "cannot locate session",
+        "no such channel", "invalid session id", "no such session", "cannot locate session", "invalid uuid",
     ]
 
     /// Nil unless `text` begins as a refusal does. A switch answers an unset `uuid_getvar` with `_undef_`, which is an
     /// answer and not a refusal.
     package init?(_ text: String) {
+        self.whole = text
         if text.hasPrefix("-USAGE") {
             self.kind = .usage
             self.text = text
             return
         }
         guard text.hasPrefix("-ERR") else { return nil }
-        let words = text.dropFirst(4).drop { $0 == " " }
+        // `uuid_answer` alone says `-ERROR`, and nothing more (measured).
+        let words = text.dropFirst(text.hasPrefix("-ERROR") ? 6 : 4).drop { $0 == " " }
         self.text = String(words)
         let folded = words.lowercased()
         self.kind =
@@ -78,7 +86,7 @@ package struct SwitchRefusal: Error, Sendable, Equatable, CustomStringConvertibl
                 .commandNotFound
             } else if folded == "invalid" {
                 .invalidPassword
-            } else if folded.hasPrefix("operation failed") {
+            } else if folded.isEmpty || folded.hasPrefix("operation failed") || folded.hasPrefix("cannot stop record") {
                 .operationFailed
             } else if folded.hasPrefix("no reply") {
                 .noReply

@@ -21,6 +21,16 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         return (0..<8).map { UInt8(truncatingIfNeeded: self.high >> (56 - 8 * $0)) } + low
     }
 
+    /// The address as one IPv6 address, first byte highest, IPv4 mapped into it (RFC 4291 §2.5.5.2): a number to compare,
+    /// without an allocation.
+    package var mapped: (high: UInt64, low: UInt64) {
+        self.isIPv6 ? (self.high, self.low) : (0, 0xFFFF_0000_0000 | self.low)
+    }
+
+    package init(mappedHigh high: UInt64, low: UInt64, port: UInt16) {
+        self.init(high: high, low: low, isIPv6: true, port: port, scope: 0)
+    }
+
     /// An IPv4-mapped IPv6 address becomes the IPv4 address that it is, so that an allow-list cannot be passed by
     /// writing it otherwise.
     private init(high: UInt64, low: UInt64, isIPv6: Bool, port: UInt16, scope: UInt32) {
@@ -48,7 +58,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Nil for a family that is neither IPv4 nor IPv6. `port`: in place of the one in `address`.
-    init?(_ address: UnsafePointer<sockaddr>, port: UInt16? = nil) {
+    package init?(_ address: UnsafePointer<sockaddr>, port: UInt16? = nil) {
         switch Int32(address.pointee.sa_family) {
         case AF_INET:
             let own = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee }
@@ -74,7 +84,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Calls `body` with the address as the kernel wants it.
-    func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    package func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         if self.isIPv6 {
             var address = sockaddr_in6()
             address.sin6_family = sa_family_t(AF_INET6)
@@ -116,7 +126,7 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The local address of a socket; nil when it has none.
-    static func local(of descriptor: Int32) -> SocketAddress? { .filled { getsockname(descriptor, $0, $1) } }
+    package static func local(of descriptor: Int32) -> SocketAddress? { .filled { getsockname(descriptor, $0, $1) } }
 
     /// The address alone, without brackets.
     package var host: String {

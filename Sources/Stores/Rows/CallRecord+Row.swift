@@ -35,6 +35,12 @@ extension CallRecord {
         row.set("latency_p95_ms", milliseconds: self.quality.latencyP95)
         row.set("uplink_bytes", self.quality.uplinkBytes)
         row.set("downlink_bytes", self.quality.downlinkBytes)
+        row.set("packets_received", self.quality.media?.received)
+        row.set("packets_lost", self.quality.media?.lost)
+        row.set("packets_late", self.quality.media?.late)
+        row.set("jitter_us", self.quality.media.map { Int($0.jitter.nanoseconds / 1000) })
+        row.set("round_trip_us", self.quality.media?.roundTrip.map { Int($0.nanoseconds / 1000) })
+        row.set("mos_hundredths", self.quality.media.map { Int(($0.score * 100).rounded()) })
         row.set("input_text_tokens", self.usage.inputTextTokens)
         row.set("input_audio_tokens", self.usage.inputAudioTokens)
         row.set("cached_tokens", self.usage.cachedTokens)
@@ -71,6 +77,16 @@ extension CallRecord {
         self.quality.latencyP95 = try row.millisecondsIfAny("latency_p95_ms")
         self.quality.uplinkBytes = try row.integer("uplink_bytes")
         self.quality.downlinkBytes = try row.integer("downlink_bytes")
+        if let received = try row.integerIfAny("packets_received") {
+            var media = MediaQuality()
+            media.received = received
+            media.lost = try row.integerIfAny("packets_lost") ?? 0
+            media.late = try row.integerIfAny("packets_late") ?? 0
+            media.jitter = .microseconds(try row.integerIfAny("jitter_us") ?? 0)
+            media.roundTrip = try row.integerIfAny("round_trip_us").map { .microseconds($0) }
+            media.score = Double(try row.integerIfAny("mos_hundredths") ?? 0) / 100
+            self.quality.media = media
+        }
         self.usage.inputTextTokens = try row.integer("input_text_tokens")
         self.usage.inputAudioTokens = try row.integer("input_audio_tokens")
         self.usage.cachedTokens = try row.integer("cached_tokens")

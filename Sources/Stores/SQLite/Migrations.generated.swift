@@ -193,5 +193,43 @@ extension Migration {
                 DROP TABLE v_voice_ai_providers;
                 DROP TABLE v_domains;
                 """#),
+        Migration(
+            number: 2, name: "event_sockets",
+            up: #"""
+                -- The Event Socket of the FreeSWITCH that has a tenant's channels, where it is not the one of the settings.
+
+                CREATE TABLE v_voice_event_sockets (
+                    domain_uuid TEXT PRIMARY KEY REFERENCES v_domains (domain_uuid),
+                    esl_host TEXT NOT NULL,
+                    esl_port INTEGER NOT NULL DEFAULT 8021,
+                    -- AES-256-GCM: the id of the key, then nonce, text and tag (Stores/SecretBox.swift).
+                    esl_password TEXT NOT NULL,
+                    esl_connect_timeout_ms INTEGER,
+                    esl_read_timeout_ms INTEGER,
+                    is_enabled INTEGER NOT NULL DEFAULT 1
+                ) STRICT;
+                """#,
+            down: #"""
+                DROP TABLE v_voice_event_sockets;
+                """#),
+        Migration(
+            number: 3, name: "media_quality",
+            up: #"""
+                -- What an RTP leg measured of the network (RFC 3550); empty for legs that measure nothing.
+                ALTER TABLE voip_cdr ADD COLUMN packets_received INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN packets_lost INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN packets_late INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN jitter_us INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN round_trip_us INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN mos_hundredths INTEGER;
+                """#,
+            down: #"""
+                ALTER TABLE voip_cdr DROP COLUMN mos_hundredths;
+                ALTER TABLE voip_cdr DROP COLUMN round_trip_us;
+                ALTER TABLE voip_cdr DROP COLUMN jitter_us;
+                ALTER TABLE voip_cdr DROP COLUMN packets_late;
+                ALTER TABLE voip_cdr DROP COLUMN packets_lost;
+                ALTER TABLE voip_cdr DROP COLUMN packets_received;
+                """#),
     ]
 }

@@ -83,12 +83,12 @@ extension SQLiteStore: ProviderAccountStore {
                             .text(try row.text("voice_ai_provider_uuid")),
                         ])
                 }
-                return rows.count
+                return rows.count + (try Self.rotateSwitchPasswords(in: database, box))
             }
         }
     }
 
-    private func box() throws(StoreError) -> SecretBox {
+    func box() throws(StoreError) -> SecretBox {
         guard let secrets = self.secrets else {
             throw StoreError(
                 .noSecretKey, "set PRONTO_SECRET_KEY or PRONTO_SECRET_KEY_FILE (32 bytes in base64) to keep secrets")

@@ -1,0 +1,59 @@
+import Conversation
+import Foundation
+import Networking
+import Observability
+import Records
+import Telephony
+
+/// What every way in (WebSocket, SIP, Event Socket) has in common once it is known who answers: the call's plan, its
+/// recording and its shell. One a loop.
+struct CallReception {
+    let gateway: Gateway
+    let loop: EventLoop
+
+    /// Makes the call and begins it. Its place in the register (`slot`) has been taken.
+    ///
+    /// - Parameter control: where the way in brought one of its own (the outbound Event Socket); otherwise the tenant's.
+    func begin(
+        _ identity: CallIdentity, _ entry: AssistantDirectory.Entry, _ assistant: Assistant,
+        _ basis: AssistantDirectory.Basis, _ leg: any PhoneLeg, _ slot: LoopBound<CallSlot>,
+        control: (any CallControl)? = nil
+    ) {
+        let gateway = self.gateway
+        // Control that came first, and waits for this leg.
+        let offer = control == nil ? gateway.takeOffer(of: identity.call, tenant: identity.tenant) : nil
+        var identity = identity
+        if let offer {
+            identity.channel = offer.identity.channel
+            identity.entry = identity.entry ?? offer.identity.entry
+            identity.fuse = offer.identity.fuse
+            identity.caller = identity.caller ?? offer.identity.caller
+            identity.dialed = identity.dialed ?? offer.identity.dialed
+        }
+        let control = control ?? offer?.control
+        let plan = gateway.plans.plan(for: assistant, in: entry)
+        let shell = CallShell(
+            identity: identity, plan: plan, leg: leg, control: control,
+            loop: self.loop, gateway: gateway, recorder: self.recorder(of: identity, assistant, leg), slot: slot)
+        gateway.logger.info(
+            "Call answered",
+            [
+                "call.id": .string(identity.call.text), "tenant.id": .string(identity.tenant.text),
+                "assistant.id": .string(identity.assistant.text), "assistant.basis": .string(basis.rawValue),
+                "leg.dialect": .string(leg.dialect), "leg.uplink": .string(leg.uplink.description),
+            ])
+        shell.start()
+    }
+
+    private func recorder(of identity: CallIdentity, _ assistant: Assistant, _ leg: any PhoneLeg) -> CallRecorder? {
+        let configuration = self.gateway.configuration
+        guard assistant.isRecorded ?? configuration.recordsByDefault, let folder = configuration.recordings else {
+            return nil
+        }
+        // A channel keeps its id when it comes back from a transfer: the time keeps its recordings apart.
+        let time = Int(Date().timeIntervalSince1970 * 1000)
+        let path = "\(folder)/\(identity.tenant.text)/\(identity.call.text)-\(time).wav"
+        let file = RecordingFile(path: path, rate: leg.uplink.rate, logger: self.gateway.logger)
+        return CallRecorder(file: file, uplink: leg.uplink, downlink: leg.downlink, at: self.loop.now)
+    }
+}

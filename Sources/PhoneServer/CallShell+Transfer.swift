@@ -1,0 +1,134 @@
+import Conversation
+import EventSocket
+import Networking
+import Observability
+import Telephony
+
+/// How a call leaves its caller to somebody else, and what keeps the caller safe until then.
+///
+/// A transfer rings: FreeSWITCH rings the destination, the caller hears it ring, and who answers has the call. When nobody
+/// does, the caller comes back to the same conversation: over the media that is still there (a WebSocket survives a
+/// transfer), or by the dialplan's entry, whose new leg takes over (`CallShell.takeOver`). What became of it is known from
+/// the channel's events on the tenant's Event Socket; without one the transfer is plain and final, and the dialplan of the
+/// destination decides (voicemail).
+extension CallShell {
+    /// A transfer under way.
+    struct Ringing {
+        var destination: TransferDestination
+        /// Whether the caller's media is expected to be replaced by a new leg.
+        var returnsByDialplan: Bool
+        /// Nobody answered: the caller is on the way back.
+        var isReturning = false
+    }
+
+    func transfer(to destination: TransferDestination) {
+        guard let control = self.control, control.isAvailable, let channel = self.identity.channel else {
+            // A SIP leg can ask the far side itself (REFER) and reports what came of it.
+            if self.leg?.send(.blindTransfer(destination)) == true { return }
+            self.logger.warning("No Event Socket: the caller cannot be handed over")
+            self.phone(.transferFailed(reason: "no-control"))
+            return
+        }
+        let slot = self.slot
+        guard self.isChannelChecked else {
+            self.checkChannel(control, channel) { slot.value.call?.transfer(to: destination) }
+            return
+        }
+        self.dropFuse()
+        let loop = self.loop
+        if let back = self.wayBack(from: destination), let watcher = self.watcher(of: channel) {
+            self.ringing = Ringing(destination: destination, returnsByDialplan: back != .park)
+            watcher()
+            control.ring(channel, destination, for: self.gateway.configuration.ringTime, otherwise: back) { isRinging in
+                loop.execute {
+                    guard let call = slot.value.call, !isRinging else { return }
+                    call.ringing = nil
+                    call.phone(.transferFailed(reason: "refused"))
+                    call.armFuse()
+                }
+            }
+            return
+        }
+        control.transfer(channel, to: destination) { didWork in
+            loop.execute {
+                guard let call = slot.value.call else { return }
+                call.phone(didWork ? .transferred : .transferFailed(reason: "refused"))
+                if !didWork { call.armFuse() }
+            }
+        }
+    }
+
+    /// Nil: the caller does not come back; a plain transfer. The fallback is one: after it there is nobody to come back to.
+    private func wayBack(from destination: TransferDestination) -> ApiCommand.WayBack? {
+        guard self.gateway.configuration.ringTime > .zero, destination != self.report.plan.fallback else { return nil }
+        if self.leg is WebSocketLeg, !self.hasOwnControl { return .park }
+        return self.identity.entry.map { .dialplan($0) }
+    }
+
+    /// Makes sure that the channel's events come to us when its own socket is left behind. Nil: they cannot.
+    private func watcher(of channel: CallID) -> (() -> Void)? {
+        guard let link = self.gateway.control(for: self.identity.tenant), link.isAvailable else { return nil }
+        guard self.hasOwnControl else { return {} }
+        let loop = self.loop
+        let slot = self.slot
+        return {
+            link.watch(channel) { news in
+                loop.execute { slot.value.call?.switched(news) }
+            }
+        }
+    }
+
+    /// Somebody has answered.
+    func channelBridged() {
+        guard let ringing = self.ringing, !ringing.isReturning else { return }
+        self.ringing = nil
+        self.phone(.transferred)
+    }
+
+    /// Nobody has. The conversation goes on as soon as there is a way to hear and be heard.
+    func ringingUnanswered() {
+        guard var ringing = self.ringing, !ringing.isReturning else { return }
+        guard ringing.returnsByDialplan || self.leg == nil else {
+            self.ringing = nil
+            self.phone(.transferFailed(reason: "unanswered"))
+            self.armFuse()
+            return
+        }
+        ringing.isReturning = true
+        self.ringing = ringing
+        let slot = self.slot
+        self.loop.schedule(after: .seconds(8)) {
+            guard let call = slot.value.call, call.ringing?.isReturning == true else { return }
+            call.ringing = nil
+            call.phone(.transferFailed(reason: "not-returned"))
+        }
+    }
+
+    /// The caller's new leg is there.
+    func callerReturned() {
+        guard self.ringing?.isReturning == true else { return }
+        self.ringing = nil
+        self.phone(.transferFailed(reason: "unanswered"))
+    }
+
+    // MARK: The dead man's switch
+
+    /// Takes over what the dialplan armed, or what its variable `pronto_fuse` asks for.
+    func armFuse() {
+        guard !self.isFinished, self.fuse == nil, let channel = self.identity.channel, let fuse = self.identity.fuse,
+            let control = self.control
+        else { return }
+        let seconds = fuse.seconds ?? self.gateway.configuration.fuseSeconds
+        guard seconds > 0 else { return }
+        self.fuse = DeadMansSwitch(
+            channel: channel, target: fuse.target, seconds: seconds, lastTask: fuse.task, control: control,
+            on: self.loop)
+        self.identity.fuse?.task = nil
+        self.fuse?.arm()
+    }
+
+    func dropFuse() {
+        self.fuse?.disarm()
+        self.fuse = nil
+    }
+}

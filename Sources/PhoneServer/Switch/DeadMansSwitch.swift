@@ -1,0 +1,87 @@
+import EventSocket
+import Networking
+import Telephony
+
+/// What a dialplan's `pronto_fuse` says: where the caller goes when nobody puts it off, and when.
+struct Fuse: Sendable {
+    var target: DialplanTarget
+    /// Nil: as PRONTO_DEAD_MAN_SECONDS says.
+    var seconds: Int?
+    /// The task that the dialplan armed itself, before us.
+    var task: Int?
+
+    /// `SECONDS EXTENSION [DIALPLAN [CONTEXT]]`.
+    init?(_ text: String, context: String?, task: String?) {
+        var words = text.split(separator: " ").map(String.init)
+        guard let first = words.first, let seconds = Int(first) else { return nil }
+        words.removeFirst()
+        guard let target = SwitchDial.target(words.joined(separator: " "), context: context) else { return nil }
+        self.target = target
+        self.seconds = seconds
+        self.task = task.flatMap { Int($0) }
+    }
+}
+
+/// A scheduled transfer of a live channel to its fallback, put off again and again while we live: a gateway that hangs
+/// without dying (its sockets stay open, FreeSWITCH notices nothing) loses the call to the fallback.
+///
+/// The new task is made before the old one is deleted, so that there is no gap (measured, docs/freeswitch.md). FreeSWITCH
+/// counts clock seconds: `+4` comes 3.5 to 4 s later. Armed anew each second, so a stall of two seconds moves nothing.
+final class DeadMansSwitch {
+    private let channel: CallID
+    private let target: DialplanTarget
+    private let seconds: Int
+    private let control: any CallControl
+    private let loop: EventLoop
+    private var timer: TimerID?
+    /// Tasks that are armed, the newest last.
+    private var tasks: [Int]
+    private var isDisarmed = false
+
+    init(
+        channel: CallID, target: DialplanTarget, seconds: Int, lastTask: Int?, control: any CallControl,
+        on loop: EventLoop
+    ) {
+        self.channel = channel
+        self.target = target
+        self.seconds = seconds
+        self.tasks = lastTask.map { [$0] } ?? []
+        self.control = control
+        self.loop = loop
+    }
+
+    func arm() {
+        guard !self.isDisarmed,
+            let command = try? ApiCommand.scheduleFuse(self.channel, to: self.target, seconds: self.seconds)
+        else { return }
+        let control = self.control
+        let box = LoopBound(self, on: self.loop)
+        control.ask(command, timeout: nil) { result in
+            guard case .success(let reply) = result, let task = SwitchTask.number(in: reply.text) else { return }
+            box.loop.execute { box.value.armed(task) }
+        }
+        self.timer = self.loop.schedule(after: .seconds(1)) { [unowned self] in self.arm() }
+    }
+
+    private func armed(_ task: Int) {
+        guard !self.isDisarmed else { return self.cancel(task) }
+        for old in self.tasks { self.cancel(old) }
+        self.tasks = [task]
+    }
+
+    private func cancel(_ task: Int) { self.control.ask(.cancelTask(task)) }
+
+    /// Takes it back: the channel goes elsewhere by our doing.
+    func disarm() {
+        self.stop()
+        self.isDisarmed = true
+        for task in self.tasks { self.cancel(task) }
+        self.tasks = []
+    }
+
+    /// Stops putting it off; what is armed stays.
+    func stop() {
+        if let timer = self.timer { self.loop.cancel(timer) }
+        self.timer = nil
+    }
+}

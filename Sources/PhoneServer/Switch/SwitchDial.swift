@@ -1,0 +1,80 @@
+import EventSocket
+import Telephony
+
+/// What the channel data of an outbound Event Socket says about a call: read once, strictly. Everything in it is the
+/// dialplan's word, except what the caller sends (numbers).
+package struct SwitchDial: Sendable {
+    /// How the call brings its audio.
+    package enum Audio: String, Sendable, CaseIterable {
+        /// FreeSWITCH's own raw datagrams.
+        case esl
+        /// We bridge the channel to our own SIP port.
+        case rtp
+        /// mod_audio_stream's WebSocket, started by us, this socket for control.
+        case dual
+        /// The same, for dialplans that say so.
+        case websocket
+    }
+
+    var channel: CallID
+    var hints = AssistantHints()
+    /// FusionPBX's domain by name, where the id is missing.
+    var domainName: String?
+    var caller: Redacted<String>?
+    var dialed: Redacted<String>?
+    var isAnswered: Bool
+    /// The rate that the channel's audio is read at: unicast has it.
+    var rate: SampleRate?
+    /// Stated by the dialplan; nil: as AUDIO_MODE says.
+    var audio: Audio?
+    /// Where the dialplan entered: an unanswered transfer returns there.
+    var entry: DialplanTarget?
+    /// The dead man's switch, as the dialplan asks for it (and has armed it).
+    var fuse: Fuse?
+
+    /// The names that the requirements and existing installations use, the newest first.
+    private static let tenantNames = ["VOICE_AI_DOMAIN_UUID", "domain_uuid", "voiceai_domain_uuid"]
+    private static let assistantNames = ["VOICE_AI_SECRETARY_UUID", "secretary_uuid", "voiceai_secretary_uuid"]
+    private static let audioNames = ["pronto_mode", "VOICE_AI_AUDIO_MODE", "voiceai_audio_mode"]
+
+    /// Nil: the channel has no usable id.
+    init?(_ data: SwitchEvent) {
+        guard let channel = data.channel else { return nil }
+        self.channel = channel
+        self.rate = Self.first(["read_rate"], of: data).flatMap { Int($0) }.flatMap(Self.rate)
+        self.isAnswered = data.headers["Answer-State"] == "answered"
+        self.hints.tenant = Self.first(Self.tenantNames, of: data).flatMap { TenantID($0) }
+        self.hints.channelAssistant = Self.first(Self.assistantNames, of: data).flatMap { AssistantID($0) }
+        self.domainName = Self.first(["domain_name"], of: data)
+        self.caller = data.headers["Caller-Caller-ID-Number"].map { Redacted($0) }
+        self.dialed = data.headers["Caller-Destination-Number"].map { Redacted($0) }
+        self.hints.dialed = self.dialed?.value
+        self.audio = Self.first(Self.audioNames, of: data).flatMap { Audio(rawValue: $0.lowercased()) }
+        if let number = self.dialed?.value, let context = data.headers["Caller-Context"], !context.isEmpty {
+            self.entry = DialplanTarget(extension: number, context: context)
+        }
+        if let text = Self.first(["pronto_fuse"], of: data) {
+            self.fuse = Fuse(
+                text, context: data.headers["Caller-Context"], task: data.variable("last_sched_id")?.value)
+        }
+    }
+
+    /// Rates that FreeSWITCH's codecs have; nil for any other number.
+    static func rate(_ hertz: Int) -> SampleRate? {
+        [8000, 16000, 24000, 32000, 48000].contains(hertz) ? SampleRate(hertz: hertz) : nil
+    }
+
+    private static func first(_ names: [String], of data: SwitchEvent) -> String? {
+        for name in names {
+            if let value = data.variable(name)?.value, !value.isEmpty { return value }
+        }
+        return nil
+    }
+
+    /// `EXTENSION [DIALPLAN [CONTEXT]]`, as `transfer` takes it.
+    static func target(_ text: String, context: String?) -> DialplanTarget? {
+        let words = text.split(separator: " ").map(String.init)
+        guard (1...3).contains(words.count), let context = words.count == 3 ? words[2] : context else { return nil }
+        return DialplanTarget(extension: words[0], dialplan: words.count > 1 ? words[1] : "XML", context: context)
+    }
+}

@@ -1,0 +1,1 @@
+DROP TABLE v_voice_event_sockets;
