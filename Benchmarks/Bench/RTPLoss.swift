@@ -5,7 +5,7 @@ import Telephony
 
 /// `pronto-bench rtp-loss`: what a caller's audio becomes over networks that lose and delay. The tables of docs/rtp.md.
 ///
-/// Virtual time and seeds: the same figures on every machine. Each row is `seconds` of a speaker with pauses in which
+/// Virtual time and seeds: the same figures each time. Each row is `seconds` of a speaker with pauses in which
 /// packets go on (as FreeSWITCH sends them), once for each of `seeds`.
 enum RTPLoss {
     private static let seconds = 120

@@ -247,7 +247,9 @@ final class CallShell {
     }
 
     private func armTimer() {
-        var next = self.isFinished ? nil : self.session.nextWake
+        // `finish` has dropped timer and closure; nothing may bring them back, since the closure holds this call.
+        guard !self.isFinished else { return }
+        var next = self.session.nextWake
         if let wake = self.machineWake { next = next.map { min($0, wake) } ?? wake }
         guard next != self.timerFor else { return }
         self.timerFor = next

@@ -211,8 +211,9 @@ enum DialplanCommand {
             }
         }
         guard let password = settings.switchPassword else {
-            lines.append(
-                "ESL_PASSWORD is unset: now run fs_cli -x reloadxml" + (context == nil ? "" : " (and clear the cache)"))
+            let cache =
+                context != nil && host.cacheMethod != "file" ? " (and memcache's dialplan:\(context ?? ""))" : ""
+            lines.append("ESL_PASSWORD is unset: now run fs_cli -x reloadxml\(cache)")
             return lines
         }
         let loop = EventLoop(name: "console")

@@ -70,12 +70,11 @@ enum DialplanModes {
         var ids = ";call=${uuid}"
         if parameters.tenant != nil { ids += ";tenant=${domain_uuid}" }
         if parameters.secretary != nil { ids += ";assistant=${secretary_uuid}" }
-        // Pronto sends RTP all the time, silence included: 1.5 s without a packet is a dead Pronto.
-        actions.append(
-            DialplanAction(
-                "bridge",
-                "{originate_timeout=2,media_timeout=1500}sofia/\(parameters.profile)/$1@\(parameters.host):\(parameters.port)\(ids)"
-            ))
+        // Pronto sends RTP all the time, silence included: 1.5 s without a packet is a dead Pronto. The codecs are stated
+        // because a caller's own may be one that Pronto does not take; FreeSWITCH then converts.
+        let variables = "{originate_timeout=2,media_timeout=1500,absolute_codec_string=^^:PCMU:PCMA}"
+        let address = "$1@\(parameters.host):\(parameters.port)\(ids)"
+        actions.append(DialplanAction("bridge", "\(variables)sofia/\(parameters.profile)/\(address)"))
         actions.append(.transfer(self.afterSIP, parameters.context))
         return DialplanExtension(
             name: "voice_ai_rtp", identity: "70726f6e-746f-4000-8000-000000000004", number: parameters.numbers,

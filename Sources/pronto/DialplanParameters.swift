@@ -137,11 +137,10 @@ struct DialplanParameters: Sendable, Equatable {
         if self.module == .fork, self.rate == "16k" {
             throw ArgumentError.notAllowed(option: "--rate", allowed: "8k: the fork plays nothing else")
         }
-        self.fuse =
-            try arguments.optional("--fuse", allowed: "4 to 30 seconds: under 4 a stall of one second could move live calls")
-        {
-            text in Int(text).flatMap { (4...30).contains($0) ? $0 : nil }
-        } ?? 4
+        let fuse = try arguments.optional(
+            "--fuse", allowed: "4 to 30 seconds: under 4 a stall of one second could move live calls"
+        ) { text in Int(text).flatMap { (4...30).contains($0) ? $0 : nil } }
+        self.fuse = fuse ?? 4
         if let kind = try arguments.optional("--failover-by", allowed: "dialplan, user", { $0 }) {
             guard kind == "dialplan" || kind == "user" else {
                 throw ArgumentError.notAllowed(option: "--failover-by", allowed: "dialplan, user")

@@ -5,7 +5,7 @@ import Foundation
 /// nothing; `--call` places one call.
 enum DoctorCommand {
     static let usage = """
-        pronto doctor [--json] [--strict] [--context NAME]… [--scripts FOLDER] [--profile internal] [--sip-port 5090]
+        pronto doctor [--json] [--strict] [--context NAME]… [--scripts FOLDER] [--profile internal] [--sip-port N]
         pronto doctor --call EXTENSION [--context NAME] [--seconds 20]
 
         Asks FreeSWITCH by its Event Socket (ESL_HOST, ESL_PORT, ESL_PASSWORD), reads scripts, ports, and FusionPBX's
@@ -49,10 +49,9 @@ enum DoctorCommand {
             var order = DoctorGathering.Order(contexts: contexts.isEmpty ? ["default", "public"] : contexts)
             order.profile = try word("--profile") ?? "internal"
             order.scripts = try arguments.optional("--scripts")
-            order.sipPort =
-                try arguments.optional("--sip-port", allowed: "1 to 65535") { text in
-                    Int(text).flatMap { (1...65535).contains($0) ? $0 : nil }
-                } ?? 5090
+            order.sipPort = try arguments.optional("--sip-port", allowed: "1 to 65535") { text in
+                Int(text).flatMap { (1...65535).contains($0) ? $0 : nil }
+            }
             order.fusionFile = try arguments.optional("--fusionpbx-config") ?? FusionPBXHost.defaultFile
             let facts = await DoctorGathering.gather(order, settings, environment: environment)
             checks = DoctorChecks.findings(facts)

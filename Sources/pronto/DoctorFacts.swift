@@ -73,14 +73,16 @@ enum DoctorGathering {
         var contexts: [String]
         var profile = "internal"
         var scripts: String?
-        var sipPort = 5090
+        /// Nil: as PRONTO_SIP_PORT says.
+        var sipPort: Int?
         var fusionFile = FusionPBXHost.defaultFile
     }
 
     static func gather(_ order: Order, _ settings: Settings, environment: [String: String]) async -> DoctorFacts {
         var facts = DoctorFacts(settings: settings)
         facts.ports = DoctorPorts(
-            media: settings.mediaPort, socket: settings.socketPort ?? 8022, sip: order.sipPort,
+            media: settings.mediaPort, socket: settings.socketPort ?? 8022,
+            sip: order.sipPort ?? settings.sipPort ?? 5090,
             admin: settings.adminPort)
         let loop = EventLoop(name: "doctor")
         loop.start()
@@ -155,6 +157,8 @@ enum DoctorGathering {
             ("media", settings.mediaHost, facts.ports.media, true),
             ("admin", settings.adminHost, facts.ports.admin, true),
             ("esl-server", settings.socketHost, facts.ports.socket, wantsSocket),
+            // UDP has no "open"; SIP listens on TCP at the same port.
+            ("sip", settings.sipHost, facts.ports.sip, settings.audioMode == .rtp || settings.sipPort != nil),
         ] {
             facts.listening.append((name, "\(host):\(port)", await isOpen(host, port), isWanted))
         }

@@ -64,9 +64,11 @@ struct FusionPBXHost: Sendable, CustomStringConvertible, CustomReflectable {
         guard result.status == 0 else {
             // psql's first lines say what and where; the statement itself is ours and tells nothing new.
             let words = result.errors.split(separator: "\n").prefix(3).joined(separator: "; ")
+            // psql ends with 2 when it did not get in (its manual, EXIT STATUS).
+            let repair = result.status == 2 ? "; set DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASS" : ""
             throw CommandFailure(
-                "psql (\(self.databaseUser)@\(self.databaseHost):\(self.databasePort)/\(self.databaseName)): \(words). "
-                    + "Set DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASS")
+                "psql (\(self.databaseUser)@\(self.databaseHost):\(self.databasePort)/\(self.databaseName)): \(words)\(repair)"
+            )
         }
         return result.output
     }

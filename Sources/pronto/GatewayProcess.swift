@@ -105,6 +105,13 @@ final class GatewayProcess: Sendable {
             self.logger.warning(
                 "OPENAI_REALTIME_MODEL names a model that will be switched off", ["model.shutdown": .string(date)])
         }
+        if self.settings.audioMode == .websocket, self.settings.dialect == .modAudioStream {
+            self.logger.info(
+                """
+                The community mod_audio_stream plays by files, with silence between them: AUDIO_MODE=esl or rtp \
+                sounds better and needs no module (docs/freeswitch.md)
+                """)
+        }
         if self.settings.isDevelopment {
             self.logger.warning("PRONTO_DEVELOPMENT is on: anybody who reaches the media port is answered")
         }
