@@ -64,10 +64,12 @@ package struct PlayoutTraits: Hashable, Sendable {
     package var canFlush: Bool
     /// Whether `mark` comes back.
     package var reportsMarks: Bool
+    /// A leg on hold brings no frames, so that a frame means that the hold is over. Elsewhere only the switch says so.
+    package var holdStopsFrames: Bool
 
     package init(
         lead: Duration, warmUp: Duration = .zero, capacity: Duration = .seconds(2), latency: Duration = .zero,
-        canFlush: Bool, reportsMarks: Bool = false
+        canFlush: Bool, reportsMarks: Bool = false, holdStopsFrames: Bool = true
     ) {
         self.lead = lead
         self.warmUp = warmUp
@@ -75,6 +77,7 @@ package struct PlayoutTraits: Hashable, Sendable {
         self.latency = latency
         self.canFlush = canFlush
         self.reportsMarks = reportsMarks
+        self.holdStopsFrames = holdStopsFrames
     }
 }
 

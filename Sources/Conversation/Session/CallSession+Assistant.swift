@@ -289,7 +289,7 @@ extension CallSession {
             self.falseInterruptions += 1
             self.isDoubtful = !self.isPausedTurnClosed
             self.isDoubtOwed = self.bargeIn.voiced >= Self.leastWord
-            if !self.isMediaLost { self.playout.resume() }
+            if !self.isMediaLost, !self.isHeld { self.playout.resume() }
             self.pump(at: now, &output)
             output.commands.append(.note(.bargeIn(confirmed: false)))
         case .confirm:

@@ -15,7 +15,8 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     let uplink: AudioFormat
     let downlink: AudioFormat
     /// Two frames of lead; the ear is a packet and the phone's own buffer away.
-    let traits = PlayoutTraits(lead: .milliseconds(40), latency: .milliseconds(40), canFlush: true)
+    let traits = PlayoutTraits(
+        lead: .milliseconds(40), latency: .milliseconds(40), canFlush: true, holdStopsFrames: false)
     private(set) var lastHeard: Duration
     private(set) var framesIn = 0
 
