@@ -71,7 +71,7 @@ let package = Package(
         core("AdminAPI", ["Telephony", "Records", "Networking", "Observability"]),
         core(
             "Simulators",
-            ["Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Observability"]),
+            ["Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "Assistants", "Networking", "Observability"]),
         .executableTarget(
             name: "pronto",
             dependencies: [
@@ -107,6 +107,7 @@ let package = Package(
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
+        tests("PhoneServerTests", ["PhoneServer", "EventSocket", "Networking", "Telephony"]),
         tests("RTPMediaTests", ["RTPMedia", "Audio", "Telephony"]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(

@@ -37,6 +37,8 @@ private struct Line {
             case .statusChanged(.down(let loss)): return "down \(loss.rawValue)"
             case .statusChanged(.connecting): return "connecting"
             case .statusChanged(.stopped): return "stopped"
+            case .channelGone(let channel, let wasRestarted):
+                return "gone \(channel)\(wasRestarted ? " restarted" : "")"
             case .oddity(let slug): return "odd \(slug)"
             }
         }
