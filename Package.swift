@@ -131,7 +131,7 @@ let package = Package(
             [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
-                "Simulators",
+                "Simulators", "SIPSignalling",
             ]),
     ]
 )

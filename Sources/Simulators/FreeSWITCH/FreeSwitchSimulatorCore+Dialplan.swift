@@ -105,6 +105,18 @@ extension FreeSwitchSimulatorCore {
         }
     }
 
+    /// Somebody plays a file on the channel (an operator, a script): raw audio ends for good in this park.
+    package mutating func play(_ path: String, on id: CallID, into effects: inout [Effect]) {
+        _ = self.run("uuid_broadcast \(id) \(path) aleg", &effects)
+    }
+
+    /// Somebody connects the channel with another: the socket application ends.
+    package mutating func bridgeAway(_ id: CallID, to other: CallID, into effects: inout [Effect]) {
+        self.emit("CHANNEL_UNPARK", of: id, [], &effects)
+        _ = self.run("uuid_bridge \(id) \(other)", &effects)
+        self.leaveSockets(of: id, &effects)
+    }
+
     // MARK: Tasks
 
     /// `sched_api +4 GROUP COMMAND`, `sched_transfer +2 UUID TARGET`, `sched_del NUMBER-OR-GROUP`.
