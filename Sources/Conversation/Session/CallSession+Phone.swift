@@ -337,7 +337,7 @@ extension CallSession {
         }
         if self.isAgentSounding { output.commands.append(.note(.agentSpeaking(false))) }
         self.phase = .ended
-        self.timers = Array(repeating: nil, count: Timer.allCases.count)
+        self.timers.removeAll()
         output.commands.append(.closeAssistant)
         output.commands.append(.finish(termination))
     }
