@@ -110,6 +110,7 @@ let package = Package(
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
+        tests("PhoneServerTests", ["PhoneServer", "EventSocket", "Networking", "Telephony"]),
         tests("RTPMediaTests", ["RTPMedia", "Audio", "Simulators", "Telephony"]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(
@@ -133,7 +134,7 @@ let package = Package(
             [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
-                "Simulators",
+                "Simulators", "SIPSignalling",
             ]),
     ]
 )

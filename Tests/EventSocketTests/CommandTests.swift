@@ -159,6 +159,93 @@ import Testing
         }
     }
 
+    @Test("A transfer that rings is one word of the inline dialplan: bridge by loopback, then the way back")
+    func ring() throws {
+        let channel = Self.channel
+        let sales = DialplanTarget(extension: "2000", context: "default")
+        let before = "uuid_transfer \(channel) 'm:^:set:continue_on_fail=true^set:hangup_after_bridge=true"
+            + "^set:ringback=%(2000,4000,440,480)^bridge:{originate_timeout=30}loopback/2000/default/XML"
+        let entry = DialplanTarget(extension: "8000", context: "public")
+        let cases: [(ApiCommand.WayBack, String)] = [
+            (.park, "\(before)^park:' inline"), (.dialplan(entry), "\(before)^transfer:8000 XML public' inline"),
+        ]
+        for (back, line) in cases {
+            let command = try ApiCommand.ring(channel, sales, for: .seconds(30), otherwise: back)
+            #expect(text(.api(command)) == "api \(line)\n\n")
+        }
+        // It would have to be reached through another dialplan than the one that its loopback names.
+        #expect(throws: EventSocketCommandError.unsafe(argument: .dialplan)) {
+            try ApiCommand.ring(
+                channel, DialplanTarget(extension: "2000", dialplan: "LUA", context: "default"), for: .seconds(30),
+                otherwise: .park)
+        }
+        #expect(throws: EventSocketCommandError.unsafe(argument: .dialplan)) {
+            try ApiCommand.ring(
+                channel, sales, for: .seconds(30),
+                otherwise: .dialplan(DialplanTarget(extension: "park", dialplan: "inline", context: "default")))
+        }
+        #expect(throws: EventSocketCommandError.unsafe(argument: .seconds)) {
+            try ApiCommand.ring(channel, sales, for: .milliseconds(10), otherwise: .park)
+        }
+    }
+
+    @Test("The dead man's switch is a task in the channel's group; its number is read from the answer")
+    func fuse() throws {
+        let channel = Self.channel
+        let human = DialplanTarget(extension: "2000", context: "default")
+        #expect(
+            text(.api(try .scheduleFuse(channel, to: human, seconds: 4)))
+                == "api sched_api +4 \(channel) uuid_transfer \(channel) 2000 XML default\n\n")
+        #expect(text(.api(.cancelTask(17))) == "api sched_del 17\n\n")
+        for seconds in [0, -1, 3601, Int.max] {
+            #expect(throws: EventSocketCommandError.unsafe(argument: .seconds)) {
+                try ApiCommand.scheduleFuse(channel, to: human, seconds: seconds)
+            }
+        }
+        #expect(SwitchTask.number(in: "+OK Added: 17") == 17)
+        for odd in ["+OK", "+OK Added: ", "+OK Added: x", "-ERR Added: 3", "", "+OK Added: 99999999999999999999"] {
+            #expect(SwitchTask.number(in: odd) == nil, "\(odd)")
+        }
+    }
+
+    @Test(
+        "Nothing dialed or configured can leave its place in a ringing transfer or a fuse",
+        arguments: [
+            "2000^park:", "2000'", "2000' inline", "2000/default", "2000 park", "${system(id)}", "2000\napi status",
+            "{a=b}2000", "2000,3000", "2000|3000", "[leg=1]2000", "<2000>", "m:^:x", "", "2000\u{0}",
+        ])
+    func ringInjection(bad: String) {
+        let channel = Self.channel
+        let good = DialplanTarget(extension: "2000", context: "default")
+        for target in [
+            DialplanTarget(extension: bad, context: "default"), DialplanTarget(extension: "2000", context: bad),
+        ] {
+            #expect(throws: EventSocketCommandError.self) {
+                try ApiCommand.ring(channel, target, for: .seconds(30), otherwise: .park)
+            }
+            #expect(throws: EventSocketCommandError.self) {
+                try ApiCommand.ring(channel, good, for: .seconds(30), otherwise: .dialplan(target))
+            }
+            #expect(throws: EventSocketCommandError.self) {
+                try ApiCommand.scheduleFuse(channel, to: target, seconds: 4)
+            }
+        }
+        #expect(throws: EventSocketCommandError.self) {
+            try EventSocketCommand.unicast(
+                UnicastPorts(switchAddress: bad, switchPort: 1, ourAddress: "127.0.0.1", ourPort: 2))
+        }
+    }
+
+    @Test("Raw audio is asked for with both ends named")
+    func unicast() throws {
+        let ports = UnicastPorts(
+            switchAddress: "127.0.0.1", switchPort: 32_768, ourAddress: "127.0.0.1", ourPort: 16_384)
+        #expect(
+            text(try .unicast(ports, on: Self.channel))
+                == "sendmsg \(Self.channel)\ncall-command: unicast\nlocal-ip: 127.0.0.1\nlocal-port: 32768\n"
+                + "remote-ip: 127.0.0.1\nremote-port: 16384\ntransport: udp\n\n")
+    }
+
     @Test("Text that is no JSON is not sent", arguments: ["", "{\"open", "{\"a\":\"\\x\"}", "\"\\"])
     func notJSON(bad: String) {
         #expect(throws: EventSocketCommandError.self) {

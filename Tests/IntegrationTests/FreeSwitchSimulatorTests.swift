@@ -129,6 +129,7 @@ import Testing
                 bytes.withUnsafeBytes { self.client.received($0, at: .zero, into: &self.effects) }
             case .close: self.client.connectionLost(at: .zero, into: &self.effects)
             case .noticed(let notice): self.notices.append(notice)
+            case .openSocket, .openUnicast, .closeUnicast, .schedule, .linger: break
             }
         }
     }

@@ -25,8 +25,7 @@ extension FreeSwitchSimulatorCore {
             }
             return "+OK hangup all channels with cause MANAGER_REQUEST\n"
         case "originate": return self.originate(rest, &effects)
-        case "sched_transfer": return "+OK Added: 1\n"
-        case "sched_del": return "+OK Deleted: 1\n"
+        case "sched_api", "sched_transfer", "sched_del": return self.schedule(name, words, &effects)
         case "uuid_exists": return words.count > 1 && self.channel(words[1]) != nil ? "true" : "false"
         case "uuid_hold" where words.count > 1:
             guard let id = self.channel(words[words.count - 1]) else { return "+OK Success\n" }
@@ -81,6 +80,7 @@ extension FreeSwitchSimulatorCore {
         case "uuid_broadcast":
             guard let path = arguments.first else { return "-USAGE: <uuid> <path> [aleg|bleg|holdb|both]\n" }
             effects.append(.noticed(.played(id, path: path)))
+            self.endUnicast(of: id, spoils: true, &effects)
             self.emit("PLAYBACK_START", of: id, [("Playback-File-Path", path)], &effects)
             return "+OK Message sent\n"
         case "uuid_break":
@@ -95,6 +95,15 @@ extension FreeSwitchSimulatorCore {
 
     private mutating func transfer(_ id: CallID, _ arguments: [String], _ effects: inout [Effect]) -> String {
         guard let number = arguments.first else { return "-USAGE: <uuid> [-bleg|-both] <dest-exten>\n" }
+        // What it does now ends, the socket application with it.
+        let wasParked = self.channels[id]?.bridgedTo == nil
+        self.endUnicast(of: id, spoils: false, &effects)
+        if arguments.count > 1, arguments[arguments.count - 1] == "inline", number.hasPrefix("'m:") {
+            if wasParked { self.emit("CHANNEL_UNPARK", of: id, [], &effects) }
+            self.leaveSockets(of: id, &effects)
+            self.ring(id, arguments.dropLast().joined(separator: " "), &effects)
+            return "+OK\n"
+        }
         let dialplan = arguments.count > 1 ? arguments[1] : "XML"
         let context = arguments.count > 2 ? arguments[2] : "default"
         self.change(id) { $0.destination = number }
@@ -104,19 +113,30 @@ extension FreeSwitchSimulatorCore {
             return "+OK\n"
         }
         self.emit("CHANNEL_UNPARK", of: id, [], &effects)
+        self.leaveSockets(of: id, &effects)
+        self.change(id) { $0.context = context }
+        if let socket = self.dialplan[number] {
+            effects.append(.openSocket(id, socket))
+            return "+OK\n"
+        }
         switch self.outcomes[number] {
-        case .answers:
-            guard let other = CallID(self.nextID()) else { return "+OK\n" }
-            self.addChannel(other)
-            self.emit("CHANNEL_ANSWER", of: other, [], &effects)
-            self.bridge(id, other, &effects)
+        case .answers: self.reach(for: id, &effects)
         case .busy: self.hangUp(id, cause: .userBusy, into: &effects)
         case .doesNotAnswer, nil: break
         }
         return "+OK\n"
     }
 
+    /// Somebody answers the channel.
+    mutating func reach(for id: CallID, _ effects: inout [Effect]) {
+        guard let other = CallID(self.nextID()) else { return }
+        self.addChannel(other)
+        self.emit("CHANNEL_ANSWER", of: other, [], &effects)
+        self.bridge(id, other, &effects)
+    }
+
     private mutating func bridge(_ one: CallID, _ other: CallID, _ effects: inout [Effect]) {
+        for id in [one, other] { self.endUnicast(of: id, spoils: false, &effects) }
         self.change(one) { $0.bridgedTo = other }
         self.change(other) { $0.bridgedTo = one }
         self.emit("CHANNEL_BRIDGE", of: one, [("Other-Leg-Unique-ID", other.text)], &effects)
