@@ -39,11 +39,14 @@ package struct TransferDestination: Hashable, Sendable {
     package var number: Redacted<String>
     /// The dialplan context that number is dialed in.
     package var context: String
+    /// How long it rings before the caller comes back; nil: as the installation has it; zero: the caller does not come back.
+    package var ringTime: Duration?
 
-    package init(name: String, number: String, context: String) {
+    package init(name: String, number: String, context: String, ringTime: Duration? = nil) {
         self.name = name
         self.number = Redacted(number)
         self.context = context
+        self.ringTime = ringTime
     }
 }
 

@@ -6,6 +6,32 @@ import Testing
     static let channel = CallID("708cb2e8-5f6e-4238-a18d-3b64fd03d8a1")!
     static let other = CallID("4500d4b5-8aaa-403f-8a72-dbca171df510")!
 
+    @Test(
+        "What an operator types is one line, whatever is in it",
+        arguments: ["a\nb", "status\r", "a\u{0}", "", "\u{7F}"])
+    func typed(line: String) {
+        #expect(throws: EventSocketCommandError.self) { try ApiCommand.typed(line) }
+        #expect(throws: EventSocketCommandError.self) { try EventSocketCommand.typed(line) }
+    }
+
+    @Test("An answer is read as what it says, or as nothing")
+    func answers() {
+        #expect(EventSocketReply(text: "true").flag == true)
+        #expect(EventSocketReply(text: "false").flag == false)
+        #expect(EventSocketReply(text: "+OK").flag == nil)
+        #expect(EventSocketReply(text: "_undef_").variable == nil)
+        #expect(EventSocketReply(text: "a b").variable?.value == "a b")
+        #expect(EventSocketReply(text: "+OK \(Self.channel)").channel == Self.channel)
+        #expect(EventSocketReply(text: "+OK").channel == nil)
+        #expect(EventSocketReply(text: "-ERR USER_BUSY").channel == nil)
+        #expect(EventSocketReply(text: "{\"row_count\":0}").channels?.isEmpty == true)
+        #expect(EventSocketReply(text: "-ERR no").channels == nil)
+        #expect(SwitchRefusal("-ERROR")?.kind == .operationFailed)
+        #expect(SwitchRefusal("-ERR invalid uuid")?.kind == .noSuchChannel)
+        #expect(SwitchRefusal("-ERR Invalid uuid")?.whole == "-ERR Invalid uuid")
+        #expect(SwitchRefusal("-ERR Cannot stop record session!")?.kind == .operationFailed)
+    }
+
     @Test("Commands read on the wire as FreeSWITCH wants them")
     func wire() throws {
         let (a, b) = (Self.channel, Self.other)
@@ -13,6 +39,15 @@ import Testing
         let expected: [(ApiCommand, String)] = [
             (.status, "status"),
             (.showChannels, "show channels as json"),
+            (.coreID, "global_getvar core_uuid"),
+            (try .typed("show calls  as json"), "show calls  as json"),
+            (try .transfer(a, .other, to: sales), "uuid_transfer \(a) -bleg 2000 XML default"),
+            (try .transfer(a, .both, to: sales), "uuid_transfer \(a) -both 2000 XML default"),
+            (try .stopPlayback(of: a, all: false), "uuid_break \(a)"),
+            (
+                try .startRecording(a, into: "/tmp/a.wav", limit: .seconds(60)),
+                "uuid_record \(a) start /tmp/a.wav 60"
+            ),
             (try .exists(a), "uuid_exists \(a)"),
             (try .getVariable("read_codec", of: a), "uuid_getvar \(a) read_codec"),
             (try .setVariable("my_note", to: "two words", of: a), "uuid_setvar \(a) my_note two words"),

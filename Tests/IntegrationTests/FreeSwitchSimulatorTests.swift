@@ -119,7 +119,7 @@ import Testing
             case .deliver(let event): self.events.append(event.name.wire)
             case .complete(let id, .success(let reply)): self.answers.append("\(id.number) = \(reply.text)")
             case .complete(let id, .failure(let failure)): self.answers.append("\(id.number) ! \(failure.slug)")
-            case .wake, .statusChanged, .oddity: break
+            case .wake, .statusChanged, .channelGone, .oddity: break
             }
         }
 

@@ -297,7 +297,9 @@ extension CallSession {
             self.end(termination, at: now, &output)
         case .transfer(let destination, let termination):
             self.phase = .transferring(destination, termination)
-            self.set(.transfer, now + self.plan.deadlines.transfer)
+            // Beyond the ringing and the way back, which the shell bounds.
+            let patience = max(self.plan.deadlines.transfer, (destination.ringTime ?? .zero) + .seconds(15))
+            self.set(.transfer, now + patience)
             output.commands.append(.note(.transferStarted(name: destination.name)))
             output.commands.append(.phone(.blindTransfer(destination)))
         }
@@ -337,7 +339,7 @@ extension CallSession {
         }
         if self.isAgentSounding { output.commands.append(.note(.agentSpeaking(false))) }
         self.phase = .ended
-        self.timers = Array(repeating: nil, count: Timer.allCases.count)
+        self.timers.removeAll()
         output.commands.append(.closeAssistant)
         output.commands.append(.finish(termination))
     }

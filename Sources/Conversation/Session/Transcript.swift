@@ -40,10 +40,10 @@ package struct Transcript: Sendable {
     package var turns: [Turn] { self.open.map(\.turn).filter { !$0.text.value.isEmpty || $0.received > .zero } }
 
     package mutating func callerSaid(_ text: String, item: Int, session: Int, isFinal: Bool, at now: Duration) {
-        let text = String(text.prefix(Self.maximumText))
+        let text = self.bounded(text)
         self.callerBegan(item: item, session: session, at: now)
         guard let index = self.open.lastIndex(where: { $0.callerItem == item && $0.session == session }) else { return }
-        self.open[index].turn.text = Redacted(isFinal ? text : self.bounded(self.open[index].turn.text.value + text))
+        self.note(text, isFinal: isFinal, at: index)
         self.open[index].turn.heardText = self.open[index].turn.text
         self.open[index].isFinal = isFinal
     }
@@ -61,9 +61,7 @@ package struct Transcript: Sendable {
 
     package mutating func agentSaid(_ text: String, item: PlayoutItem, isFinal: Bool, at now: Duration) {
         guard let index = self.index(of: item, at: now) else { return }
-        self.open[index].turn.text = Redacted(
-            isFinal
-                ? String(text.prefix(Self.maximumText)) : self.bounded(self.open[index].turn.text.value + text))
+        self.note(text, isFinal: isFinal, at: index)
         self.open[index].isFinal = isFinal
         if self.open[index].isSettled { self.settleText(index) }
     }
@@ -103,7 +101,8 @@ package struct Transcript: Sendable {
     }
 
     private mutating func index(of item: PlayoutItem, at now: Duration) -> Int? {
-        if let index = self.open.lastIndex(where: { $0.item == item }) { return index }
+        // By index: a closure would be given a copy of each entry.
+        for index in self.open.indices.reversed() where self.open[index].item == item { return index }
         guard self.open.count < Self.maximumTurns else { return nil }
         let turn = Turn(
             speaker: .agent, text: Redacted(""), heardText: Redacted(""), heard: .zero, received: .zero,
@@ -130,5 +129,20 @@ package struct Transcript: Sendable {
         self.open[index].turn.heardText = Redacted(String(whole))
     }
 
-    private func bounded(_ text: String) -> String { String(text.prefix(Self.maximumText)) }
+    /// The whole text of a turn, or the next piece of it: pieces are appended in place, or a long turn would be copied
+    /// with each of them.
+    private mutating func note(_ text: String, isFinal: Bool, at index: Int) {
+        var whole = ""
+        if !isFinal {
+            whole = self.open[index].turn.text.value
+            self.open[index].turn.text = Redacted("")
+        }
+        whole += text
+        self.open[index].turn.text = Redacted(self.bounded(whole))
+    }
+
+    private func bounded(_ text: String) -> String {
+        // A character is at least one byte: most texts need no counting of characters.
+        text.utf8.count <= Self.maximumText ? text : String(text.prefix(Self.maximumText))
+    }
 }

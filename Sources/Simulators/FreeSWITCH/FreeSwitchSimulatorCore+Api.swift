@@ -16,6 +16,9 @@ extension FreeSwitchSimulatorCore {
         case "status": return "UP 0 years, 0 days, 0 hours, 0 minutes, 1 second\nFreeSWITCH (simulated) is ready\n"
         case "echo": return rest.isEmpty ? "-ERR no reply" : rest
         case "show": return self.showChannels()
+        case "global_getvar":
+            return words.count > 1 && words[1] == "core_uuid" ? self.coreID : "-ERR no reply"
+        case "msleep": return "+OK\n"
         case "hupall":
             for id in self.channels.keys.sorted(by: { $0.text < $1.text }) {
                 self.hangUp(id, cause: HangupCauseNames.cause(named: "MANAGER_REQUEST"), into: &effects)
@@ -26,14 +29,12 @@ extension FreeSwitchSimulatorCore {
         case "sched_del": return "+OK Deleted: 1\n"
         case "uuid_exists": return words.count > 1 && self.channel(words[1]) != nil ? "true" : "false"
         case "uuid_hold" where words.count > 1:
-            guard let id = self.channel(words[words.count - 1]) else { return Self.noChannel }
+            guard let id = self.channel(words[words.count - 1]) else { return "+OK Success\n" }
             self.hold(id, words[1] != "off", into: &effects)
             return "+OK Success\n"
         case _ where name.hasPrefix("uuid_") && Self.channelCommands.contains(name):
             guard words.count > 1 else { return "-USAGE: <uuid>\n" }
-            guard let id = self.channel(words[1]) else {
-                return name == "uuid_audio_stream" ? "-ERR Operation Failed\n" : Self.noChannel
-            }
+            guard let id = self.channel(words[1]) else { return Self.missing[name] ?? Self.noChannel }
             return self.run(name, on: id, Array(words.dropFirst(2)), &effects)
         default: return "-ERR \(name) Command not found!\n"
         }
@@ -42,6 +43,13 @@ extension FreeSwitchSimulatorCore {
     private static let channelCommands: Set<String> = [
         "uuid_getvar", "uuid_setvar", "uuid_transfer", "uuid_dual_transfer", "uuid_kill", "uuid_answer", "uuid_bridge",
         "uuid_broadcast", "uuid_break", "uuid_record", "uuid_send_dtmf", "uuid_audio_stream", "uuid_park",
+    ]
+
+    /// How each words a channel that there is not, where it is not `noChannel` (measured).
+    private static let missing: [String: String] = [
+        "uuid_audio_stream": "-ERR Operation Failed\n", "uuid_broadcast": "-ERR invalid uuid\n",
+        "uuid_bridge": "-ERR Invalid uuid\n", "uuid_answer": "-ERROR\n",
+        "uuid_record": "-ERR Cannot locate session!\n", "uuid_send_dtmf": "-ERR Cannot locate session!\n",
     ]
 
     private func channel(_ text: String) -> CallID? {
@@ -153,7 +161,10 @@ extension FreeSwitchSimulatorCore {
             dialed = dialed[dialed.index(after: end)...]
         }
         let party = dialed.split(separator: " ").first.map { String($0) } ?? ""
-        let number = party.split(separator: "/").last?.split(separator: "@").first.map { String($0) } ?? ""
+        // `loopback/NUMBER/CONTEXT`, `user/NUMBER@HOST`, `sofia/…/NUMBER@HOST`.
+        let parts = party.split(separator: "/")
+        let dialedPart = parts.first == "loopback" && parts.count > 1 ? parts[1] : parts.last
+        let number = dialedPart?.split(separator: "@").first.map { String($0) } ?? ""
         guard let outcome = self.outcomes[number] else { return "-ERR SUBSCRIBER_ABSENT\n" }
         let given = variables["origination_uuid"].flatMap { CallID($0) }
         guard let one = given ?? CallID(self.nextID()), let other = CallID(self.nextID()) else {

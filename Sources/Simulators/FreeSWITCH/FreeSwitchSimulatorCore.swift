@@ -84,6 +84,9 @@ package struct FreeSwitchSimulatorCore: Sendable {
         self.coreID = coreID
     }
 
+    /// Who is connected now, in the order they came.
+    package var connectionIDs: [ConnectionID] { self.connections.keys.sorted { $0.number < $1.number } }
+
     // MARK: Connections
 
     package mutating func accepted(_ id: ConnectionID, into effects: inout [Effect]) {

@@ -76,6 +76,7 @@ final class TestGateway: Sendable {
     /// One simulator a script, in the order of the ladder. `change` may alter the assistant and the defaults.
     init(
         scripts: [OpenAIRealtimeScript] = [OpenAIRealtimeScript()], loops: Int = 1,
+        eventSocket: InboundClient.Configuration = .init(password: "secret"),
         configure: (inout GatewayConfiguration) -> Void = { _ in },
         change: (inout Assistant, inout AssistantDefaults) -> Void = { _, _ in }
     ) async throws {
@@ -85,7 +86,7 @@ final class TestGateway: Sendable {
         self.freeSwitch = try await FreeSwitchSimulator.start(
             core: FreeSwitchSimulatorCore(password: "secret"), on: group.loops[0])
         self.control = ControlLink(
-            host: "127.0.0.1", port: self.freeSwitch.port, configuration: .init(password: "secret"), seed: 1,
+            host: "127.0.0.1", port: self.freeSwitch.port, configuration: eventSocket, seed: 1,
             jobPrefix: "test", loop: group.loops[0], logger: .silent)
         var assistant = Assistant(id: Self.assistant, tenant: Self.tenant, name: "reception")
         assistant.fallback = FallbackDestination(number: "100", context: "default")
