@@ -85,7 +85,7 @@ package struct ElevenLabsAgentsMachine: AssistantMachine {
     let messages: ElevenLabsAgentsMessages
 
     var phase: Phase = .idle
-    var timers = DeadlineTable<Timer>()
+    var timers = MachineTimers<Timer>()
     var input: AudioFormat = .l16(.wideband)
     var output: AudioFormat = .l16(.wideband)
     /// An error after which the socket's end has a known reason.

@@ -101,7 +101,7 @@ package struct GeminiLiveMachine: AssistantMachine {
     var phase: Phase = .idle
     /// Of the connection that counts; earlier ones are closed and forgotten.
     var channel = ChannelID.main
-    var timers = DeadlineTable<Timer>()
+    var timers = MachineTimers<Timer>()
     /// The session has been `ready` once: what follows is resumption.
     var isEstablished = false
     /// The newest handle that the server called resumable.

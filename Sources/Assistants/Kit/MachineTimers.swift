@@ -1,20 +1,23 @@
+import Telephony
+
 /// What can be due in a machine: one time each, at most, and one wake of the shell for the earliest.
-struct DeadlineTable<Timer: CaseIterable & RawRepresentable<Int> & Sendable>: Sendable {
-    private var times: [Duration?] = Array(repeating: nil, count: Timer.allCases.count)
+struct MachineTimers<Timer: CaseIterable & RawRepresentable<Int> & Sendable>: Sendable {
+    private var deadlines = DeadlineTable(count: Timer.allCases.count)
     private var announced: Duration?
 
     init() {}
 
     subscript(timer: Timer) -> Duration? {
-        get { self.times[timer.rawValue] }
-        set { self.times[timer.rawValue] = newValue }
+        get { self.deadlines[timer.rawValue] }
+        set { self.deadlines[timer.rawValue] = newValue }
     }
 
     /// Takes one timer that is due, in the order of the cases; nil when none is (left).
     mutating func takeDue(at now: Duration) -> Timer? {
+        guard let earliest = self.deadlines.earliest, earliest <= now else { return nil }
         for timer in Timer.allCases {
-            guard let due = self.times[timer.rawValue], due <= now else { continue }
-            self.times[timer.rawValue] = nil
+            guard let due = self.deadlines[timer.rawValue], due <= now else { continue }
+            self.deadlines[timer.rawValue] = nil
             return timer
         }
         return nil
@@ -24,17 +27,13 @@ struct DeadlineTable<Timer: CaseIterable & RawRepresentable<Int> & Sendable>: Se
     mutating func spent() { self.announced = nil }
 
     mutating func clear() {
-        for index in self.times.indices { self.times[index] = nil }
+        self.deadlines.removeAll()
         self.announced = nil
     }
 
     /// Asks the shell for the earliest deadline when that has changed.
     mutating func announce(_ output: inout AssistantOutput) {
-        var earliest: Duration?
-        for time in self.times {
-            guard let time else { continue }
-            earliest = earliest.map { min($0, time) } ?? time
-        }
+        let earliest = self.deadlines.earliest
         guard earliest != self.announced else { return }
         self.announced = earliest
         output.effects.append(.wake(at: earliest))
