@@ -37,6 +37,9 @@ extension CallSession {
             let item = PlayoutItem(session: self.assistantSession, number: item.number)
             self.transcript.agentSaid(text.value, item: item, isFinal: isFinal, at: now)
             output.commands.append(.note(.agentSaid(text, isFinal: isFinal)))
+        case .agentTranscriptCorrected(let item, let text):
+            let item = PlayoutItem(session: self.assistantSession, number: item.number)
+            self.transcript.agentCorrected(text.value, item: item)
         case .interrupted:
             // The back end has stopped by itself: no resume is possible.
             if self.playout.isSounding(at: now) { self.apply(.confirm, at: now, &output) }
