@@ -65,7 +65,8 @@ let package = Package(
         core(
             "PhoneServer",
             [
-                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants", "Conversation", "Records",
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
+                "Conversation", "Records",
                 "Networking", "SpeechEngines", "Observability", "COpenSSL",
             ]),
         core("AdminAPI", ["Telephony", "Records", "Networking", "Observability"]),
@@ -78,7 +79,8 @@ let package = Package(
         .executableTarget(
             name: "pronto",
             dependencies: [
-                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants", "Conversation", "Records",
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
+                "Conversation", "Records",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
                 "Simulators",
             ],

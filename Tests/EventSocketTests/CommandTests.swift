@@ -163,7 +163,8 @@ import Testing
     func ring() throws {
         let channel = Self.channel
         let sales = DialplanTarget(extension: "2000", context: "default")
-        let before = "uuid_transfer \(channel) 'm:^:set:continue_on_fail=true^set:hangup_after_bridge=true"
+        let before =
+            "uuid_transfer \(channel) 'm:^:set:continue_on_fail=true^set:hangup_after_bridge=true"
             + "^set:ringback=%(2000,4000,440,480)^bridge:{originate_timeout=30}loopback/2000/default/XML"
         let entry = DialplanTarget(extension: "8000", context: "public")
         let cases: [(ApiCommand.WayBack, String)] = [

@@ -98,7 +98,7 @@ private struct Owner {
         #expect(owner.timer(after: .seconds(10)) == [])
         #expect(owner.playback() == [])
         #expect(owner.parked() == ["ports?"])
-        #expect(owner.offer() == ["ask 40002"])
+        #expect(owner.offer() == ["ask 40003"])
         #expect(owner.datagram() == ["flowing"])
     }
 

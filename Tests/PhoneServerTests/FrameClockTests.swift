@@ -72,13 +72,13 @@ private final class Ticking: FrameClockMember {
             (loop, done: CheckedContinuation<(Int, Int, Int, Int), Never>) in
             let clock = FrameClock(on: loop)
             let (one, two, three) = (Ticking(), Ticking(), Ticking())
-            one.onTick = { [unowned clock, unowned one] count in
+            one.onTick = { [clock, unowned one] count in
                 guard count == 3 else { return }
                 clock.remove(one)
                 clock.remove(two)
                 clock.add(three, period: .milliseconds(20))
             }
-            three.onTick = { [unowned clock, unowned three] count in
+            three.onTick = { [clock, unowned three] count in
                 guard count == 2 else { return }
                 clock.remove(three)
                 // Not in the tick: the loop's turn ends first.
@@ -100,13 +100,14 @@ private final class Ticking: FrameClockMember {
         let (ticks, frames) = await self.onLoop { (loop, done: CheckedContinuation<(Int, Int), Never>) in
             let clock = FrameClock(on: loop)
             let member = Ticking()
-            member.onTick = { [unowned member, unowned clock] count in
+            member.onTick = { [unowned member, clock] count in
                 if count == 1 {
                     // The thread itself stands still, as it does when the machine swaps.
                     let end = EventLoop.freshNow() + .milliseconds(500)
                     while EventLoop.freshNow() < end {}
                 } else {
                     clock.remove(member)
+                    member.onTick = nil
                     done.resume(returning: (member.times.count, member.frames))
                 }
             }

@@ -27,8 +27,9 @@ import Testing
     @Test("A port rests after its call, and the one that rested longest is taken first")
     func rest() throws {
         var range = try #require(PortRange(20_000...20_003, step: 2, rest: .seconds(10)))
-        let first = try #require(range.take(at: .seconds(0)))
-        let second = try #require(range.take(at: .seconds(0)))
+        let taken = (range.take(at: .seconds(0)), range.take(at: .seconds(0)))
+        let first = try #require(taken.0)
+        let second = try #require(taken.1)
         range.giveBack(second, at: .seconds(1))
         range.giveBack(first, at: .seconds(2))
         #expect(range.take(at: .seconds(10)) == nil)
@@ -41,7 +42,8 @@ import Testing
     @Test("What was never taken, or was given back already, is not given back again")
     func doubleReturn() throws {
         var range = try #require(PortRange(20_000...20_003, step: 2, rest: .zero))
-        let port = try #require(range.take(at: .zero))
+        let taken = range.take(at: .zero)
+        let port = try #require(taken)
         range.giveBack(port, at: .zero)
         range.giveBack(port, at: .zero)
         range.giveBack(19_998, at: .zero)

@@ -8,7 +8,7 @@ private let channel = "708cb2e8-5f6e-4238-a18d-3b64fd03d8a1"
 private let tenant = "11111111-2222-3333-4444-555555555555"
 private let assistant = "aaaaaaaa-0000-4000-8000-000000000001"
 
-private func dial(_ headers: [(String, String)]) -> SwitchDial? {
+private func read(_ headers: [(String, String)]) -> SwitchDial? {
     let all = [("Event-Name", "CHANNEL_DATA"), ("Unique-ID", channel)] + headers
     return SwitchDial(SwitchEvent(headers: EventSocketHeaders(plain: all.map { (name: $0.0, value: $0.1) }), body: []))
 }
@@ -17,7 +17,7 @@ private func dial(_ headers: [(String, String)]) -> SwitchDial? {
     @Test("Everything that a dialplan may say is read")
     func whole() throws {
         let dial = try #require(
-            dial([
+            read([
                 ("Answer-State", "answered"), ("variable_domain_uuid", tenant), ("variable_domain_name", "example.com"),
                 ("variable_VOICE_AI_SECRETARY_UUID", assistant), ("Caller-Caller-ID-Number", "0551234"),
                 ("Caller-Destination-Number", "8000"), ("Caller-Context", "public"),
@@ -45,7 +45,7 @@ private func dial(_ headers: [(String, String)]) -> SwitchDial? {
     @Test("The newest name wins; what is empty or no id counts as not said")
     func names() throws {
         let dial = try #require(
-            dial([
+            read([
                 ("variable_voiceai_domain_uuid", assistant), ("variable_domain_uuid", tenant),
                 ("variable_VOICE_AI_DOMAIN_UUID", ""), ("variable_secretary_uuid", "none"),
                 ("variable_pronto_mode", "telepathy"), ("Answer-State", "early"),
@@ -82,7 +82,8 @@ private func dial(_ headers: [(String, String)]) -> SwitchDial? {
         "A fuse says seconds and a target; anything else is none",
         arguments: [
             ("4 2000 XML default", 4, "2000"), ("0 2000", 0, "2000"), ("2000", nil, nil), ("x 2000", nil, nil),
-            ("", nil, nil), ("4", nil, nil), ("4 2000 XML default more", nil, nil), ("99999999999999999999 2000", nil, nil),
+            ("", nil, nil), ("4", nil, nil), ("4 2000 XML default more", nil, nil),
+            ("99999999999999999999 2000", nil, nil),
         ] as [(String, Int?, String?)])
     func fuses(text: String, seconds: Int?, number: String?) {
         let fuse = Fuse(text, context: "public", task: "no number")

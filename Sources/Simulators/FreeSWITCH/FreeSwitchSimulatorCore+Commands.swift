@@ -192,7 +192,8 @@ extension FreeSwitchSimulatorCore {
                 let value = String(argument[argument.index(after: equals)...])
                 self.change(channel) { $0.variables[String(argument[..<equals])] = value }
             }
-            self.emit("CHANNEL_EXECUTE_COMPLETE", of: channel, headers, &effects)
+            // A bridge goes on until `bridgeEnded`.
+            if name != "bridge" { self.emit("CHANNEL_EXECUTE_COMPLETE", of: channel, headers, &effects) }
         case "unicast": self.startUnicast(channel, request.headers, &effects)
         default: break
         }

@@ -117,6 +117,12 @@ extension FreeSwitchSimulatorCore {
         self.leaveSockets(of: id, &effects)
     }
 
+    /// The other leg of a `bridge` that the program executed has ended, or never came up.
+    package mutating func bridgeEnded(on id: CallID, disposition: String = "SUCCESS", into effects: inout [Effect]) {
+        self.change(id) { $0.variables["originate_disposition"] = disposition }
+        self.emit("CHANNEL_EXECUTE_COMPLETE", of: id, [("Application", "bridge")], &effects)
+    }
+
     // MARK: Tasks
 
     /// `sched_api +4 GROUP COMMAND`, `sched_transfer +2 UUID TARGET`, `sched_del NUMBER-OR-GROUP`.

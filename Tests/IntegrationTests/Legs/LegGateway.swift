@@ -160,6 +160,8 @@ final class LegPhone: Sendable {
         /// All that was heard, silence too.
         var heard: Duration = .zero
         var isAgentSpeaking = false
+        /// How long the agent was heard after an interruption.
+        var interrupted: Duration?
         var result: PhoneResult?
     }
 
@@ -179,6 +181,7 @@ final class LegPhone: Sendable {
         switch report {
         case .connected: events.change { $0.isConnected = true }
         case .agentSpeaking(let isSpeaking): events.change { $0.isAgentSpeaking = isSpeaking }
+        case .interrupted(let after): events.change { $0.interrupted = after }
         case .heard:
             let isVoiced = samples.contains { abs(Int($0)) > 1000 }
             events.change {

@@ -74,7 +74,8 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test("Without a free port there is no call, and the next one finds those that were given back",
+    @Test(
+        "Without a free port there is no call, and the next one finds those that were given back",
         arguments: LegGateway.Leg.allCases)
     func portsExhausted(leg: LegGateway.Leg) async throws {
         let gateway = try await LegGateway(calls: 1)

@@ -43,7 +43,8 @@ import Testing
         let phone = try await gateway.greeted(.unicast)
         try await phone.quiet()
         let channel = phone.channel
-        try await gateway.base.freeSwitch.change { core, effects in core.play("/tmp/x.wav", on: channel, into: &effects) }
+        try await gateway.base.freeSwitch.change { core, effects in core.play("/tmp/x.wav", on: channel, into: &effects)
+        }
         try await eventually("raw audio again") { gateway.unicastAsks == 2 }
         try await Task.sleep(for: .milliseconds(300))
         let before = phone.events.value.voiced
@@ -142,10 +143,11 @@ import Testing
         }
         var stream: String?
         try await eventually("the stream is started") {
-            stream = gateway.notices.value.compactMap { notice -> String? in
-                guard case .streamStarted(channel, let url, _) = notice else { return nil }
-                return url
-            }.first
+            stream =
+                gateway.notices.value.compactMap { notice -> String? in
+                    guard case .streamStarted(channel, let url, _) = notice else { return nil }
+                    return url
+                }.first
             return stream != nil
         }
         let url = try #require(stream)
@@ -186,10 +188,11 @@ import Testing
         }
         var target: String?
         try await eventually("the bridge") {
-            target = gateway.notices.value.compactMap { notice -> String? in
-                guard case .executed(channel, "bridge", let argument) = notice else { return nil }
-                return argument
-            }.first
+            target =
+                gateway.notices.value.compactMap { notice -> String? in
+                    guard case .executed(channel, "bridge", let argument) = notice else { return nil }
+                    return argument
+                }.first
             return target != nil
         }
         let argument = try #require(target)
