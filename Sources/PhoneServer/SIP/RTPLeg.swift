@@ -222,7 +222,7 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
         switch reason {
         // Another cause than a normal one, so that the dialplan goes on to its fallback.
         case .tryLater, .noAssistant, .otherFormat: self.bye(.temporaryFailure)
-        case .callEnded, .takenOver, .noSuchCall: self.bye(.normalClearing)
+        case .callEnded, .hangUp, .takenOver, .noSuchCall: self.bye(.normalClearing)
         }
         self.clock.remove(self)
         self.rtp.close()
