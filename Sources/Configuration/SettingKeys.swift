@@ -140,7 +140,8 @@ package struct SettingKeys: Sendable {
             + "pronto_fuse does not say. 0: never.")
     package let ringTime = Setting<Duration>.seconds(
         "TRANSFER_DEFAULT_TIMEOUT", 0...300, default: 30,
-        "How long a transfer rings before the caller comes back to the assistant. 0: never; the destination's dialplan decides."
+        "How long a transfer rings before the caller comes back to the assistant, where its destination does not say "
+            + "(--ring-seconds). 0: no transfer comes back; the destination's dialplan decides."
     )
     package let streamURL = Setting<String?>.optionalText(
         "PRONTO_STREAM_URL",

@@ -10,6 +10,7 @@ final class AssistantChannel {
         case connecting(WebSocketClient)
         case socket(WebSocket)
         case engine(any SpeechJob)
+        case request(HTTPTransfer)
     }
     let id: ChannelID
     var kind: Kind? {
@@ -66,7 +67,7 @@ extension CallShell {
         case .event(let event): self.session.assistant(event, at: self.loop.now, &self.output)
         case .wake(let time): self.machineWake = time
         case .connect(let id, let target): self.connect(id, target)
-        case .request(let id, _): self.refuse(id)
+        case .request(let id, let target): self.request(id, target)
         case .close(let id, let code):
             if let channel = self.channel(id) {
                 self.forget(id)
@@ -176,6 +177,7 @@ extension CallShell {
             socket.onClose = nil
             socket.close(code: code, reason: "")
         case .engine(let job): job.cancel()
+        case .request(let transfer): transfer.cancel()
         case nil: break
         }
         channel.kind = nil
@@ -190,10 +192,15 @@ extension CallShell {
         !self.isFinished && self.channel(channel.id) === channel
     }
 
-    /// No back end of this version asks for HTTP; one that does is told, and fails over.
-    private func refuse(_ id: ChannelID) {
-        _ = self.add(id)
-        self.failLater(id, slug: "unsupported")
+    private func request(_ id: ChannelID, _ target: HTTPTarget) {
+        let channel = self.add(id)
+        let slot = self.slot
+        let transfer = self.gateway.http.start(target, as: id, on: self.loop) { event in
+            guard let self = slot.value.call, self.isCurrent(channel) else { return }
+            if case .closed = event { self.forget(id) }
+            self.deliver(event)
+        }
+        channel.kind = .request(transfer)
     }
 
     /// Tells the machine in a later turn: it is in the middle of asking.

@@ -450,7 +450,7 @@ final class CallShell {
         }
         let leg = self.leg
         self.dropLeg()
-        leg?.close(.callEnded)
+        leg?.close(termination.isAgreed ? .hangUp : .callEnded)
         let recording = self.recorder?.finish(at: self.loop.now)
         self.recorder = nil
         let record = self.report.close(

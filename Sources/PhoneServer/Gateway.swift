@@ -71,6 +71,7 @@ package final class Gateway: Sendable {
     private let controls: @Sendable (TenantID) -> (any CallControl)?
     let observer: (any CallObserver)?
     let clientTLS: TLSContext?
+    let http: ProviderHTTP
     private let sentences: @Sendable (HouseSentence, String) -> String
     private let finished: @Sendable (FinishedCall) -> Void
 
@@ -96,7 +97,8 @@ package final class Gateway: Sendable {
         tools: any ToolRunning = NoTools(),
         control: @escaping @Sendable (TenantID) -> (any CallControl)? = { _ in nil },
         observer: (any CallObserver)? = nil,
-        clientTLS: TLSContext? = nil, sentences: @escaping @Sendable (HouseSentence, String) -> String,
+        clientTLS: TLSContext? = nil, http: ProviderHTTP = ProviderHTTP(),
+        sentences: @escaping @Sendable (HouseSentence, String) -> String,
         finished: @escaping @Sendable (FinishedCall) -> Void
     ) {
         self.configuration = configuration
@@ -110,6 +112,7 @@ package final class Gateway: Sendable {
         self.controls = control
         self.observer = observer
         self.clientTLS = clientTLS
+        self.http = http
         self.sentences = sentences
         self.finished = finished
     }

@@ -15,11 +15,15 @@ struct ServedExtension: Sendable, Equatable {
         let parser = XMLParser(data: Data("<pronto>\(body)</pronto>".utf8))
         let reader = Reader()
         parser.delegate = reader
-        return parser.parse() ? reader.extensions : nil
+        return parser.parse() && !reader.isBroken ? reader.extensions : nil
     }
 
     private final class Reader: NSObject, XMLParserDelegate {
         var extensions: [ServedExtension] = []
+        /// Some errors are told here only: `parse` then still answers true on Linux (seen).
+        var isBroken = false
+
+        func parser(_ parser: XMLParser, parseErrorOccurred error: any Error) { self.isBroken = true }
 
         func parser(
             _ parser: XMLParser, didStartElement element: String, namespaceURI: String?, qualifiedName: String?,
@@ -117,7 +121,9 @@ enum DialplanFaults {
                 "continue", "continue=\"true\": the call falls into what comes next, such as not-found",
                 "continue=\"false\"")
         }
-        if plan.contains(where: { $0.application == "bridge" || $0.application == "socket" }),
+        if plan.contains(where: {
+            $0.application == "socket" || $0.application == "bridge" && $0.data.contains(":\(ports.sip)")
+        }),
             !plan.contains(where: { $0.data == "sip_copy_custom_headers=false" })
         {
             report(

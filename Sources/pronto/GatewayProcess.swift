@@ -72,7 +72,7 @@ final class GatewayProcess: Sendable {
         self.gateway = Gateway(
             configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
-            control: { [links] in links.control(for: $0) }, observer: observer, clientTLS: trust,
+            control: { [links] in links.control(for: $0) }, observer: observer, clientTLS: trust, http: ProviderHTTP(authorities: settings.caFile),
             sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
         do {
             self.media = try Self.listen(

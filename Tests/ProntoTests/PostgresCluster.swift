@@ -79,10 +79,13 @@ struct PostgresCluster: Sendable {
     }
 
     private func run(_ program: String, _ arguments: [String]) async throws -> String {
-        let words = ["\(self.programs)/\(program)"] + arguments
+        // Foundation sees a program's end by a socket that the program inherits; a server that it leaves behind would hold
+        // it open for ever (seen). So all but the three streams is closed first.
+        let closing = "for f in /proc/$$/fd/*; do n=${f##*/}; [ $n -gt 2 ] && eval \"exec $n>&-\"; done; exec \"$@\""
+        let words = ["/bin/bash", "-c", closing, "bash", "\(self.programs)/\(program)"] + arguments
         return getuid() == 0
             ? try await self.system("/sbin/runuser", ["-u", "postgres", "--"] + words)
-            : try await self.system(words[0], arguments)
+            : try await self.system(words[0], Array(words.dropFirst()))
     }
 
     private func system(_ path: String, _ arguments: [String]) async throws -> String {

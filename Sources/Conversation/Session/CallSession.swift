@@ -147,7 +147,10 @@ package struct CallSession: ~Copyable, Sendable {
         _ frame: UnsafeRawBufferPointer, at now: Duration, _ output: inout SessionOutput
     ) {
         guard self.phase != .ended else { return }
-        if self.isHeld { self.isHeld = false }
+        if self.isHeld {
+            guard self.playout.traits.holdStopsFrames else { return }
+            self.resumeFromHold(at: now, &output)
+        }
         let wasSpeaking = self.voice.isSpeaking
         self.voice.frame(
             levelDBFS: Level.rms(of: frame, encoding: self.uplink.encoding), length: self.frameLength, at: now)

@@ -27,6 +27,8 @@ package struct Transcript: Sendable {
         var session: Int
         var isFinal = false
         var isSettled = false
+        /// The back end's own account of what was heard; it knows where its words lie in its audio.
+        var corrected: String?
     }
     /// A turn's text is kept up to this many characters: a provider that never stops must not fill the memory.
     private static let maximumText = 20_000
@@ -79,6 +81,13 @@ package struct Transcript: Sendable {
         self.settleText(index)
     }
 
+    /// The back end says what of an item it believes to have been heard. Nothing for an item that never began.
+    package mutating func agentCorrected(_ text: String, item: PlayoutItem) {
+        guard let index = self.open.lastIndex(where: { $0.item == item }) else { return }
+        self.open[index].corrected = String(text.prefix(Self.maximumText))
+        if self.open[index].isSettled { self.settleText(index) }
+    }
+
     /// Items of the agent that are not settled yet.
     package var unsettled: [PlayoutItem] { self.open.filter { !$0.isSettled }.compactMap(\.item) }
 
@@ -108,6 +117,10 @@ package struct Transcript: Sendable {
         let text = turn.text.value
         guard turn.wasInterrupted, turn.received > .zero, turn.heard < turn.received else {
             self.open[index].turn.heardText = turn.text
+            return
+        }
+        if let corrected = self.open[index].corrected {
+            self.open[index].turn.heardText = Redacted(corrected)
             return
         }
         let share = Double(turn.heard.nanoseconds) / Double(turn.received.nanoseconds)

@@ -51,8 +51,8 @@ final class Program: Sendable {
     func kill() {
         self.process.withLock { process in
             guard process.isRunning else { return }
+            // Not waited for: Foundation's own wait needs a run loop, which this thread has not.
             Glibc.kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
         }
     }
 
