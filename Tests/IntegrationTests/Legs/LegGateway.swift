@@ -43,6 +43,13 @@ final class LegGateway: Sendable {
             configure: { configuration in
                 configuration.ringTime = .seconds(5)
                 configure(&configuration)
+            },
+            change: { _, defaults in
+                // A busy machine is no silent provider.
+                defaults.deadlines.ready = .seconds(10)
+                defaults.deadlines.firstAudio = .seconds(8)
+                defaults.deadlines.stall = .seconds(8)
+                defaults.deadlines.mediaReturn = .seconds(5)
             }, noticed: { notice in notices.change { $0.append(notice) } })
         let gateway = self.base.gateway
         let group = self.base.group
