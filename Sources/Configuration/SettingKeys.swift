@@ -29,6 +29,12 @@ package enum OpenAIService: String, Sendable, CaseIterable { case openai, azure,
 /// compatible servers.
 package enum OpenAIShape: String, Sendable, CaseIterable { case ga, beta }
 
+/// Who serves the stages of the speech pipeline.
+package enum PipelineRecogniserName: String, Sendable, CaseIterable { case deepgram, flux = "deepgram-flux" }
+package enum BatchRecogniserName: String, Sendable, CaseIterable { case deepgram = "deepgram-batch", openai, groq }
+package enum PipelineWriterName: String, Sendable, CaseIterable { case groq, openai, anthropic, compatible }
+package enum PipelineSpeakerName: String, Sendable, CaseIterable { case deepgram, openai, elevenlabs, local }
+
 /// Every setting, in the order of the page. Reached through `Settings`, as `settings.mediaPort`.
 package struct SettingKeys: Sendable {
     // The phone's side.
@@ -208,9 +214,47 @@ package struct SettingKeys: Sendable {
     package let openAIVoice = Setting<String>.text(
         "OPENAI_REALTIME_VOICE", default: "marin", "The voice, where an assistant names none.")
     package let fallbackProviders = Setting<[String]>.list(
-        "REALTIME_FALLBACK_PROVIDERS", of: "openai, local", default: "local", value: ["local"],
+        "REALTIME_FALLBACK_PROVIDERS", of: "openai, pipeline, turn-based, local", default: "local", value: ["local"],
         "Back ends that are tried after an assistant's own ones, in this order.",
-        parse: { ["openai", "local"].contains($0) ? $0 : nil })
+        parse: { ["openai", "pipeline", "turn-based", "local"].contains($0) ? $0 : nil })
+    package let deepgramKey = Setting<String?>.optionalText(
+        "DEEPGRAM_API_KEY", longest: 1024, "Deepgram's key, for the pipeline's recognition and speech.").secret
+    package let deepgramBaseURL = Setting<String>.url(
+        "DEEPGRAM_BASE_URL", default: "https://api.deepgram.com", "Where Deepgram's protocols are spoken.")
+    package let groqKey = Setting<String?>.optionalText(
+        "GROQ_API_KEY", longest: 1024, "Groq's key, for the pipeline's text model and transcription.").secret
+    package let groqBaseURL = Setting<String>.url(
+        "GROQ_BASE_URL", default: "https://api.groq.com/openai/v1", "Where Groq is reached.")
+    package let anthropicKey = Setting<String?>.optionalText(
+        "ANTHROPIC_API_KEY", longest: 1024, "Anthropic's key, for the pipeline's text model.").secret
+    package let anthropicBaseURL = Setting<String>.url(
+        "ANTHROPIC_BASE_URL", default: "https://api.anthropic.com", "Where Anthropic's messages are spoken.")
+    package let pipelineRecogniser = Setting<PipelineRecogniserName>.choice(
+        "PRONTO_PIPELINE_STT", default: .deepgram,
+        "Who writes down what the caller says: deepgram (Nova), or deepgram-flux, which also decides the turns.")
+    package let pipelineRecogniserModel = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_STT_MODEL", longest: 128, "Its model. Unset: nova-3, or flux-general-multi.")
+    package let pipelineWriter = Setting<PipelineWriterName>.choice(
+        "PRONTO_PIPELINE_LLM", default: .groq,
+        "Who thinks of the answer; compatible = Ollama, vLLM, llama.cpp at PRONTO_PIPELINE_LLM_URL.")
+    package let pipelineWriterModel = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_LLM_MODEL", longest: 128,
+        "Its model, where an assistant names none. Unset: the service's; a compatible server has none.")
+    package let pipelineWriterURL = Setting<String>.url(
+        "PRONTO_PIPELINE_LLM_URL", default: "http://127.0.0.1:11434/v1",
+        "Where the compatible server's chat completions are.")
+    package let pipelineWriterKey = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_LLM_KEY", longest: 1024, "The compatible server's key, if it wants one.").secret
+    package let pipelineSpeaker = Setting<PipelineSpeakerName>.choice(
+        "PRONTO_PIPELINE_TTS", default: .deepgram,
+        "Who speaks the answer; local = espeak-ng, or Piper where PRONTO_PIPER_VOICE names a voice.")
+    package let pipelineSpeakerModel = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_TTS_MODEL", longest: 128, "Its model. Unset: the service's.")
+    package let pipelineVoice = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_TTS_VOICE", longest: 128, "Its voice, where an assistant names none. Unset: the service's.")
+    package let turnBasedRecogniser = Setting<BatchRecogniserName>.choice(
+        "PRONTO_TURN_BASED_STT", default: .deepgram,
+        "Who transcribes recordings, for assistants whose processing_mode is turn_based or auto.")
     package let caFile = Setting<String?>.optionalPath(
         "PRONTO_CA_FILE", "PEM file with authorities that are trusted besides the system's, towards providers.")
 

@@ -9,17 +9,20 @@ package struct StandardAssistants: AssistantMaking {
     package var defaults: AssistantDefaults
     /// OpenAI's settings with the key of the environment, if there is one; a tenant's own key replaces it.
     package var openAI: OpenAIRealtimeConfiguration
+    /// The speech pipeline's services; nil: there are none.
+    package var pipeline: PipelineServices?
     package typealias LocalMaker =
         @Sendable (Assistant, AssistantDirectory.Entry, AssistantSetup) throws -> any AssistantMachine
     package var local: LocalMaker
 
     package init(
         directory: AssistantDirectory, defaults: AssistantDefaults, openAI: OpenAIRealtimeConfiguration,
-        local: @escaping LocalMaker
+        pipeline: PipelineServices? = nil, local: @escaping LocalMaker
     ) {
         self.directory = directory
         self.defaults = defaults
         self.openAI = openAI
+        self.pipeline = pipeline
         self.local = local
     }
 
@@ -31,6 +34,10 @@ package struct StandardAssistants: AssistantMaking {
         switch provider {
         case "openai":
             return try self.makeOpenAI(assistant, entry, legFormat: legFormat, history: history)
+        case "pipeline":
+            return try self.makePipeline(.streaming, assistant, entry, legFormat: legFormat, history: history)
+        case "turn-based":
+            return try self.makePipeline(.turnBased, assistant, entry, legFormat: legFormat, history: history)
         case "local":
             let setup = self.setup(assistant, entry, legFormat: legFormat, history: history)
             return try self.local(assistant, entry, setup)

@@ -67,7 +67,7 @@ final class GatewayProcess: Sendable {
         self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
-            local: LocalAssistants.make)
+            pipeline: try PipelineSettings.services(settings), local: LocalAssistants.make)
         self.gateway = Gateway(
             configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
