@@ -218,15 +218,18 @@ package struct SettingKeys: Sendable {
         "Back ends that are tried after an assistant's own ones, in this order.",
         parse: { ["openai", "pipeline", "turn-based", "local"].contains($0) ? $0 : nil })
     package let deepgramKey = Setting<String?>.optionalText(
-        "DEEPGRAM_API_KEY", longest: 1024, "Deepgram's key, for the pipeline's recognition and speech.").secret
+        "DEEPGRAM_API_KEY", longest: 1024, "Deepgram's key, for the pipeline's recognition and speech."
+    ).secret
     package let deepgramBaseURL = Setting<String>.url(
         "DEEPGRAM_BASE_URL", default: "https://api.deepgram.com", "Where Deepgram's protocols are spoken.")
     package let groqKey = Setting<String?>.optionalText(
-        "GROQ_API_KEY", longest: 1024, "Groq's key, for the pipeline's text model and transcription.").secret
+        "GROQ_API_KEY", longest: 1024, "Groq's key, for the pipeline's text model and transcription."
+    ).secret
     package let groqBaseURL = Setting<String>.url(
         "GROQ_BASE_URL", default: "https://api.groq.com/openai/v1", "Where Groq is reached.")
     package let anthropicKey = Setting<String?>.optionalText(
-        "ANTHROPIC_API_KEY", longest: 1024, "Anthropic's key, for the pipeline's text model.").secret
+        "ANTHROPIC_API_KEY", longest: 1024, "Anthropic's key, for the pipeline's text model."
+    ).secret
     package let anthropicBaseURL = Setting<String>.url(
         "ANTHROPIC_BASE_URL", default: "https://api.anthropic.com", "Where Anthropic's messages are spoken.")
     package let pipelineRecogniser = Setting<PipelineRecogniserName>.choice(
@@ -244,7 +247,8 @@ package struct SettingKeys: Sendable {
         "PRONTO_PIPELINE_LLM_URL", default: "http://127.0.0.1:11434/v1",
         "Where the compatible server's chat completions are.")
     package let pipelineWriterKey = Setting<String?>.optionalText(
-        "PRONTO_PIPELINE_LLM_KEY", longest: 1024, "The compatible server's key, if it wants one.").secret
+        "PRONTO_PIPELINE_LLM_KEY", longest: 1024, "The compatible server's key, if it wants one."
+    ).secret
     package let pipelineSpeaker = Setting<PipelineSpeakerName>.choice(
         "PRONTO_PIPELINE_TTS", default: .deepgram,
         "Who speaks the answer; local = espeak-ng, or Piper where PRONTO_PIPER_VOICE names a voice.")
