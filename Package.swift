@@ -65,17 +65,22 @@ let package = Package(
         core(
             "PhoneServer",
             [
-                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants", "Conversation", "Records",
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
+                "Conversation", "Records",
                 "Networking", "SpeechEngines", "Observability", "COpenSSL",
             ]),
         core("AdminAPI", ["Telephony", "Records", "Networking", "Observability"]),
         core(
             "Simulators",
-            ["Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Observability"]),
+            [
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "Assistants", "Networking",
+                "Observability",
+            ]),
         .executableTarget(
             name: "pronto",
             dependencies: [
-                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants", "Conversation", "Records",
+                "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
+                "Conversation", "Records",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
                 "Simulators",
             ],
@@ -87,7 +92,7 @@ let package = Package(
             name: "pronto-bench",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
-                "CAllocations",
+                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Simulators",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -95,7 +100,7 @@ let package = Package(
             name: "pronto-fuzz",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Networking", "Configuration",
-                "RTPMedia", "CFuzzer",
+                "RTPMedia", "SIPSignalling", "CFuzzer",
             ],
             path: "Fuzzing/Fuzz", swiftSettings: settings),
 
@@ -107,7 +112,8 @@ let package = Package(
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
-        tests("RTPMediaTests", ["RTPMedia", "Audio", "Telephony"]),
+        tests("PhoneServerTests", ["PhoneServer", "EventSocket", "Networking", "Telephony"]),
+        tests("RTPMediaTests", ["RTPMedia", "Audio", "Simulators", "Telephony"]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(
             "ConversationTests",
@@ -117,20 +123,20 @@ let package = Package(
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
         tests("StoresTests", ["Stores", "Records", "Telephony"]),
         tests(
-            "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony", "CLinux"]),
+            "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio",
+                "Stores", "Telephony", "Audio", "EventSocket",
             ]),
         tests(
             "IntegrationTests",
             [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "Assistants", "Conversation", "Records",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
-                "Simulators",
+                "Simulators", "SIPSignalling",
             ]),
     ]
 )

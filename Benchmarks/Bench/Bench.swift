@@ -8,11 +8,23 @@ import Telephony
 // pronto-bench: nanoseconds and heap allocations of what a call does every 20 ms, without sockets.
 //
 // `pronto-bench [--check]`: with `--check` the exit status is 1 when the paths that must not allocate did (design §3).
-// How to read it: docs/benchmarks.md.
+// `pronto-bench esl`: events of the Event Socket (`EventSocketLoad`). `pronto-bench rtp-loss`: the tables of docs/rtp.md.
+// How to read them: docs/benchmarks.md.
 
 @main
 struct Bench {
-    static func main() throws {
+    static func main() async throws {
+        let words = Array(CommandLine.arguments.dropFirst())
+        if words == ["rtp-loss"] { return try RTPLoss.run() }
+        if words.first == "esl" {
+            let rate = words.count > 1 ? Int(words[1]) : 2000
+            let seconds = words.count > 2 ? Int(words[2]) : 10
+            guard let rate, let seconds, (1...100_000).contains(rate), (1...3600).contains(seconds) else {
+                print("pronto-bench esl [EVENTS-PER-SECOND=2000] [SECONDS=10]")
+                exit(64)
+            }
+            exit(try await EventSocketLoad.run(rate: rate, seconds: seconds))
+        }
         let isChecked: Bool = CommandLine.arguments.dropFirst().contains("--check")
         // A counter that counts nothing would praise everything.
         let before: UInt64 = pronto_allocations()
@@ -133,6 +145,7 @@ struct Bench {
                 })
         }
         findings += self.wires()
+        findings += RTPBench.findings()
         return findings
     }
 

@@ -18,6 +18,10 @@ enum FuzzedDecoder: String, CaseIterable {
     case toml = "toml"
     case dotEnv = "dotenv"
     case jsonFile = "json-file"
+    case sip = "sip-message"
+    case sdp = "session-description"
+    case rtp = "rtp"
+    case rtcp = "rtcp"
 
     /// Feeds `bytes` to the decoder. Returns for any bytes; a trap, an address error or a broken promise is a finding.
     func feed(_ bytes: UnsafeRawBufferPointer) {
@@ -38,6 +42,10 @@ enum FuzzedDecoder: String, CaseIterable {
         case .wav: TextFuzzing.wav(bytes)
         case .openAI: OpenAIFuzzing.session(bytes)
         case .toml, .dotEnv, .jsonFile: TextFuzzing.configuration(self, bytes)
+        case .sip: SIPFuzzing.message(bytes)
+        case .sdp: SIPFuzzing.sessionDescription(bytes)
+        case .rtp: RTPFuzzing.stream(bytes)
+        case .rtcp: RTPFuzzing.control(bytes)
         }
     }
 }

@@ -24,6 +24,8 @@ enum Seeds {
 
     private static func seeds(_ decoder: FuzzedDecoder) -> [[UInt8]] {
         switch decoder {
+        case .sip: self.bytes(SIPFuzzing.messages)
+        case .sdp: self.bytes(SIPFuzzing.descriptions)
         case .webSocket: self.frames
         case .httpRequest:
             self.bytes([
@@ -64,6 +66,8 @@ enum Seeds {
         case .toml:
             self.bytes(["# a\n[openai]\nrealtime_model = \"a\\u0041\" # b\n[a.\"b\"]\nlist = [1, 2.5,\n true]\n"])
         case .dotEnv: self.bytes(["# a\nexport REALTIME_PORT=8085\nOPENAI_API_KEY='k'\nLOG_LEVEL=\"info\\n\"\n"])
+        case .rtp: RTPFuzzing.streams
+        case .rtcp: RTPFuzzing.controls
         case .jsonFile: self.bytes(["{\"openai\":{\"realtime_model\":\"a\"},\"REALTIME_PORT\":8085}"])
         }
     }

@@ -49,16 +49,16 @@ package enum AdminServer {
     /// Binds and serves. Throws `ListenError`, or `AdminAddressError` when `host` is no IP address.
     package static func start(
         host: String, port: Int, loops: [EventLoop], health: @escaping @Sendable () -> Health,
-        registry: MetricsRegistry
+        registry: MetricsRegistry, routing: RoutingDesk? = nil
     ) throws -> HTTPServer {
         guard let address = SocketAddress(host, port: port) else { throw AdminAddressError() }
         return try HTTPServer(on: loops, address: address) { _ in
-            { request, responder in responder.respond(self.answer(request, health, registry)) }
+            { request, responder in responder.respond(self.answer(request, health, registry, routing)) }
         }
     }
 
     private static func answer(
-        _ request: HTTPRequest, _ health: () -> Health, _ registry: MetricsRegistry
+        _ request: HTTPRequest, _ health: () -> Health, _ registry: MetricsRegistry, _ routing: RoutingDesk?
     ) -> HTTPResponse {
         guard request.method == "GET" || request.method == "HEAD" else {
             return HTTPResponse(status: 405, headers: ["Allow": "GET, HEAD"])
@@ -69,8 +69,11 @@ package enum AdminServer {
             return HTTPResponse(status: now.isDraining ? 503 : 200, text: now.json, type: "application/json")
         case "/metrics":
             return HTTPResponse(status: 200, text: registry.text, type: "text/plain; version=0.0.4; charset=utf-8")
+        case RoutingDesk.path[...]:
+            return routing?.answer(request)
+                ?? HTTPResponse(status: 404, text: "PRONTO_AI_ROUTING is unset: this node does not answer routing.\n")
         default:
-            return HTTPResponse(status: 404, text: "There is /health and /metrics.\n")
+            return HTTPResponse(status: 404, text: "There is /health, /metrics and \(RoutingDesk.path).\n")
         }
     }
 }

@@ -32,8 +32,11 @@ package struct FrameAssembler: Sendable {
             self.partial.removeAll(keepingCapacity: true)
         }
         let whole: Int = rest.count / self.frameBytes * self.frameBytes
-        frames.append(contentsOf: rest[..<whole])
-        self.partial.append(contentsOf: rest[whole...])
+        // Rebased: an array takes a slice of a raw buffer byte by byte.
+        frames.append(contentsOf: UnsafeRawBufferPointer(rebasing: rest[..<whole]))
+        if whole < rest.count {
+            self.partial.append(contentsOf: UnsafeRawBufferPointer(rebasing: rest[whole...]))
+        }
     }
 
     /// Ends a stretch: what waits goes out as a last frame, filled up with silence. Nothing when nothing waits.

@@ -49,6 +49,18 @@ package enum G711 {
     /// The 256 sample values of a law, by code.
     package static func table(of law: Law) -> [Int16] { law == .mu ? self.muTable : self.aTable }
 
+    /// The squares of a law's 256 sample values, by code, lent to `body`.
+    static func withPowers(of law: Law, _ body: (UnsafePointer<Int32>) -> Void) {
+        body(law == .mu ? self.muPowers.base : self.aPowers.base)
+    }
+
+    private static let muPowers = powers(of: muTable)
+    private static let aPowers = powers(of: aTable)
+
+    private static func powers(of table: [Int16]) -> ConstantTable<Int32> {
+        ConstantTable(table.map { Int32($0) * Int32($0) })
+    }
+
     private static let muTable: [Int16] = (0..<256).map { G711.linear(muLaw: UInt8($0)) }
     private static let aTable: [Int16] = (0..<256).map { G711.linear(aLaw: UInt8($0)) }
 

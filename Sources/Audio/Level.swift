@@ -31,6 +31,26 @@ package struct Level: Hashable, Sendable {
         self.init(sum: sum, peak: peak, count: samples.count)
     }
 
+    /// `rms` alone of a frame as it is on the wire: what the conversation asks of each. Of stereo, both sides together.
+    package static func rms(of frame: UnsafeRawBufferPointer, encoding: AudioEncoding) -> Double {
+        var sum: Int64 = 0
+        let count: Int
+        if let law = encoding.law {
+            count = frame.count
+            G711.withPowers(of: law) { powers in
+                for code in frame { sum &+= Int64(powers[Int(code)]) }
+            }
+        } else {
+            count = frame.count / 2
+            for index in 0..<count {
+                let sample: Int16 = frame.loadUnaligned(fromByteOffset: index &* 2, as: Int16.self)
+                let value = Int32(Int16(littleEndian: sample))
+                sum &+= Int64(value &* value)
+            }
+        }
+        return self.rms(sum: sum, count: count)
+    }
+
     /// Measures a frame as it is on the wire. Of stereo, both sides together.
     package init(of frame: UnsafeRawBufferPointer, encoding: AudioEncoding) {
         var sum: Int64 = 0
@@ -62,8 +82,13 @@ package struct Level: Hashable, Sendable {
             self = .silence
             return
         }
-        let power: Double = Double(sum) / Double(count) / (32768 * 32768)
-        self.rms = max(Level.floor, 10 * log10(power))
+        self.rms = Level.rms(sum: sum, count: count)
         self.peak = max(Level.floor, 20 * log10(Double(peak) / 32768))
+    }
+
+    private static func rms(sum: Int64, count: Int) -> Double {
+        guard sum > 0 else { return Level.floor }
+        let power: Double = Double(sum) / Double(count) / (32768 * 32768)
+        return max(Level.floor, 10 * log10(power))
     }
 }

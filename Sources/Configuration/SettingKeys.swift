@@ -1,6 +1,9 @@
 /// `AUDIO_MODE`: how a call brings its audio, where it does not say.
 package enum AudioMode: String, Sendable, CaseIterable { case websocket, rtp, esl, dual }
 
+/// What the routing question of a dialplan is answered with.
+package enum AIRouting: String, Sendable, CaseIterable { case ai, human }
+
 package enum LogLevel: String, Sendable, CaseIterable { case trace, debug, info, notice, warning, error }
 package enum LogFormat: String, Sendable, CaseIterable { case text, json }
 
@@ -143,7 +146,8 @@ package struct SettingKeys: Sendable {
             + "pronto_fuse does not say. 0: never.")
     package let ringTime = Setting<Duration>.seconds(
         "TRANSFER_DEFAULT_TIMEOUT", 0...300, default: 30,
-        "How long a transfer rings before the caller comes back to the assistant. 0: never; the destination's dialplan decides."
+        "How long a transfer rings before the caller comes back to the assistant, where its destination does not say "
+            + "(--ring-seconds). 0: no transfer comes back; the destination's dialplan decides."
     )
     package let streamURL = Setting<String?>.optionalText(
         "PRONTO_STREAM_URL",
@@ -312,6 +316,15 @@ package struct SettingKeys: Sendable {
         "PRONTO_ADMIN_HOST", default: "127.0.0.1", "Address of the listener for health, metrics and the API.")
     package let adminPort = Setting<Int>.port(
         "HEALTH_PORT", default: 8100, "Port of the listener for health, metrics and the API. 0: any free port.")
+    package let aiRouting = Setting<AIRouting?>.optionalChoice(
+        "PRONTO_AI_ROUTING",
+        "What /api/freeswitch/ai-routing tells every dialplan that asks: ai, or human. Unset: it is not served.")
+    package let aiRoutingFailover = Setting<String>.text(
+        "PRONTO_AI_ROUTING_FAILOVER", default: "2000",
+        "The extension that it names for callers whom the AI does not serve.")
+    package let aiRoutingStream = Setting<String?>.optionalText(
+        "PRONTO_AI_ROUTING_URL", longest: 512,
+        "Where it sends streams: ws:// or wss://, host and port, no path. Unset: this node's media listener.")
     package let logLevel = Setting<LogLevel>.choice("LOG_LEVEL", default: .info, "The least level that is logged.")
     package let logFormat = Setting<LogFormat>.choice(
         "PRONTO_LOG_FORMAT", default: .text, "One line of text, or one of JSON.")

@@ -68,8 +68,8 @@ package struct DialectInput: Sendable {
     package init() {}
 
     package mutating func removeAll() {
-        self.audio.removeAll(keepingCapacity: true)
-        self.events.removeAll(keepingCapacity: true)
+        if !self.audio.isEmpty { self.audio.removeAll(keepingCapacity: true) }
+        if !self.events.isEmpty { self.events.removeAll(keepingCapacity: true) }
         self.problem = nil
     }
 }

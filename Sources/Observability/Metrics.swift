@@ -1,4 +1,5 @@
 import Synchronization
+import Telephony
 
 /// A number that only grows. Adding is one atomic instruction, from any thread.
 package final class Counter: Sendable {
@@ -20,19 +21,20 @@ package final class Gauge: Sendable {
 /// Observations in fixed buckets, in seconds. Sums are kept in nanoseconds so that they can be added atomically.
 package final class Histogram: Sendable {
     package let bounds: [Double]
+    /// The same limits as the nanoseconds that observations are.
+    private let limits: [Int64]
     private let state: Mutex<(counts: [Int], nanoseconds: Int64)>
 
     /// `bounds` are upper limits in seconds, ascending; `+Inf` is added.
     package init(bounds: [Double] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10]) {
         self.bounds = bounds
+        self.limits = bounds.map { Int64(($0 * 1e9).rounded()) }
         self.state = Mutex((Array(repeating: 0, count: bounds.count + 1), 0))
     }
 
     package func observe(_ duration: Duration) {
-        let (whole, atto) = duration.components
-        let nanoseconds = whole &* 1_000_000_000 &+ atto / 1_000_000_000
-        let seconds = Double(nanoseconds) / 1e9
-        let bucket = self.bounds.firstIndex { seconds <= $0 } ?? self.bounds.count
+        let nanoseconds = duration.nanoseconds
+        let bucket = self.limits.firstIndex { nanoseconds <= $0 } ?? self.limits.count
         self.state.withLock { state in
             state.counts[bucket] += 1
             state.nanoseconds &+= nanoseconds

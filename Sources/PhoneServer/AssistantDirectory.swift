@@ -58,6 +58,14 @@ package final class AssistantDirectory: Sendable {
         self.replace(with: entries, switches: switches)
     }
 
+    /// Whether somebody can answer a tenant's calls.
+    package func answers(_ tenant: TenantID) -> Bool {
+        self.snapshot.withLock { snapshot in
+            guard let entry = snapshot.tenants[tenant], entry.tenant.isEnabled else { return false }
+            return entry.assistants.contains(where: \.isEnabled)
+        }
+    }
+
     /// The Event Sockets that tenants have of their own.
     package var switches: [SwitchAccount] { self.snapshot.withLock { $0.switches } }
 

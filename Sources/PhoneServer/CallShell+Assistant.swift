@@ -33,6 +33,7 @@ extension CallShell {
             self.session.assistantOpened(machine.capabilities, at: self.loop.now, &self.output)
             machine.start(at: self.loop.now, &self.machineOutput)
             self.machine = machine
+            self.hasMachine = true
         } catch {
             let failure = error as? AssistantFailure ?? AssistantFailure("not-made", .failOver)
             self.session.assistantUnavailable(failure, at: self.loop.now, &self.output)
@@ -40,14 +41,16 @@ extension CallShell {
     }
 
     func closeAssistant() {
-        guard self.machine != nil else { return }
+        guard self.hasMachine else { return }
         self.machineGeneration += 1
         self.dropMachineEffects()
         self.machine = nil
+        self.hasMachine = false
         self.machineWake = nil
         if let main = self.mainChannel { self.close(main, code: 1000) }
         for channel in self.channels.values { self.close(channel, code: 1000) }
         self.mainChannel = nil
+        self.mainSocket = nil
         self.channels.removeAll()
         self.closeEars()
     }
@@ -85,7 +88,7 @@ extension CallShell {
     }
 
     private func send(_ range: Range<Int>, on id: ChannelID, isText: Bool) {
-        guard let socket = self.channel(id)?.socket else { return }
+        guard let socket = id == .main ? self.mainSocket : self.channels[id]?.socket else { return }
         self.machineOutput.bytes.withUnsafeBytes { bytes in
             let message = UnsafeRawBufferPointer(rebasing: bytes[range])
             _ = isText ? socket.send(text: message) : socket.send(binary: message)
@@ -152,7 +155,12 @@ extension CallShell {
     }
 
     private func forget(_ id: ChannelID) {
-        if id == .main { self.mainChannel = nil } else { self.channels[id] = nil }
+        if id == .main {
+            self.mainChannel = nil
+            self.mainSocket = nil
+        } else {
+            self.channels[id] = nil
+        }
         if self.recognition == id {
             self.recognition = nil
             self.ears?.stopRecognising()
@@ -231,9 +239,17 @@ extension CallShell {
         channel.kind = .socket(socket)
         let id = channel.id
         // Both handlers are taken off before the call lets go of the channel (`close`, `forget` after the end).
-        socket.onMessage = { [unowned self, unowned channel] kind, message in
-            guard self.isCurrent(channel) else { return }
-            self.deliver(kind == .text ? .text(id, message) : .binary(id, message))
+        if id == .main {
+            self.mainSocket = socket
+            // Frames come here: a closure that holds one reference and nothing else needs no box.
+            socket.onMessage = { [self] kind, message in
+                self.deliver(kind == .text ? .text(.main, message) : .binary(.main, message))
+            }
+        } else {
+            socket.onMessage = { [unowned self, unowned channel] kind, message in
+                guard self.isCurrent(channel) else { return }
+                self.deliver(kind == .text ? .text(id, message) : .binary(id, message))
+            }
         }
         socket.onClose = { [unowned self, unowned channel] end in
             guard self.isCurrent(channel) else { return }

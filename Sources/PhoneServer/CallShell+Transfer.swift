@@ -39,7 +39,7 @@ extension CallShell {
         if let back = self.wayBack(from: destination), let watcher = self.watcher(of: channel) {
             self.ringing = Ringing(destination: destination, returnsByDialplan: back != .park)
             watcher()
-            control.ring(channel, destination, for: self.gateway.configuration.ringTime, otherwise: back) { isRinging in
+            control.ring(channel, destination, for: self.ringTime(of: destination), otherwise: back) { isRinging in
                 loop.execute {
                     guard let call = slot.value.call, !isRinging else { return }
                     call.ringing = nil
@@ -58,9 +58,14 @@ extension CallShell {
         }
     }
 
+    private func ringTime(of destination: TransferDestination) -> Duration {
+        let usual = self.gateway.configuration.ringTime
+        return usual > .zero ? destination.ringTime ?? usual : .zero
+    }
+
     /// Nil: the caller does not come back; a plain transfer. The fallback is one: after it there is nobody to come back to.
     private func wayBack(from destination: TransferDestination) -> ApiCommand.WayBack? {
-        guard self.gateway.configuration.ringTime > .zero, destination != self.report.plan.fallback else { return nil }
+        guard self.ringTime(of: destination) > .zero, destination != self.report.plan.fallback else { return nil }
         if self.leg is WebSocketLeg, !self.hasOwnControl { return .park }
         return self.identity.entry.map { .dialplan($0) }
     }

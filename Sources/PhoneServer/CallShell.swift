@@ -26,11 +26,15 @@ final class CallShell {
     private var performed = 0
 
     var machine: (any AssistantMachine)?
+    /// Whether there is a machine. Asked for each frame: to compare the existential with nil copies it.
+    var hasMachine = false
     var machineOutput = AssistantOutput()
     private var performedEffects = 0
     var channels: [ChannelID: AssistantChannel] = [:]
     /// The one WebSocket that nearly every assistant has, kept out of the dictionary: frames go to it.
     var mainChannel: AssistantChannel?
+    /// Its socket, while it is open.
+    var mainSocket: WebSocket?
     /// The engines that take every caller frame, and which channels of the machine they speak for.
     var ears: (any ListeningJob)?
     var detection: ChannelID?
@@ -56,7 +60,9 @@ final class CallShell {
     private var isSettling = false
     private var timer: TimerID?
     private var timerAt: Duration?
-    /// Kept, so that a timer is no allocation.
+    /// The deadline for which the timer was set, before it was laid on the grid.
+    private var timerFor: Duration?
+    /// Kept, so that a timer is no allocation. It holds this call strongly and is dropped by `finish`.
     private var onTimer: (() -> Void)?
     private(set) var isFinished = false
     var houseJobs: [Int: any SpeechJob] = [:]
@@ -205,7 +211,7 @@ final class CallShell {
 
     /// Gives the machine one event, then performs all that follows.
     func stepMachine(_ event: (inout any AssistantMachine, Duration, inout AssistantOutput) -> Void) {
-        guard !self.isFinished, self.machine != nil else { return }
+        guard !self.isFinished, self.hasMachine else { return }
         event(&self.machine!, self.loop.now, &self.machineOutput)
         self.settle()
     }
@@ -241,15 +247,19 @@ final class CallShell {
     }
 
     private func armTimer() {
-        var next = self.isFinished ? nil : self.session.nextWake
+        // `finish` has dropped timer and closure; nothing may bring them back, since the closure holds this call.
+        guard !self.isFinished else { return }
+        var next = self.session.nextWake
         if let wake = self.machineWake { next = next.map { min($0, wake) } ?? wake }
+        guard next != self.timerFor else { return }
+        self.timerFor = next
         next = next.map(Self.onGrid)
         guard next != self.timerAt else { return }
         if let timer = self.timer { self.loop.cancel(timer) }
         self.timer = nil
         self.timerAt = next
         guard let next else { return }
-        if self.onTimer == nil { self.onTimer = { [unowned self] in self.timerFired() } }
+        if self.onTimer == nil { self.onTimer = { [self] in self.timerFired() } }
         if let onTimer = self.onTimer { self.timer = self.loop.schedule(at: next, onTimer) }
     }
 
@@ -263,10 +273,11 @@ final class CallShell {
     private func timerFired() {
         self.timer = nil
         self.timerAt = nil
+        self.timerFor = nil
         let now = self.loop.now
         if let wake = self.machineWake, now >= wake {
             self.machineWake = nil
-            if self.machine != nil { self.machine!.wake(at: now, &self.machineOutput) }
+            if self.hasMachine { self.machine!.wake(at: now, &self.machineOutput) }
         }
         self.session.wake(at: now, &self.output)
         self.settle()
@@ -279,7 +290,7 @@ final class CallShell {
         case .assistantAudio(let range): self.sendToAssistant(range)
         case .phoneFrame(let range, let playsAt): self.sendToPhone(range, playsAt: playsAt)
         case .assistant(let command):
-            guard self.machine != nil else { return }
+            guard self.hasMachine else { return }
             self.machine!.perform(command, at: self.loop.now, &self.machineOutput)
         case .openAssistant(let index, _, let history): self.openAssistant(index, history: history)
         case .closeAssistant: self.closeAssistant()
@@ -292,7 +303,7 @@ final class CallShell {
     }
 
     private func sendToAssistant(_ range: Range<Int>) {
-        guard self.machine != nil else { return }
+        guard self.hasMachine else { return }
         self.output.bytes.withUnsafeBytes { bytes in
             let frame = UnsafeRawBufferPointer(rebasing: bytes[range])
             self.ears?.caller(frame)
@@ -421,7 +432,9 @@ final class CallShell {
         self.houseJobs.removeAll()
         if let timer = self.timer { self.loop.cancel(timer) }
         self.timer = nil
+        self.onTimer = nil
         self.timerAt = nil
+        self.timerFor = nil
         self.machineWake = nil
         self.fuse?.stop()
         self.fuse = nil

@@ -79,7 +79,13 @@ extension ControlLink {
         _ = try await self.perform(.dualTransfer(channel, caller: caller, other: other))
     }
 
-    package func hold(_ channel: CallID, _ on: Bool) async throws { _ = try await self.perform(.hold(channel, on)) }
+    package func hold(_ channel: CallID, _ on: Bool) async throws {
+        // `uuid_hold` answers `+OK Success` for a channel that there is not (measured).
+        guard try await self.exists(channel) else {
+            throw SwitchRefusal("-ERR No such channel!").map { EventSocketFailure.refused($0) } ?? .unreadable
+        }
+        _ = try await self.perform(.hold(channel, on))
+    }
 
     // MARK: Sound
 

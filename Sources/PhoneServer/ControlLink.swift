@@ -12,6 +12,7 @@ import Telephony
 package final class ControlLink: CallControl, Sendable {
     package let host: String
     package let port: UInt16
+    package let jobPrefix: String
     let loop: EventLoop
     let logger: Logger
     let shell: LoopBound<ControlShell>
@@ -24,6 +25,7 @@ package final class ControlLink: CallControl, Sendable {
     ) {
         self.host = host
         self.port = port
+        self.jobPrefix = jobPrefix
         self.loop = loop
         self.logger = logger
         let board = self.board

@@ -44,6 +44,7 @@ package final class ControlLinks: Sendable {
         var opened = 0
         var isStarted = false
         var isStopped = false
+        var observer: (@Sendable (ControlLink) -> Void)?
     }
 
     private let configuration: InboundClient.Configuration
@@ -85,6 +86,14 @@ package final class ControlLinks: Sendable {
         }) { link.start() }
     }
 
+    /// Calls `observer` with every link that there is, and with each that is opened later. Once.
+    package func observe(_ observer: @escaping @Sendable (ControlLink) -> Void) {
+        for link in self.state.withLock({ state in
+            state.observer = observer
+            return Array(state.links.values)
+        }) { observer(link) }
+    }
+
     package func stop() {
         for link in self.state.withLock({ state in
             state.isStopped = true
@@ -121,7 +130,11 @@ package final class ControlLinks: Sendable {
             state.ways = ways
             return (state.isStarted ? opened : [], closed)
         }
-        for link in opened { link.start() }
+        let observer = self.state.withLock { $0.observer }
+        for link in opened {
+            observer?(link)
+            link.start()
+        }
         for link in closed { link.retire() }
         if !closed.isEmpty { self.count() }
     }

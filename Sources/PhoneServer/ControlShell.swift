@@ -170,12 +170,13 @@ final class ControlShell {
 
     private func connected(_ connection: Connection) {
         self.connection = connection
-        connection.onBytes = { [unowned self, unowned connection] bytes in
-            guard self.connection === connection else { return }
+        // Weak: a link that is let go without a stop must not be called any more.
+        connection.onBytes = { [weak self, unowned connection] bytes in
+            guard let self, self.connection === connection else { return }
             self.step { $0.received(UnsafeRawBufferPointer(bytes), at: $1, into: &$2) }
         }
-        connection.onEnd = { [unowned self, unowned connection] _ in
-            guard self.connection === connection else { return }
+        connection.onEnd = { [weak self, unowned connection] _ in
+            guard let self, self.connection === connection else { return }
             self.connection = nil
             self.step { $0.connectionLost(at: $1, into: &$2) }
         }
@@ -240,7 +241,7 @@ final class ControlShell {
 
 extension EventSocketLoss {
     /// What an operator can do about it.
-    fileprivate var repair: String {
+    package var repair: String {
         switch self {
         case .connectFailed, .setUpTimedOut: "check ESL_HOST and ESL_PORT, and that mod_event_socket listens there"
         case .authenticationRefused: "check ESL_PASSWORD against event_socket.conf.xml"

@@ -23,6 +23,8 @@ final class WebSocketLeg: PhoneLeg {
     private(set) var lastHeard: Duration
     private(set) var framesIn = 0
     private(set) var framesOut = 0
+    /// Whom the leg tells. Of a call that has ended the leg has been detached.
+    private var call: CallShell?
     /// Problems are logged once a kind, not fifty times a second.
     private var reportedProblems: Set<String> = []
 
@@ -78,22 +80,25 @@ final class WebSocketLeg: PhoneLeg {
     // MARK: The call
 
     func attach(to call: CallShell) {
-        // Unowned: the call lets go of its leg by `detach`, or is the one that ends.
-        self.socket.onMessage = { [unowned self, unowned call] kind, message in
-            self.received(kind == .text ? .text : .binary, message, for: call)
+        self.call = call
+        // Strongly: the call lets go of its leg by `detach`, and a socket that ends drops its handlers. A closure that
+        // holds one reference and nothing else is that reference: no box to be fetched at each frame.
+        self.socket.onMessage = { [self] kind, message in
+            self.received(kind == .text ? .text : .binary, message)
         }
-        self.socket.onClose = { [unowned self, unowned call] end in
-            call.leg(self, ended: end.isNormal ? .closed : .lost(end.slug))
+        self.socket.onClose = { [self] end in
+            self.call?.leg(self, ended: end.isNormal ? .closed : .lost(end.slug))
         }
     }
 
     func detach() {
         self.socket.onMessage = nil
         self.socket.onClose = nil
+        self.call = nil
     }
 
-    private func received(_ kind: MessageKind, _ message: UnsafeRawBufferPointer, for call: CallShell) {
-        guard call.isOn(self) else { return }
+    private func received(_ kind: MessageKind, _ message: UnsafeRawBufferPointer) {
+        guard let call = self.call, call.isOn(self) else { return }
         let now = call.loop.now
         self.received(kind, message, at: now)
         if !self.input.audio.isEmpty {

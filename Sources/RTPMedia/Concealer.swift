@@ -55,7 +55,8 @@ package struct Concealer: Sendable {
         if self.missing == 0 {
             plc_init(&self.plc)
             self.samples.removeAll(keepingCapacity: true)
-            self.appendHistory(Concealer.historySamples, to: &self.samples)
+            // Not by `appendHistory`: reading all of self while a part of it is written would copy that part.
+            self.history.withUnsafeBytes { G711.decode($0, as: self.law, into: &self.samples) }
             output.withUnsafeBytes { output in
                 G711.decode(
                     UnsafeRawBufferPointer(rebasing: output[frameStart...]), as: self.law, into: &self.samples)

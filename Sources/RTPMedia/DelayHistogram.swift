@@ -35,7 +35,7 @@ package struct DelayHistogram: Sendable {
         self.weights[index] += self.weight
         self.total += self.weight
         self.weight *= DelayHistogram.growth
-        if self.packets == DelayHistogram.opening { self.scale(by: 0.02) }
+        if self.packets == DelayHistogram.opening { self.fade() }
         if self.weight > 1e6 {
             let factor: Float = 1 / self.weight
             self.scale(by: factor)
@@ -64,6 +64,9 @@ package struct DelayHistogram: Sendable {
         }
         return self.origin
     }
+
+    /// What was measured so far counts for little from now on.
+    package mutating func fade() { self.scale(by: 0.02) }
 
     private mutating func scale(by factor: Float) {
         self.total = 0

@@ -33,7 +33,7 @@ extension JitterBuffer {
             return self.background(JitterBuffer.frame, into: &output)
         }
         self.dropPassed()
-        if let kind = self.adjust(at: now, into: &output, frameStart) { return kind }
+        if self.dry == 0, let kind = self.adjust(at: now, into: &output, frameStart) { return kind }
         var kind: RTPFrameKind?
         var rest: Int = JitterBuffer.frame
         while rest > 0 {
@@ -45,10 +45,12 @@ extension JitterBuffer {
             }
             if next.start <= place {
                 let count: Int = min(rest, Int(next.end - place))
+                self.settleDry(next: next, sequence)
                 self.play(count, of: next, into: &output)
                 self.combine(&kind, .audio)
                 rest -= count
             } else if self.isLoss(before: next, at: place, sequence) {
+                self.settleDry(next: next, sequence)
                 if self.stalled > 0 {
                     // Already filled while it might still have come.
                     let credit: Int64 = min(self.stalled, next.start - place)
@@ -56,23 +58,27 @@ extension JitterBuffer {
                     self.stalled -= credit
                     continue
                 }
-                let count: Int = min(rest, Int(next.start - place))
+                let end: Int64 = min(next.start, (self.last?.end ?? place) + self.lost(before: next, sequence))
+                let count: Int = min(rest, Int(end - place))
                 self.conceal(count, into: &output, frameStart)
+                self.counts.concealed += count
                 self.position = place + Int64(count)
                 self.floor = place + Int64(count)
                 self.combine(&kind, .concealed)
                 rest -= count
-            } else {
+            } else if rest == JitterBuffer.frame {
                 // The sender was silent: the one place where the depth changes for free.
-                let due: Int64 = now + Int64(JitterBuffer.frame - rest) - self.playout
-                let free: Int64 = max(self.floor, min(due, next.start))
-                self.settleDry(next: next, isLoss: false)
+                guard self.isDue(next, at: now) else {
+                    self.stalled = 0
+                    return self.background(JitterBuffer.frame, into: &output)
+                }
+                self.settleDry(next: next, sequence)
                 self.stalled = 0
-                self.position = free
-                guard next.start > free else { continue }
-                let count: Int = min(rest, Int(next.start - free))
+                self.position = max(self.floor, next.start)
+            } else {
+                let count: Int = min(rest, Int(next.start - place))
                 self.combine(&kind, self.background(count, into: &output))
-                self.position = free + Int64(count)
+                self.position = place + Int64(count)
                 rest -= count
             }
         }
@@ -85,8 +91,8 @@ extension JitterBuffer {
         self.position = nil
         self.stalled = 0
         self.dry = 0
-        self.surplus = (0, 0)
-        self.shortage = (0, 0)
+        self.surplus = Streak()
+        self.shortage = Streak()
         self.concealer.pause()
     }
 
@@ -96,12 +102,17 @@ extension JitterBuffer {
     private mutating func begin(at now: Int64, _ sequence: RTPSequence) -> Bool {
         if self.position != nil { return true }
         guard let first = self.segments.first else { return false }
-        let due: Int64 = now - self.playout
-        guard first.start < due + Int64(JitterBuffer.frame) else { return false }
-        self.settleDry(next: first, isLoss: self.isLoss(before: first, at: self.floor, sequence))
+        guard self.isDue(first, at: now) else { return false }
+        self.settleDry(next: first, sequence)
         // Late already: from its beginning all the same, and shorter later.
-        self.position = max(self.floor, min(due, first.start))
+        self.position = max(self.floor, first.start)
         return true
+    }
+
+    /// Whether a stretch is to begin with this frame. It begins with a frame, never within one: the frames then lie on the
+    /// packets as well as they can, and no depth is spent on waiting for a packet of which a few samples are needed.
+    private func isDue(_ segment: Segment, at now: Int64) -> Bool {
+        segment.start <= now - self.playout - (Int64(JitterBuffer.frame) - JitterBuffer.grid(of: segment))
     }
 
     private mutating func dropPassed() {
@@ -111,20 +122,19 @@ extension JitterBuffer {
                 self.noise.use(noise)
                 self.isNoisy = true
             }
-            self.lastSequence = max(self.lastSequence ?? first.sequence, first.sequence)
+            self.noteLast(first)
             self.segments.removeFirst()
         }
     }
 
     private mutating func play(_ count: Int, of segment: Segment, into output: inout [UInt8]) {
         let place: Int64 = self.position ?? segment.start
-        self.settleDry(next: segment, isLoss: true)
         let start: Int = output.count
         self.copy(count, from: place, into: &output)
         self.concealer.resume(in: &output, from: start)
         self.position = place + Int64(count)
         self.floor = place + Int64(count)
-        self.lastSequence = max(self.lastSequence ?? segment.sequence, segment.sequence)
+        self.noteLast(segment)
         self.stalled = 0
         self.isNoisy = false
         self.counts.played += count
@@ -135,7 +145,7 @@ extension JitterBuffer {
         _ count: Int, at now: Int64, into output: inout [UInt8], _ frameStart: Int
     ) -> RTPFrameKind {
         let place: Int64 = self.position ?? 0
-        guard !self.isNoisy, self.dry < JitterBuffer.longestDry else {
+        guard !self.isNoisy, !self.isPauseAnnounced, self.dry < JitterBuffer.longestDry else {
             // A pause that was announced, or one that lasts.
             self.stop(afterDry: true)
             return self.background(count, into: &output)
@@ -145,7 +155,7 @@ extension JitterBuffer {
             self.lateBeforeDry = self.counts.late
         }
         self.dry += Int64(count)
-        self.conceal(count, into: &output, frameStart, isCounted: false)
+        self.conceal(count, into: &output, frameStart)
         // The packet may only be late: the line waits for it as long as the depth may grow.
         if now - place + Int64(count) - self.base <= self.maximum {
             self.stalled += Int64(count)
@@ -156,13 +166,15 @@ extension JitterBuffer {
         return .concealed
     }
 
-    /// Something came after the buffer had run dry: now it is known what that was. A pause of the sender, when no number
-    /// is missing, nothing came late and its clock went on; else audio was missing.
-    private mutating func settleDry(next: Segment, isLoss: Bool) {
+    /// Something came after the buffer had run dry: now it is known what that was. What was lost or came late was audio; the
+    /// rest, when the sender's clock went on meanwhile, was a pause.
+    private mutating func settleDry(next: Segment, _ sequence: RTPSequence) {
         guard self.dry > 0 else { return }
-        let isPause: Bool =
-            !isLoss && self.counts.late == self.lateBeforeDry && next.start - self.dryFrom >= self.dry / 2
-        if isPause { self.counts.silent += Int(self.dry) } else { self.counts.concealed += Int(self.dry) }
+        let wentOn: Bool = next.start - self.dryFrom >= self.dry / 2
+        let isPause: Bool = wentOn && self.counts.late == self.lateBeforeDry
+        let audio: Int64 = isPause ? min(self.dry, self.lost(before: next, sequence)) : self.dry
+        self.counts.concealed += Int(audio)
+        self.counts.silent += Int(self.dry - audio)
         self.dry = 0
     }
 
@@ -172,19 +184,26 @@ extension JitterBuffer {
         self.dry = dry
     }
 
-    private func isLoss(before next: Segment, at place: Int64, _ sequence: RTPSequence) -> Bool {
-        guard let last = self.lastSequence, next.start - place <= JitterBuffer.longestHole else { return false }
-        return sequence.missing(between: last, and: next.sequence) > 0
+    mutating func noteLast(_ segment: Segment) {
+        guard segment.sequence >= self.last?.sequence ?? .min else { return }
+        // A description of silence has no length; the packets around it have.
+        self.last = (segment.sequence, segment.end, segment.noise == nil ? segment.count : self.last?.count ?? 0)
     }
 
-    private mutating func conceal(
-        _ count: Int, into output: inout [UInt8], _ frameStart: Int, isCounted: Bool = true
-    ) {
+    /// How many samples before `next` were lost: as many packets as there are numbers missing, each as long as the last one.
+    private func lost(before next: Segment, _ sequence: RTPSequence) -> Int64 {
+        guard let last = self.last else { return 0 }
+        return Int64(sequence.missing(between: last.sequence, and: next.sequence)) * Int64(last.count)
+    }
+
+    /// Whether what is missing at `place` was lost, and is no pause. A loss at the end of a talkspurt is followed by one.
+    private func isLoss(before next: Segment, at place: Int64, _ sequence: RTPSequence) -> Bool {
+        guard let last = self.last, next.start - place <= JitterBuffer.longestHole else { return false }
+        return place < last.end + self.lost(before: next, sequence)
+    }
+
+    private mutating func conceal(_ count: Int, into output: inout [UInt8], _ frameStart: Int) {
         self.concealer.conceal(count, into: &output, frameStart: frameStart)
-        if isCounted {
-            self.counts.concealed += count + Int(self.dry)
-            self.dry = 0
-        }
     }
 
     private mutating func background(_ count: Int, into output: inout [UInt8]) -> RTPFrameKind {
@@ -232,29 +251,48 @@ extension JitterBuffer {
         self.counts.depthMost = max(self.counts.depthMost, depth)
     }
 
+    /// The greatest step by which a frame can be moved and still lie on packets of this length in the same way.
+    private static func grid(of segment: Segment) -> Int64 {
+        var (a, b) = (JitterBuffer.frame, segment.count)
+        while b > 0 { (a, b) = (b, a % b) }
+        return Int64(a)
+    }
+
     /// Brings the depth towards what is wanted. Nil: the frame is made as usual.
+    ///
+    /// What counts is when the last packet that a frame touches must be there. A frame that lies askew on the packets needs
+    /// the next one for its last few samples: it is `askew` samples worse off than one that lies well.
     private mutating func adjust(
         at now: Int64, into output: inout [UInt8], _ frameStart: Int
     ) -> RTPFrameKind? {
-        guard let position = self.position, let first = self.segments.first, first.start <= position else {
-            return nil
-        }
+        guard let position = self.position, let first = self.segments.first, first.start <= position,
+            first.count > 0
+        else { return nil }
         self.pullsSinceAdjustment += 1
-        let surplus: Int64 = now - position - self.playout
+        let grid: Int64 = JitterBuffer.grid(of: first)
+        let askew: Int64 = (grid - (position - first.start) % grid) % grid
+        let needed: Int64 = self.playout + Int64(JitterBuffer.frame) - grid + askew
+        let surplus: Int64 = now - position - needed
         // The least of several pulls: one late tick of the loop is no depth.
-        self.surplus =
-            surplus > JitterBuffer.tolerance
-            ? (self.surplus.pulls + 1, min(self.surplus.pulls == 0 ? surplus : self.surplus.least, surplus)) : (0, 0)
-        self.shortage =
-            -surplus > JitterBuffer.tolerance
-            ? (self.shortage.pulls + 1, min(self.shortage.pulls == 0 ? -surplus : self.shortage.least, -surplus))
-            : (0, 0)
+        self.surplus.note(surplus, above: max(grid, JitterBuffer.tolerance) + JitterBuffer.tolerance / 2)
+        // A depth that the network asks for is needed to the full; one that is only the least allowed is not.
+        let isAsked: Bool = self.playout > self.base + self.minimum
+        self.shortage.note(-surplus, above: isAsked ? JitterBuffer.tolerance / 4 : JitterBuffer.tolerance)
         if self.surplus.pulls >= 5, self.surplus.least > self.base + self.maximum - self.playout + 320 {
             return self.skip(self.surplus.least, into: &output, frameStart)
         }
-        if self.surplus.pulls >= 8 { return self.shorten(by: self.surplus.least, into: &output, frameStart) }
-        if self.shortage.pulls >= 2 { return self.lengthen(by: self.shortage.least, into: &output, frameStart) }
-        return nil
+        if self.shortage.pulls >= 2 {
+            var step: Int64 = grid - askew
+            while step + askew < self.shortage.least, step + grid <= Int64(TimeStretch.longest) { step += grid }
+            return self.lengthen(by: Int(step), into: &output, frameStart)
+        }
+        if self.surplus.pulls >= 8 {
+            let steps: Int64 = (self.surplus.least - JitterBuffer.tolerance / 2) / grid
+            return self.shorten(by: Int(askew + steps * grid), into: &output, frameStart)
+        }
+        // Straightening costs nothing in a quiet moment, and brings the caller nearer.
+        guard askew > 0, self.pullsSinceAdjustment >= 10 else { return nil }
+        return self.shorten(by: Int(askew), isInSpeechAllowed: false, into: &output, frameStart)
     }
 
     /// How many samples are there without a hole, up to `most`.
@@ -269,33 +307,33 @@ extension JitterBuffer {
     }
 
     private mutating func shorten(
-        by surplus: Int64, into output: inout [UInt8], _ frameStart: Int
+        by wanted: Int, isInSpeechAllowed: Bool = true, into output: inout [UInt8], _ frameStart: Int
     ) -> RTPFrameKind? {
         guard self.concealer.missing == 0, let position = self.position else { return nil }
-        let there: Int = self.contiguous(upTo: JitterBuffer.frame + TimeStretch.longest)
-        let most: Int = min(there - JitterBuffer.frame, Int(surplus))
-        guard most >= TimeStretch.shortest else { return nil }
+        let most: Int = min(wanted, TimeStretch.longest)
+        guard self.contiguous(upTo: JitterBuffer.frame + most) == JitterBuffer.frame + most else { return nil }
         self.stretch.begin()
         self.copyForStretch(JitterBuffer.frame + most, from: position)
-        guard let lag = self.stretch.shorten(by: most, isInSpeechAllowed: self.pullsSinceAdjustment >= 5, into: &output)
-        else { return nil }
+        let isInSpeechAllowed: Bool = isInSpeechAllowed && self.pullsSinceAdjustment >= 5
+        guard let lag = self.stretch.shorten(by: most, isInSpeechAllowed: isInSpeechAllowed, into: &output) else {
+            return nil
+        }
         self.moved(by: JitterBuffer.frame + lag)
         self.counts.shortened += lag
         return .adjusted
     }
 
     private mutating func lengthen(
-        by shortage: Int64, into output: inout [UInt8], _ frameStart: Int
+        by wanted: Int, into output: inout [UInt8], _ frameStart: Int
     ) -> RTPFrameKind? {
         guard self.concealer.missing == 0, let position = self.position,
             self.contiguous(upTo: JitterBuffer.frame) == JitterBuffer.frame
         else { return nil }
         self.stretch.begin()
         self.copyForStretch(JitterBuffer.frame, from: position)
-        let most: Int = min(TimeStretch.longest, Int(shortage))
         guard
             let lag = self.stretch.lengthen(
-                by: most, after: self.concealer, isInSpeechAllowed: self.pullsSinceAdjustment >= 5, into: &output)
+                by: wanted, after: self.concealer, isInSpeechAllowed: self.pullsSinceAdjustment >= 5, into: &output)
         else { return nil }
         self.moved(by: JitterBuffer.frame - lag)
         self.counts.stretched += lag
@@ -312,7 +350,7 @@ extension JitterBuffer {
         self.floor = position
         self.counts.skipped += Int(surplus)
         self.counts.concealed += JitterBuffer.frame
-        self.surplus = (0, 0)
+        self.surplus = Streak()
         self.dropPassed()
         return .concealed
     }
@@ -325,13 +363,12 @@ extension JitterBuffer {
     }
 
     private mutating func moved(by samples: Int) {
-        self.settleDry(next: self.segments[0], isLoss: true)
         let position: Int64 = (self.position ?? 0) + Int64(samples)
         self.position = position
         self.floor = position
         self.counts.played += samples
-        self.surplus = (0, 0)
-        self.shortage = (0, 0)
+        self.surplus = Streak()
+        self.shortage = Streak()
         self.pullsSinceAdjustment = 0
         self.stalled = 0
         self.isNoisy = false

@@ -85,6 +85,21 @@ package struct JitterBuffer: Sendable {
         var end: Int64 { self.start + Int64(self.count) }
     }
 
+    /// Pulls in a row at which something was above a bound, and the least that it was.
+    struct Streak: Sendable {
+        private(set) var pulls = 0
+        private(set) var least: Int64 = 0
+
+        mutating func note(_ value: Int64, above bound: Int64) {
+            guard value > bound else {
+                self = Streak()
+                return
+            }
+            self.least = self.pulls == 0 ? value : min(self.least, value)
+            self.pulls += 1
+        }
+    }
+
     let law: G711.Law
     let minimum: Int64
     let maximum: Int64
@@ -101,13 +116,16 @@ package struct JitterBuffer: Sendable {
     // What playing is about: see JitterBuffer+Playout.swift.
     var position: Int64?
     var floor: Int64 = .min
-    var lastSequence: Int64?
+    /// The newest stretch that was played, or whose time is over: its number, its end, its length.
+    var last: (sequence: Int64, end: Int64, count: Int)?
     var stalled: Int64 = 0
     var dry: Int64 = 0
     var dryFrom: Int64 = 0
     var lateBeforeDry = 0
-    var surplus: (pulls: Int, least: Int64) = (0, 0)
-    var shortage: (pulls: Int, least: Int64) = (0, 0)
+    private var lateInWaiting = 0
+    var isPauseAnnounced = false
+    var surplus = Streak()
+    var shortage = Streak()
     var pullsSinceAdjustment = 0
     var concealer: Concealer
     var noise: ComfortNoise
@@ -135,6 +153,8 @@ package struct JitterBuffer: Sendable {
     /// One second: the power of two makes the modulo cheap.
     static let capacity: Int64 = 8192
     private static let mostSegments = 128
+    /// While nothing is played, so many packets in a row before what was played last are no stragglers: the line has moved.
+    private static let mostLateInWaiting = 5
     /// 200 ms: the longest ptime that RFC 3551 speaks of.
     package static let longestPacket = 1600
 
@@ -161,13 +181,20 @@ package struct JitterBuffer: Sendable {
         self.measure(arrival - place)
         var start: Int64 = place
         var end: Int64 = place + Int64(codes.count)
-        guard end > self.earliest else {
+        guard end > self.earliest, arrival - place - self.base < JitterBuffer.capacity else {
             self.counts.late += 1
+            self.lateInWaiting += 1
+            // Its place was filled: the hole that is left begins after it.
+            self.noteLast(Segment(start: start, count: Int(end - start), sequence: sequence, noise: nil))
+            if self.position == nil, self.lateInWaiting >= JitterBuffer.mostLateInWaiting { self.floor = .min }
             return .late
         }
-        let from: Int64 = max(self.earliest, self.segments.first?.start ?? self.earliest)
+        self.lateInWaiting = 0
+        self.isPauseAnnounced = false
+        // Waiting, the line is as long as what is there; playing, it begins with what is played next.
+        let from: Int64 = min(self.position ?? start, self.segments.first?.start ?? start)
         guard self.segments.count < JitterBuffer.mostSegments,
-            from == .min || end - from < JitterBuffer.capacity - Int64(JitterBuffer.longestPacket)
+            end - from < JitterBuffer.capacity - Int64(JitterBuffer.longestPacket)
         else {
             self.counts.overflowed += 1
             return .overflow
@@ -199,6 +226,17 @@ package struct JitterBuffer: Sendable {
         self.segments.insert(Segment(start: place, count: 0, sequence: sequence, noise: noise), at: index)
         return .stored
     }
+
+    /// Whether a packet comes too late to be played in time, even if it can still be played.
+    package func isBehind(_ place: Int64, arrival: Int64) -> Bool {
+        self.histogram.packets > 0 && arrival - place > self.playout + Int64(JitterBuffer.frame)
+    }
+
+    /// The sender says by other packets (a digit's) that it sends no audio for now: what is dry is no loss.
+    package mutating func pauseAnnounced() { self.isPauseAnnounced = true }
+
+    /// The line was laid anew: the delays of before say little of those to come.
+    package mutating func lineMoved() { self.histogram.fade() }
 
     /// Throws away all that waits (hold, another peer): what comes next begins anew.
     package mutating func clear() {

@@ -18,15 +18,17 @@ package struct MediaTimeline: Sendable {
     private static let farthest: Int64 = 4000
     /// Late packets of like lateness (100 ms) that show a new state of things and not a moment's trouble.
     private static let lateSpread: Int64 = 800
+    private static let mostOverlap: Int64 = 480
     private static let lateEnough = 25
     private static let farLateEnough = 5
 
     package init() {}
 
     /// Where the packet's first sample lies. `isNewSource`: its numbers and timestamps have nothing to do with those before.
+    /// Nil: an older packet whose timestamp cannot be.
     package mutating func place(
         timestamp: UInt32, sequence: Int64, samples: Int, marker: Bool, isNewSource: Bool, arrival: Int64
-    ) -> Int64 {
+    ) -> Int64? {
         guard let newest = self.newest else {
             self.delay = 0
             self.note(sequence, timestamp, arrival, samples)
@@ -40,12 +42,16 @@ package struct MediaTimeline: Sendable {
             goesOn
             && (ahead > MediaTimeline.farthest || place < newest.place || (marker && ahead < -MediaTimeline.farthest))
         if isNewSource || isJump {
-            place = max(arrival - self.delay, newest.end)
+            // Not over what came before, unless that lies too far ahead to be waited for.
+            let usual: Int64 = arrival - self.delay
+            place = max(usual, min(newest.end, usual + MediaTimeline.mostOverlap))
             self.jumps += 1
             self.late.count = 0
             self.note(sequence, timestamp, place, samples)
         } else if goesOn {
             self.note(sequence, timestamp, place, samples)
+        } else if place > newest.place || newest.place - place > MediaTimeline.farthest {
+            return nil
         }
         return place
     }

@@ -219,14 +219,23 @@ package struct RTPReceiver: Sendable {
         }
         let arrival: Int64 = self.samples(now)
         self.jitter.add(timestamp: packet.timestamp, arrival: arrival)
-        let place: Int64 = self.place(packet, number, samples: payload.count, arrival: arrival)
-        switch self.buffer.insert(payload, law: law, at: place, sequence: number, arrival: arrival) {
-        case .stored: self.timeline.cameInTime(place: place, arrival: arrival)
-        case .late:
-            guard let moved = self.timeline.cameLate(place: place, arrival: arrival) else { return }
-            _ = self.buffer.insert(payload, law: law, at: moved, sequence: number, arrival: arrival)
-        case .duplicate, .overflow: break
+        guard let place = self.place(packet, number, samples: payload.count, arrival: arrival) else { return }
+        self.store(payload, law, at: place, number, arrival)
+    }
+
+    private mutating func store(
+        _ payload: UnsafeRawBufferPointer, _ law: G711.Law, at place: Int64, _ number: Int64, _ arrival: Int64
+    ) {
+        var place: Int64 = place
+        if self.buffer.isBehind(place, arrival: arrival) {
+            if let moved = self.timeline.cameLate(place: place, arrival: arrival) {
+                place = moved
+                self.buffer.lineMoved()
+            }
+        } else {
+            self.timeline.cameInTime(place: place, arrival: arrival)
         }
+        _ = self.buffer.insert(payload, law: law, at: place, sequence: number, arrival: arrival)
     }
 
     private mutating func takeNoise(
@@ -236,7 +245,7 @@ package struct RTPReceiver: Sendable {
             self.past.packetsInvalid += 1
             return
         }
-        let place: Int64 = self.place(packet, number, samples: 0, arrival: self.samples(now))
+        guard let place = self.place(packet, number, samples: 0, arrival: self.samples(now)) else { return }
         _ = self.buffer.insert(noise: description, at: place, sequence: number)
     }
 
@@ -248,18 +257,23 @@ package struct RTPReceiver: Sendable {
             self.past.packetsInvalid += 1
             return
         }
+        self.buffer.pauseAnnounced()
         self.digits.received(event, timestamp: packet.timestamp, sequence: number, at: now) { report in
             if case .began = report { self.past.digits += 1 }
             RTPReceiver.append(report, to: &events)
         }
     }
 
-    private mutating func place(_ packet: RTPPacket, _ number: Int64, samples: Int, arrival: Int64) -> Int64 {
+    private mutating func place(_ packet: RTPPacket, _ number: Int64, samples: Int, arrival: Int64) -> Int64? {
         let isNewSource: Bool = self.isNewSource
         self.isNewSource = false
-        return self.timeline.place(
+        let jumps: Int = self.timeline.jumps
+        let place: Int64? = self.timeline.place(
             timestamp: packet.timestamp, sequence: number, samples: samples, marker: packet.marker,
             isNewSource: isNewSource, arrival: arrival)
+        if self.timeline.jumps != jumps { self.buffer.lineMoved() }
+        if place == nil { self.past.packetsInvalid += 1 }
+        return place
     }
 
     private static func append(_ report: TelephoneEventReceiver.Report, to events: inout [RTPEvent]) {

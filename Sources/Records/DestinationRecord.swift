@@ -53,6 +53,7 @@ package struct DestinationRecord: Sendable, Equatable {
 
     /// What the conversation needs of it.
     package var transferDestination: TransferDestination {
-        TransferDestination(name: self.name, number: self.number.value, context: self.context)
+        TransferDestination(
+            name: self.name, number: self.number.value, context: self.context, ringTime: self.ringTimeout)
     }
 }

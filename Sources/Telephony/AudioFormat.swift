@@ -73,8 +73,9 @@ package struct AudioFormat: Hashable, Sendable, CustomStringConvertible {
 extension Duration {
     /// The whole duration in nanoseconds (good for 292 years).
     package var nanoseconds: Int64 {
-        let (seconds, attoseconds) = self.components
-        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+        // Not by `components`, which is several unspecialised 128-bit operations of the library: this is asked for some
+        // thirty times a frame.
+        Int64(truncatingIfNeeded: self.attoseconds / 1_000_000_000)
     }
 
     /// The whole duration in milliseconds, rounded down.

@@ -39,11 +39,14 @@ package struct TransferDestination: Hashable, Sendable {
     package var number: Redacted<String>
     /// The dialplan context that number is dialed in.
     package var context: String
+    /// How long it rings before the caller comes back; nil: as the installation has it; zero: the caller does not come back.
+    package var ringTime: Duration?
 
-    package init(name: String, number: String, context: String) {
+    package init(name: String, number: String, context: String, ringTime: Duration? = nil) {
         self.name = name
         self.number = Redacted(number)
         self.context = context
+        self.ringTime = ringTime
     }
 }
 
@@ -61,10 +64,12 @@ package struct PlayoutTraits: Hashable, Sendable {
     package var canFlush: Bool
     /// Whether `mark` comes back.
     package var reportsMarks: Bool
+    /// A leg on hold brings no frames, so that a frame means that the hold is over. Elsewhere only the switch says so.
+    package var holdStopsFrames: Bool
 
     package init(
         lead: Duration, warmUp: Duration = .zero, capacity: Duration = .seconds(2), latency: Duration = .zero,
-        canFlush: Bool, reportsMarks: Bool = false
+        canFlush: Bool, reportsMarks: Bool = false, holdStopsFrames: Bool = true
     ) {
         self.lead = lead
         self.warmUp = warmUp
@@ -72,6 +77,7 @@ package struct PlayoutTraits: Hashable, Sendable {
         self.latency = latency
         self.canFlush = canFlush
         self.reportsMarks = reportsMarks
+        self.holdStopsFrames = holdStopsFrames
     }
 }
 

@@ -75,7 +75,9 @@ struct CallOrder: Sendable {
         self.call = try parsed.optional("--call", allowed: "1 to 64 letters, digits, -, _ and .") { CallID($0)?.text }
         self.address = ""
         self.address = try self.address(parsed)
-        guard self.calls == 1 || (self.call == nil && self.address.contains("%u")) else {
+        // Neither SIP nor the switch's socket needs an id of ours: each call has its own.
+        let isDistinct = self.dialect.carrier != .webSocket || self.address.contains("%u")
+        guard self.calls == 1 || (self.call == nil && isDistinct) else {
             throw ArgumentError.notAllowed(option: "--calls", allowed: "with %u in the URL, or --to and no --call")
         }
     }
@@ -83,8 +85,15 @@ struct CallOrder: Sendable {
     private func address(_ parsed: Arguments) throws -> String {
         if parsed.words.count > 1 { throw ArgumentError.tooMany(parsed.words[1]) }
         if let word = parsed.words.first {
-            guard word.hasPrefix("ws://") || word.hasPrefix("wss://") else {
-                throw ArgumentError.notAllowed(option: "URL", allowed: "ws://… or wss://…")
+            let schemes =
+                switch self.dialect.carrier {
+                case .webSocket: ["ws://", "wss://"]
+                case .unicast: ["esl://127.0.0.1:"]
+                case .rtp: ["sip:"]
+                }
+            guard schemes.contains(where: { word.hasPrefix($0) }) else {
+                throw ArgumentError.notAllowed(
+                    option: "URL", allowed: schemes.map { $0 + "…" }.joined(separator: " or "))
             }
             return word
         }
@@ -92,9 +101,16 @@ struct CallOrder: Sendable {
         guard let domain = try parsed.optional("--domain", allowed: "a UUID", { isUUID($0) ? $0 : nil }) else {
             throw ArgumentError.missing("--domain")
         }
+        let id = domain.lowercased()
+        switch self.dialect.carrier {
+        case .unicast: return "esl://\(host)/8000?domain_uuid=\(id)&uuid=%u"
+        case .rtp: return "sip:8000@\(host);tenant=\(id)"
+        case .webSocket: break
+        }
+        guard let name = self.dialect.name else { throw ArgumentError.missing("--dialect") }
         let format = AudioFormat(
             self.dialect.encoding, self.dialect.encoding == .l16 ? self.rate : .narrowband, channels: self.channels)
-        return "ws://\(host)/stream/\(domain)/%u?dialect=\(self.dialect.name.rawValue)"
+        return "ws://\(host)/stream/\(domain)/%u?dialect=\(name.rawValue)"
             + "&encoding=\(format.encoding.rawValue)&rate=\(format.rate.hertz)&channels=\(format.channels)"
     }
 

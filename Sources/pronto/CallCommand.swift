@@ -110,6 +110,8 @@ enum CallCommand {
         pronto call URL | --to HOST:PORT --domain UUID [options]
 
           URL                   ws:// or wss://; %u becomes a fresh call UUID, %i the call's index
+                                --dialect unicast: esl://127.0.0.1:8022/NUMBER?variable=value&… (the switch's part)
+                                --dialect rtp: sip:NUMBER@HOST:5090;tenant=UUID
           --to HOST:PORT        with --domain: ws://HOST:PORT/stream/DOMAIN/CALL, format stated in the query
           --domain UUID         tenant or assistant
           --call UUID           the call's id (one call only); else a fresh one

@@ -30,6 +30,7 @@ final class GatewayProcess: Sendable {
     private let admin: HTTPServer
     private let switches: TCPServer?
     private let sip: SIPListening.Running?
+    private let parked: ParkedCalls
     private let tls: TLSContext?
     private let records: RecordsQueue
     private let background = Mutex<[Task<Void, Never>]>([])
@@ -81,10 +82,14 @@ final class GatewayProcess: Sendable {
                 try Self.listen(settings.proxyHost, port, "PRONTO_PROXY_PORT", gateway, group, tls, proxy: true)
             }
             self.sip = try SIPListening.start(settings, self.gateway, self.group)
+            let unicast = try SwitchListening.unicastPorts(settings, logger)
             self.switches = try SwitchListening.listen(
-                settings, self.gateway, self.group, media: self.media.address, sip: self.sip?.address)
+                settings, self.gateway, self.group, media: self.media.address, sip: self.sip?.address, unicast: unicast)
+            self.parked = ParkedCalls(
+                gateway: self.gateway, group: self.group, ports: unicast.ours, switchPorts: unicast.switches)
             self.admin = try Self.administer(
-                settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry)
+                settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
+                try RoutingOpening.desk(settings, self.gateway, self.directory, media: self.media.address))
         } catch {
             // Ends the listeners that there are, and with them their ports: whoever started us may try again.
             self.group.stop()
@@ -100,9 +105,17 @@ final class GatewayProcess: Sendable {
             self.logger.warning(
                 "OPENAI_REALTIME_MODEL names a model that will be switched off", ["model.shutdown": .string(date)])
         }
+        if self.settings.audioMode == .websocket, self.settings.dialect == .modAudioStream {
+            self.logger.info(
+                """
+                The community mod_audio_stream plays by files, with silence between them: AUDIO_MODE=esl or rtp \
+                sounds better and needs no module (docs/freeswitch.md)
+                """)
+        }
         if self.settings.isDevelopment {
             self.logger.warning("PRONTO_DEVELOPMENT is on: anybody who reaches the media port is answered")
         }
+        self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
         let (calls, logger, directory, store) = (self.calls, self.logger, self.directory, self.store)
         let links = self.links
@@ -159,6 +172,7 @@ final class GatewayProcess: Sendable {
     /// Leaves in three phases: no new calls; those that live end by themselves; the rest go to their fallback.
     func stop(patience: Duration) async {
         self.gateway.drain()
+        self.parked.stop()
         self.sip?.server.isDraining = true
         self.logger.info("Draining", ["calls": .integer(self.gateway.liveCalls)])
         await self.waitForCalls(patience)
@@ -313,7 +327,7 @@ final class GatewayProcess: Sendable {
 
     private static func administer(
         _ settings: Settings, _ gateway: Gateway, _ links: ControlLinks, _ loop: EventLoop,
-        _ registry: MetricsRegistry
+        _ registry: MetricsRegistry, _ routing: RoutingDesk?
     ) throws -> HTTPServer {
         do {
             return try AdminServer.start(
@@ -324,7 +338,7 @@ final class GatewayProcess: Sendable {
                         eventSockets: links.summaries.map {
                             .init(address: $0.address, status: $0.status, reason: $0.reason)
                         })
-                }, registry: registry)
+                }, registry: registry, routing: routing)
         } catch let error as ListenError {
             throw Self.startError(error, "PRONTO_ADMIN_HOST", "HEALTH_PORT")
         }

@@ -20,6 +20,17 @@ enum Pronto {
             case "serve": return try await ServeCommand.run(arguments)
             case "demo": return try await DemoCommand.run(arguments)
             case "call": return await CallCommand.run(arguments: arguments)
+            case "esl": return try await EslCommand.run(arguments)
+            case "dialplan":
+                let outcome = try await DialplanCommand.run(
+                    arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
+                print(outcome.text, terminator: outcome.text.hasSuffix("\n") ? "" : "\n")
+                return outcome.status
+            case "doctor":
+                let outcome = try await DoctorCommand.run(
+                    arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
+                print(outcome.text, terminator: outcome.text.hasSuffix("\n") ? "" : "\n")
+                return outcome.status
             case "simulate": return try await SimulateCommand.run(arguments)
             case let name where StoreCommands.names.contains(name):
                 let text = try await StoreCommands.run(
@@ -57,13 +68,16 @@ enum Pronto {
           pronto serve                     answer calls (settings: docs/configuration.md)
           pronto demo                      the whole thing on one screen: no key, no PBX
           pronto call URL                  a software phone: speak to any gateway, in any dialect
-          pronto tenant add|list           the customers of this installation
+          pronto esl [COMMAND…]            FreeSWITCH's Event Socket: one command, or a console
+          pronto tenant add|set|list       the customers of this installation, and their switches
           pronto assistant add|list|remove the assistants of a tenant
           pronto destination add|list      where callers can be handed to
           pronto provider set-key          a tenant's own key for a provider (stored encrypted)
           pronto calls list|show ID        what happened on calls
           pronto migrate up|down|status    the database's schema
           pronto token issue               a signed token for a stream
+          pronto doctor [--call NUMBER]    what is wrong with FreeSWITCH, FusionPBX and this, and the repair
+          pronto dialplan print|install    what FreeSWITCH or FusionPBX needs, with difference and rollback
           pronto config [--markdown]       every setting, with its value and where it comes from
           pronto simulate openai           an OpenAI Realtime service on loopback, for tests
         """

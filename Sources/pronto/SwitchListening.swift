@@ -9,13 +9,14 @@ import Telephony
 enum SwitchListening {
     /// Nil: no setting asks for it.
     static func listen(
-        _ settings: Settings, _ gateway: Gateway, _ group: EventLoopGroup, media: SocketAddress, sip: SocketAddress?
+        _ settings: Settings, _ gateway: Gateway, _ group: EventLoopGroup, media: SocketAddress, sip: SocketAddress?,
+        unicast: Unicast
     ) throws -> TCPServer? {
         guard let port = settings.socketPort ?? (settings.audioMode == .websocket ? nil : 8022) else { return nil }
         guard let address = SocketAddress(settings.socketHost, port: port) else {
             throw StartError("ESL_SERVER_HOST: a listener needs an IP address, such as 127.0.0.1 or 0.0.0.0")
         }
-        let configuration = try self.configuration(settings, gateway.logger, media, sip)
+        let configuration = self.configuration(settings, media, sip, unicast)
         let shared = SwitchListener.Shared()
         do throws(ListenError) {
             let server = try TCPServer(on: group.loops, address: address) { loop in
@@ -37,8 +38,8 @@ enum SwitchListening {
     }
 
     private static func configuration(
-        _ settings: Settings, _ logger: Logger, _ media: SocketAddress, _ sip: SocketAddress?
-    ) throws -> SwitchListenerConfiguration {
+        _ settings: Settings, _ media: SocketAddress, _ sip: SocketAddress?, _ unicast: Unicast
+    ) -> SwitchListenerConfiguration {
         var configuration = SwitchListenerConfiguration()
         let peers = settings.socketPeers
         configuration.isTrustedPeer = { peer in peers.contains { $0.contains(peer.host) } }
@@ -48,14 +49,26 @@ enum SwitchListening {
         configuration.streamURL = settings.streamURL ?? "ws://\(media)"
         configuration.sipAddress = sip?.description
         configuration.sipProfile = settings.sipProfile
-        try self.checkUnicast(settings, logger)
-        configuration.ports = try self.ports(
-            settings.unicastHost, settings.datagramFirst, settings.datagramLast, step: 2, "RTP_PORT_MIN", "RTP_PORT_MAX"
-        )
-        configuration.switchPorts = try self.ports(
-            settings.unicastHost, settings.unicastFirst, settings.unicastLast, step: 1, "UNICAST_PORT_MIN",
-            "UNICAST_PORT_MAX")
+        configuration.ports = unicast.ours
+        configuration.switchPorts = unicast.switches
         return configuration
+    }
+
+    /// Both ends of every unicast: shared by the calls that come by `socket` and those that are parked.
+    struct Unicast: Sendable {
+        let ours: DatagramPorts
+        let switches: DatagramPorts
+    }
+
+    static func unicastPorts(_ settings: Settings, _ logger: Logger) throws -> Unicast {
+        try self.checkUnicast(settings, logger)
+        return Unicast(
+            ours: try self.ports(
+                settings.unicastHost, settings.datagramFirst, settings.datagramLast, step: 2, "RTP_PORT_MIN",
+                "RTP_PORT_MAX"),
+            switches: try self.ports(
+                settings.unicastHost, settings.unicastFirst, settings.unicastLast, step: 1, "UNICAST_PORT_MIN",
+                "UNICAST_PORT_MAX"))
     }
 
     private static func checkUnicast(_ settings: Settings, _ logger: Logger) throws {

@@ -28,6 +28,19 @@ import Testing
         #expect(abs(level.rms - tone.withUnsafeBufferPointer { Level(of: $0).rms }) < 0.2)
     }
 
+    @Test("The level alone is that of the whole measurement", arguments: [AudioEncoding.l16, .pcmu, .pcma])
+    func levelAlone(encoding: AudioEncoding) {
+        let frames: [[UInt8]] = [
+            [], Array(repeating: encoding.silence, count: 320), (0..<320).map { UInt8(truncatingIfNeeded: $0 &* 37) },
+            Array(repeating: 0x80, count: 321),
+        ]
+        for frame in frames {
+            frame.withUnsafeBytes { bytes in
+                #expect(Level.rms(of: bytes, encoding: encoding) == Level(of: bytes, encoding: encoding).rms)
+            }
+        }
+    }
+
     @Test("Every key is heard as its own two tones and no other", arguments: Tone.keypad)
     func keypad(digit: Character) throws {
         let tone = try #require(Tone(digit: digit, amplitude: 0.25, rate: .narrowband))

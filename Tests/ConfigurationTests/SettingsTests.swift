@@ -74,7 +74,7 @@ struct SettingsTests {
             ("PRONTO_PROXY_PORT", "-1", "0 to 65535"),
             ("REALTIME_HOST", "not a host", "host name"), ("REALTIME_HOST", "256.0.0.1", "IPv4"),
             ("REALTIME_HOST", "10.0.0.0/8", "IPv4"), ("REALTIME_HOST", "a..b", "host name"),
-            ("AUDIO_MODE", "rtp", "allowed: websocket"),
+            ("AUDIO_MODE", "sip", "allowed: websocket"),
             ("REALTIME_VAD_THRESHOLD", "1.01", "0.0 to 1.0"), ("REALTIME_VAD_THRESHOLD", "nan", "0.0 to 1.0"),
             ("REALTIME_VAD_THRESHOLD", "-0.1", "0.0 to 1.0"), ("REALTIME_VAD_THRESHOLD", "0,5", "0.0 to 1.0"),
             ("REALTIME_SILENCE_MS", "99", "100 to 5000"), ("REALTIME_SILENCE_MS", "500ms", "100 to 5000"),
@@ -150,7 +150,7 @@ struct SettingsTests {
     @Test("In the environment an unknown key of ours is a warning; a known one that is not read is one in files")
     func warnings() throws {
         let settings = try Settings(layers: [
-            [RawValue(key: "RTP_PORT_MIN", text: "1", origin: .file(".env", line: 1))],
+            [RawValue(key: "FREESWITCH_RTP_IP", text: "1", origin: .file(".env", line: 1))],
             [
                 RawValue(key: "PRONTO_PROT", text: "1", origin: .environment),
                 RawValue(key: "DB_HOST", text: "1", origin: .environment),
@@ -159,7 +159,7 @@ struct SettingsTests {
             ],
         ])
         #expect(settings.warnings.count == 3)
-        #expect(settings.warnings[0].hasPrefix("RTP_PORT_MIN: not read"))
+        #expect(settings.warnings[0].hasPrefix("FREESWITCH_RTP_IP: not read"))
         #expect(settings.warnings[1].hasPrefix("PRONTO_PROT: no such key"))
         #expect(settings.warnings[2].contains("without authentication"))
     }

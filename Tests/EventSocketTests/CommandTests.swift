@@ -6,6 +6,32 @@ import Testing
     static let channel = CallID("708cb2e8-5f6e-4238-a18d-3b64fd03d8a1")!
     static let other = CallID("4500d4b5-8aaa-403f-8a72-dbca171df510")!
 
+    @Test(
+        "What an operator types is one line, whatever is in it",
+        arguments: ["a\nb", "status\r", "a\u{0}", "", "\u{7F}"])
+    func typed(line: String) {
+        #expect(throws: EventSocketCommandError.self) { try ApiCommand.typed(line) }
+        #expect(throws: EventSocketCommandError.self) { try EventSocketCommand.typed(line) }
+    }
+
+    @Test("An answer is read as what it says, or as nothing")
+    func answers() {
+        #expect(EventSocketReply(text: "true").flag == true)
+        #expect(EventSocketReply(text: "false").flag == false)
+        #expect(EventSocketReply(text: "+OK").flag == nil)
+        #expect(EventSocketReply(text: "_undef_").variable == nil)
+        #expect(EventSocketReply(text: "a b").variable?.value == "a b")
+        #expect(EventSocketReply(text: "+OK \(Self.channel)").channel == Self.channel)
+        #expect(EventSocketReply(text: "+OK").channel == nil)
+        #expect(EventSocketReply(text: "-ERR USER_BUSY").channel == nil)
+        #expect(EventSocketReply(text: "{\"row_count\":0}").channels?.isEmpty == true)
+        #expect(EventSocketReply(text: "-ERR no").channels == nil)
+        #expect(SwitchRefusal("-ERROR")?.kind == .operationFailed)
+        #expect(SwitchRefusal("-ERR invalid uuid")?.kind == .noSuchChannel)
+        #expect(SwitchRefusal("-ERR Invalid uuid")?.whole == "-ERR Invalid uuid")
+        #expect(SwitchRefusal("-ERR Cannot stop record session!")?.kind == .operationFailed)
+    }
+
     @Test("Commands read on the wire as FreeSWITCH wants them")
     func wire() throws {
         let (a, b) = (Self.channel, Self.other)
@@ -13,6 +39,15 @@ import Testing
         let expected: [(ApiCommand, String)] = [
             (.status, "status"),
             (.showChannels, "show channels as json"),
+            (.coreID, "global_getvar core_uuid"),
+            (try .typed("show calls  as json"), "show calls  as json"),
+            (try .transfer(a, .other, to: sales), "uuid_transfer \(a) -bleg 2000 XML default"),
+            (try .transfer(a, .both, to: sales), "uuid_transfer \(a) -both 2000 XML default"),
+            (try .stopPlayback(of: a, all: false), "uuid_break \(a)"),
+            (
+                try .startRecording(a, into: "/tmp/a.wav", limit: .seconds(60)),
+                "uuid_record \(a) start /tmp/a.wav 60"
+            ),
             (try .exists(a), "uuid_exists \(a)"),
             (try .getVariable("read_codec", of: a), "uuid_getvar \(a) read_codec"),
             (try .setVariable("my_note", to: "two words", of: a), "uuid_setvar \(a) my_note two words"),
@@ -122,6 +157,94 @@ import Testing
         #expect(throws: EventSocketCommandError.unsafe(argument: .path)) {
             try ApiCommand.broadcast(bad, to: Self.channel)
         }
+    }
+
+    @Test("A transfer that rings is one word of the inline dialplan: bridge by loopback, then the way back")
+    func ring() throws {
+        let channel = Self.channel
+        let sales = DialplanTarget(extension: "2000", context: "default")
+        let before =
+            "uuid_transfer \(channel) 'm:^:set:continue_on_fail=true^set:hangup_after_bridge=true"
+            + "^set:ringback=%(2000,4000,440,480)^bridge:{originate_timeout=30}loopback/2000/default/XML"
+        let entry = DialplanTarget(extension: "8000", context: "public")
+        let cases: [(ApiCommand.WayBack, String)] = [
+            (.park, "\(before)^park:' inline"), (.dialplan(entry), "\(before)^transfer:8000 XML public' inline"),
+        ]
+        for (back, line) in cases {
+            let command = try ApiCommand.ring(channel, sales, for: .seconds(30), otherwise: back)
+            #expect(text(.api(command)) == "api \(line)\n\n")
+        }
+        // It would have to be reached through another dialplan than the one that its loopback names.
+        #expect(throws: EventSocketCommandError.unsafe(argument: .dialplan)) {
+            try ApiCommand.ring(
+                channel, DialplanTarget(extension: "2000", dialplan: "LUA", context: "default"), for: .seconds(30),
+                otherwise: .park)
+        }
+        #expect(throws: EventSocketCommandError.unsafe(argument: .dialplan)) {
+            try ApiCommand.ring(
+                channel, sales, for: .seconds(30),
+                otherwise: .dialplan(DialplanTarget(extension: "park", dialplan: "inline", context: "default")))
+        }
+        #expect(throws: EventSocketCommandError.unsafe(argument: .seconds)) {
+            try ApiCommand.ring(channel, sales, for: .milliseconds(10), otherwise: .park)
+        }
+    }
+
+    @Test("The dead man's switch is a task in the channel's group; its number is read from the answer")
+    func fuse() throws {
+        let channel = Self.channel
+        let human = DialplanTarget(extension: "2000", context: "default")
+        #expect(
+            text(.api(try .scheduleFuse(channel, to: human, seconds: 4)))
+                == "api sched_api +4 \(channel) uuid_transfer \(channel) 2000 XML default\n\n")
+        #expect(text(.api(.cancelTask(17))) == "api sched_del 17\n\n")
+        for seconds in [0, -1, 3601, Int.max] {
+            #expect(throws: EventSocketCommandError.unsafe(argument: .seconds)) {
+                try ApiCommand.scheduleFuse(channel, to: human, seconds: seconds)
+            }
+        }
+        #expect(SwitchTask.number(in: "+OK Added: 17") == 17)
+        for odd in ["+OK", "+OK Added: ", "+OK Added: x", "-ERR Added: 3", "", "+OK Added: 99999999999999999999"] {
+            #expect(SwitchTask.number(in: odd) == nil, "\(odd)")
+        }
+    }
+
+    @Test(
+        "Nothing dialed or configured can leave its place in a ringing transfer or a fuse",
+        arguments: [
+            "2000^park:", "2000'", "2000' inline", "2000/default", "2000 park", "${system(id)}", "2000\napi status",
+            "{a=b}2000", "2000,3000", "2000|3000", "[leg=1]2000", "<2000>", "m:^:x", "", "2000\u{0}",
+        ])
+    func ringInjection(bad: String) {
+        let channel = Self.channel
+        let good = DialplanTarget(extension: "2000", context: "default")
+        for target in [
+            DialplanTarget(extension: bad, context: "default"), DialplanTarget(extension: "2000", context: bad),
+        ] {
+            #expect(throws: EventSocketCommandError.self) {
+                try ApiCommand.ring(channel, target, for: .seconds(30), otherwise: .park)
+            }
+            #expect(throws: EventSocketCommandError.self) {
+                try ApiCommand.ring(channel, good, for: .seconds(30), otherwise: .dialplan(target))
+            }
+            #expect(throws: EventSocketCommandError.self) {
+                try ApiCommand.scheduleFuse(channel, to: target, seconds: 4)
+            }
+        }
+        #expect(throws: EventSocketCommandError.self) {
+            try EventSocketCommand.unicast(
+                UnicastPorts(switchAddress: bad, switchPort: 1, ourAddress: "127.0.0.1", ourPort: 2))
+        }
+    }
+
+    @Test("Raw audio is asked for with both ends named")
+    func unicast() throws {
+        let ports = UnicastPorts(
+            switchAddress: "127.0.0.1", switchPort: 32_768, ourAddress: "127.0.0.1", ourPort: 16_384)
+        #expect(
+            text(try .unicast(ports, on: Self.channel))
+                == "sendmsg \(Self.channel)\ncall-command: unicast\nlocal-ip: 127.0.0.1\nlocal-port: 32768\n"
+                + "remote-ip: 127.0.0.1\nremote-port: 16384\ntransport: udp\n\n")
     }
 
     @Test("Text that is no JSON is not sent", arguments: ["", "{\"open", "{\"a\":\"\\x\"}", "\"\\"])

@@ -93,15 +93,39 @@ import Testing
             ("Content-Length: 99999999999999999999\n\n", .malformedLength),
             ("Content-Length: 0x10\n\n", .malformedLength),
             ("Content-Length: 4\nContent-Length: 5\n\n", .malformedLength),
-            ("Content-Length: 100001\n\n", .bodyTooLong(announced: 100_001, limit: 100_000)),
+            ("Content-Length: 1000001\n\n", .bodyTooLong(announced: 1_000_001, limit: 1_000_000)),
             (String(repeating: "a", count: 5000), .headTooLong(limit: 4096)),
         ])
     func garbage(text: String, error: EventSocketDecodingError) {
-        var decoder = EventSocketDecoder(limits: .init(head: 4096, body: 100_000))
+        var decoder = EventSocketDecoder(limits: .init(head: 4096, body: 100_000, omitted: 1_000_000))
         Array(text.utf8).withUnsafeBytes { decoder.append($0) }
         #expect(throws: error) { try decoder.next() }
         Array("Content-Type: auth/request\n\n".utf8).withUnsafeBytes { decoder.append($0) }
         #expect(throws: error) { try decoder.next() }
+    }
+
+    @Test("What is longer than the limit is passed over, and what follows it is understood", arguments: [1, 7, 4096])
+    func oversize(piece: Int) throws {
+        let long = String(repeating: "x", count: 5000)
+        let text =
+            "Content-Length: 5000\nContent-Type: text/event-plain\n\n\(long)"
+            + "Content-Type: api/response\nContent-Length: 5000\n\n\(long)"
+            + "Content-Type: api/response\nContent-Length: 4\n\ntrue"
+        var decoder = EventSocketDecoder(limits: .init(head: 4096, body: 1000))
+        var said: [String] = []
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            Array(rest.prefix(piece)).withUnsafeBytes { decoder.append($0) }
+            rest = rest.dropFirst(piece)
+            while let message = try decoder.next() {
+                switch message {
+                case .unreadable(let type): said.append(type)
+                case .reply(let reply): said.append("\(reply.text) \(reply.omitted)")
+                default: said.append("?")
+                }
+            }
+        }
+        #expect(said == ["text/event-plain", " 5000", "true 0"])
     }
 
     @Test("An odd line inside an event costs neither the event nor the connection")

@@ -37,6 +37,7 @@ private struct Line {
             case .statusChanged(.down(let loss)): return "down \(loss.rawValue)"
             case .statusChanged(.connecting): return "connecting"
             case .statusChanged(.stopped): return "stopped"
+            case .channelGone(_, let wasRestarted): return wasRestarted ? "gone by restart" : "gone"
             case .oddity(let slug): return "odd \(slug)"
             }
         }
@@ -127,13 +128,14 @@ private let channel = CallID("708cb2e8-5f6e-4238-a18d-3b64fd03d8a1")!
         let watch = "> filter Unique-ID \(channel)"
         #expect(line.step { $0.watch(channel, at: $1, into: &$2) } == [watch])
         #expect(line.hears(ok + ok + ok) == [])
-        #expect(line.hears(ok) == ["ready"])
+        #expect(line.hears(ok) == ["ready", "> api global_getvar core_uuid", "> api show channels as json"])
         #expect(line.lost() == ["interrupted closed-by-peer"])
         #expect(line.waits() == ["connect"])
         _ = line.connected()
         _ = line.hears(greeting)
         #expect(line.hears(accepted) == first + [watch])
-        #expect(line.hears(ok + ok + ok + ok) == ["ready"])
+        #expect(
+            line.hears(ok + ok + ok + ok) == ["ready", "> api global_getvar core_uuid", "> api show channels as json"])
         #expect(line.step { $0.unwatch(channel, at: $1, into: &$2) } == ["> filter delete Unique-ID \(channel)"])
         #expect(line.step { $0.unwatch(channel, at: $1, into: &$2) } == [])
         let odd = CallID("-both")!
@@ -343,6 +345,143 @@ private let channel = CallID("708cb2e8-5f6e-4238-a18d-3b64fd03d8a1")!
         _ = try line.asks(1, .exists(channel))
         _ = try line.asks(2, .exists(channel))
         #expect(try line.asks(3, .exists(channel)) == ["3 ! queue-full"])
+    }
+
+    private static func rows(_ channels: [CallID]) -> String {
+        let rows = channels.map { "{\"uuid\":\"\($0)\"}" }.joined(separator: ",")
+        return answer("{\"row_count\":\(channels.count),\"rows\":[\(rows)]}")
+    }
+
+    /// Loses the connection and comes back, to the questions about what is still there.
+    private func comeBack(_ line: inout Line) -> [String] {
+        _ = line.lost()
+        _ = line.waits()
+        _ = line.connected()
+        _ = line.hears(greeting)
+        _ = line.hears(accepted)
+        return line.hears(ok)
+    }
+
+    @Test("After a reconnection a channel that had been seen and is gone is told, once; a restart is told apart")
+    func reconciling() throws {
+        let other = CallID("4500d4b5-8aaa-403f-8a72-dbca171df510")!
+        let foreign = CallID("2f698551-cfc0-4c64-a96a-359c25203c25")!
+        var line = Line()
+        line.becomeReady()
+        for channel in [channel, other, foreign] { _ = line.step { $0.watch(channel, at: $1, into: &$2) } }
+        // One is proven by an event, one by an answer about it, and the third is no channel of this switch.
+        _ = line.hears(event("Event-Name: DTMF\nUnique-ID: \(channel)\nCore-UUID: first\n\n"))
+        _ = try line.asks(1, .getVariable("a", of: other))
+        _ = try line.asks(2, .getVariable("a", of: foreign))
+        #expect(
+            line.hears(answer("_undef_") + answer("-ERR No such channel!\n")) == ["1 = _undef_", "2 ! no-such-channel"])
+        #expect(
+            self.comeBack(&line) == ["ready", "> api global_getvar core_uuid", "> api show channels as json"])
+        let asked = line.hears(answer("first") + Self.rows([other]))
+        #expect(Set(asked) == ["> api uuid_exists \(channel)", "> api uuid_exists \(other)"])
+        let order = asked.map { $0.hasSuffix(channel.text) ? "false" : "true" }
+        #expect(line.hears(order.map(answer).joined()) == ["gone"])
+        // Now the switch itself is another: the one that was left goes with it, the one that is gone is not told again.
+        #expect(self.comeBack(&line).first == "ready")
+        #expect(line.hears(answer("second") + answer("{\"row_count\":0}")) == ["> api uuid_exists \(other)"])
+        #expect(line.hears(answer("false")) == ["gone by restart"])
+        #expect(self.comeBack(&line).first == "ready")
+        #expect(line.hears(answer("second") + answer("{\"row_count\":0}")) == [])
+    }
+
+    @Test("A table of channels that cannot be read costs a question for each channel, and no call")
+    func unreadableChannels() throws {
+        var line = Line()
+        line.becomeReady()
+        _ = line.step { $0.watch(channel, at: $1, into: &$2) }
+        _ = line.hears(event("Event-Name: DTMF\nUnique-ID: \(channel)\n\n"))
+        _ = self.comeBack(&line)
+        #expect(
+            line.hears(answer("-ERR no reply") + answer("-ERR no database\n"))
+                == ["odd unreadable-channels", "> api uuid_exists \(channel)"])
+        #expect(line.hears(answer("true")) == [])
+    }
+
+    @Test("A hang-up that was told by its event is not told again by its absence")
+    func toldHangup() throws {
+        var line = Line()
+        line.becomeReady()
+        _ = line.step { $0.watch(channel, at: $1, into: &$2) }
+        _ = line.hears(event("Event-Name: CHANNEL_HANGUP\nUnique-ID: \(channel)\n\n"))
+        _ = self.comeBack(&line)
+        #expect(line.hears(answer("x") + answer("{\"row_count\":0}")) == [])
+    }
+
+    @Test("Listeners' events are subscribed to once, filtered by name where no channel is meant, and again later")
+    func addedSubscriptions() throws {
+        var line = Line(filters: true)
+        line.becomeReady()
+        _ = line.hears(ok + ok)
+        let record = EventInterest([.other("RECORD_STOP"), .channelHangup], subclasses: ["sofia::register"])
+        func subscribe(_ interest: EventInterest) -> [String] {
+            line.step { client, now, effects in
+                #expect(throws: Never.self) { try client.subscribe(to: interest, at: now, into: &effects) }
+            }
+        }
+        let open = [
+            "> filter Event-Name RECORD_STOP", "> filter Event-Name CHANNEL_HANGUP",
+            "> filter Event-Subclass sofia::register",
+        ]
+        #expect(subscribe(record) == ["> event plain RECORD_STOP CUSTOM sofia::register"] + open)
+        #expect(subscribe(record) == [])
+        #expect(
+            subscribe(EventInterest([.other("RECORD_STOP"), .channelAnswer], of: channel)) == [
+                "> event plain CHANNEL_ANSWER"
+            ])
+        _ = line.hears(ok + ok + ok + ok + ok)
+        _ = line.lost()
+        _ = line.waits()
+        _ = line.connected()
+        _ = line.hears(greeting)
+        #expect(
+            line.hears(accepted) == [
+                "> event plain BACKGROUND_JOB HEARTBEAT CHANNEL_HANGUP RECORD_STOP CHANNEL_ANSWER CUSTOM sofia::register",
+                "> filter Event-Name BACKGROUND_JOB", "> filter Event-Name HEARTBEAT",
+            ] + open)
+    }
+
+    @Test("A listener whose event cannot be written is refused and spoils no later subscription")
+    func unsafeSubscription() {
+        var line = Line()
+        line.becomeReady()
+        let interest = EventInterest([.other("ALL\n\napi hupall")])
+        let said = line.step { client, now, effects in
+            #expect(throws: EventSocketCommandError.unsafe(argument: .eventName)) {
+                try client.subscribe(to: interest, at: now, into: &effects)
+            }
+        }
+        #expect(said == [])
+    }
+
+    @Test("A channel that several watch is watched until the last of them leaves")
+    func sharedWatch() {
+        var line = Line(filters: true)
+        line.becomeReady()
+        _ = line.hears(ok + ok)
+        #expect(line.step { $0.watch(channel, at: $1, into: &$2) } == ["> filter Unique-ID \(channel)"])
+        #expect(line.step { $0.watch(channel, at: $1, into: &$2) } == [])
+        #expect(line.step { $0.unwatch(channel, at: $1, into: &$2) } == [])
+        #expect(line.step { $0.unwatch(channel, at: $1, into: &$2) } == ["> filter delete Unique-ID \(channel)"])
+    }
+
+    @Test("An answer that is too long fails its command, and the connection goes on")
+    func answerTooLong() throws {
+        var configuration = InboundClient.Configuration(
+            password: "ClueCon", events: [], subclasses: [], onlyWatchedChannels: false)
+        configuration.limits = .init(head: 4096, body: 1000)
+        var line = Line()
+        line.client = InboundClient(configuration, seed: 1, jobPrefix: "pronto")
+        line.becomeReady()
+        _ = line.asks(1, .showChannels)
+        _ = try line.asks(2, .exists(channel))
+        #expect(
+            line.hears(answer(String(repeating: "x", count: 1001)) + answer("true"))
+                == ["1 ! reply-too-long", "2 = true"])
     }
 
     @Test("A stop says goodbye and answers everybody")

@@ -66,16 +66,17 @@ private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
         var line = Line()
         #expect(line.accepted() == ["> connect"])
         let first = try #require(pieces.first { $0.side == .freeSwitch })
-        #expect(line.hears(first.bytes) == ["> linger 3", "> myevents", "began 175"])
+        let modules = "> event plain CUSTOM " + SwitchEvent.audioStreamSubclasses.joined(separator: " ")
+        #expect(line.hears(first.bytes) == ["> linger 3", "> myevents", modules, "began 175"])
         #expect(line.session.channel?.text == "708cb2e8-5f6e-4238-a18d-3b64fd03d8a1")
-        // Of the recording's own commands each is asked as some command of ours: only the order counts. Two are ours.
+        // Of the recording's own commands each is asked as some command of ours: only the order counts. Three are ours.
         var heard: [String] = []
         var commands = 0
         var replies: [UInt64] = []
         for piece in pieces.dropFirst(2) {
             if piece.side == .controller {
                 commands += 1
-                if commands > 2 { _ = line.asks(UInt64(commands), .api(.status)) }
+                if commands > 3 { _ = line.asks(UInt64(commands), .api(.status)) }
             } else {
                 for effect in line.hears(piece.bytes) {
                     if let number = UInt64(effect.prefix { $0 != " " }) {
@@ -86,7 +87,7 @@ private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
                 }
             }
         }
-        #expect(replies == Array(3...UInt64(commands)))
+        #expect(replies == Array(4...UInt64(commands)))
         #expect(heard.filter { $0 == "event DTMF" }.count == 2)
         #expect(heard.suffix(4) == ["event CHANNEL_HANGUP_COMPLETE", "lingering", "close", "ended channelGone"])
         #expect(line.waits() == ["no timer"])
@@ -122,7 +123,7 @@ private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
         _ = line.accepted()
         #expect(line.asks(1, .api(.status)) == ["1 ! stopped"])
         _ = line.hears(data())
-        #expect(line.hears(ok + ok) == [])
+        #expect(line.hears(ok + ok + ok) == [])
         #expect(
             try line.asks(2, .execute("answer", id: "app-1"))
                 == ["> sendmsg | call-command: execute | execute-app-name: answer | Event-UUID: app-1"])
@@ -136,7 +137,7 @@ private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
     func lingerDeadline() {
         var line = Line()
         _ = line.accepted()
-        _ = line.hears(data() + ok + ok)
+        _ = line.hears(data() + ok + ok + ok)
         let notice = "Content-Type: text/disconnect-notice\nContent-Disposition: linger\nContent-Length: 0\n\n"
         #expect(line.hears(notice.utf8) == ["lingering"])
         #expect(line.waits() == ["close", "ended channelGone"])
@@ -151,7 +152,7 @@ private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
         case 1: #expect(line.hears("GET / HTTP/1.1\r\n\r\n".utf8) == ["close", "ended garbled"])
         case 2: #expect(line.hears("Content-Type: auth/request\n\n".utf8) == ["close", "ended garbled"])
         default:
-            _ = line.hears(data() + ok + ok)
+            _ = line.hears(data() + ok + ok + ok)
             #expect(line.waits() == ["> api status"])
             #expect(line.waits() == ["close", "ended silent"])
         }
@@ -161,7 +162,7 @@ private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
     func stop() {
         var line = Line()
         _ = line.accepted()
-        _ = line.hears(data() + ok + ok)
+        _ = line.hears(data() + ok + ok + ok)
         #expect(line.step { $0.stop(at: $1, into: &$2) } == ["> exit", "close", "ended stopped"])
     }
 }

@@ -133,7 +133,7 @@ private final class TestClient {
         case .complete(let id, .success(let reply)): self.say("\(id.number) = \(reply.text)")
         case .complete(let id, .failure(let failure)): self.say("\(id.number) ! \(failure.slug)")
         case .statusChanged(let status): self.say("\(status)")
-        case .deliver, .oddity: break
+        case .deliver, .channelGone, .oddity: break
         }
     }
 

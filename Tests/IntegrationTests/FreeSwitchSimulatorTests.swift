@@ -119,7 +119,7 @@ import Testing
             case .deliver(let event): self.events.append(event.name.wire)
             case .complete(let id, .success(let reply)): self.answers.append("\(id.number) = \(reply.text)")
             case .complete(let id, .failure(let failure)): self.answers.append("\(id.number) ! \(failure.slug)")
-            case .wake, .statusChanged, .oddity: break
+            case .wake, .statusChanged, .channelGone, .oddity: break
             }
         }
 
@@ -129,6 +129,7 @@ import Testing
                 bytes.withUnsafeBytes { self.client.received($0, at: .zero, into: &self.effects) }
             case .close: self.client.connectionLost(at: .zero, into: &self.effects)
             case .noticed(let notice): self.notices.append(notice)
+            case .openSocket, .openUnicast, .closeUnicast, .schedule, .linger: break
             }
         }
     }

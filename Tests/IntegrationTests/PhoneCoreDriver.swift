@@ -13,6 +13,8 @@ struct PhoneCoreDriver {
     /// What the caller hears, all of it.
     var heard: [Int16] = []
     var closes: [UInt16] = []
+    /// Keys and holds that are signals of their own.
+    var keys: [String] = []
     var isOver = false
     private var output = PhoneOutput()
     private var wakeAt: Duration?
@@ -36,6 +38,8 @@ struct PhoneCoreDriver {
         for action in self.output.actions {
             switch action {
             case .send(let kind, let range): self.messages.append((kind, Array(self.output.bytes[range]), self.now))
+            case .press(let digit): self.keys.append("\(digit.value)")
+            case .hold(let isHeld): self.keys.append(isHeld ? "hold" : "resume")
             case .close(let code): self.closes.append(code)
             case .wake(let deadline): self.wakeAt = deadline
             case .report(.heard(let range)): self.heard.append(contentsOf: self.output.heard[range])

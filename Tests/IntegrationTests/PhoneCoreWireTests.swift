@@ -173,4 +173,23 @@ struct PhoneCoreWireTests {
             key: "JxYFtbou2MfZQuXXKeSNfQ==", headers: [("X-Lab-Caller", "1000")])
         #expect(request == text.replacing("\n", with: "\r\n"))
     }
+
+    @Test(
+        "Without a module keys and hold are signals of their own, and no text is sent",
+        arguments: [PhoneModule.unicast, .rtp])
+    func datagramLines(_ dialect: PhoneModule) {
+        var configuration = PhoneConfiguration(dialect: dialect, rate: .narrowband)
+        configuration.metadata = Redacted("{}")
+        configuration.script = [
+            .text("{}"), .digit(Redacted("7")), .silence(.milliseconds(40)), .hold(.milliseconds(40)),
+            .silence(.milliseconds(40)),
+        ]
+        var driver = PhoneCoreDriver.connected(configuration)
+        driver.advance(by: .milliseconds(400))
+        #expect(driver.keys == ["7", "hold", "resume"])
+        #expect(driver.messages.allSatisfy { $0.kind == .binary })
+        #expect(driver.messages.allSatisfy { $0.bytes.count == (dialect == .rtp ? 160 : 320) })
+        // The switch goes on with silence while the line is held; a SIP phone does not.
+        #expect(driver.messages.count == (dialect == .rtp ? 4 : 6))
+    }
 }

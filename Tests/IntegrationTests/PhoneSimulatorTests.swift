@@ -166,7 +166,7 @@ struct PhoneSimulatorTests {
     private static func url(_ gateway: RunningGateway, _ configuration: PhoneConfiguration, call: String) -> String {
         let format: AudioFormat = configuration.uplink
         return
-            "ws://127.0.0.1:\(gateway.port)/stream/\(Self.domain)/\(call)?dialect=\(configuration.dialect.name.rawValue)"
+            "ws://127.0.0.1:\(gateway.port)/stream/\(Self.domain)/\(call)?dialect=\(configuration.dialect.name?.rawValue ?? "")"
             + "&encoding=\(format.encoding.rawValue)&rate=\(format.rate.hertz)&channels=\(format.channels)"
     }
 
@@ -178,7 +178,7 @@ struct PhoneSimulatorTests {
         ]
     }
 
-    @Test("In every dialect it is understood, hears the greeting and is heard", arguments: PhoneModule.allCases)
+    @Test("In every dialect it is understood, hears the greeting and is heard", arguments: PhoneModule.webSockets)
     func everyDialect(_ dialect: PhoneModule) async throws {
         let gateway = try RunningGateway()
         defer { gateway.stop() }
@@ -206,7 +206,7 @@ struct PhoneSimulatorTests {
         #expect((result.recording?.duration ?? .zero) >= .milliseconds(900))
 
         let call: SmallGateway.Call = try #require(gateway.gateway.calls.withLock { $0["call-1"] })
-        #expect(call.dialect == dialect.name.rawValue)
+        #expect(call.dialect == dialect.name?.rawValue ?? "")
         #expect(call.problems.isEmpty)
         #expect(call.digits == 1)
         #expect(call.metadata?.tenant?.text == Self.domain)

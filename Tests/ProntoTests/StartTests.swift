@@ -156,7 +156,7 @@ struct StartTests {
         (["REALTIME_VAD_THRESHOLD": "nan"], ["REALTIME_VAD_THRESHOLD", "\"nan\""]),
         (["REALTIME_BARGE_IN": "perhaps"], ["REALTIME_BARGE_IN", "\"perhaps\"", "true"]),
         (["PRONTO_ALLOWED_PEERS": "10.0.0.0/33"], ["PRONTO_ALLOWED_PEERS", "CIDR"]),
-        (["AUDIO_MODE": "rtp"], ["AUDIO_MODE", "websocket"]),
+        (["AUDIO_MODE": "sip"], ["AUDIO_MODE", "websocket"]),
         (["OPENAI_BASE_URL": "ftp://x"], ["OPENAI_BASE_URL", "https://"]),
         (
             ["REALTIME_PORT": "x", "HEALTH_PORT": "y", "PRONTO_VAD": "z"],

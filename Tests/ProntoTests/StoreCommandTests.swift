@@ -70,11 +70,46 @@ struct StoreCommandTests {
             let list = try await desk.run("tenant list").split(separator: "\n").map { $0.split(separator: " ") }
             #expect(
                 list.map { $0.map(String.init) } == [
-                    ["id", "name", "enabled"], [id, "clinic.example", "yes"], [other, "other.example", "no"],
+                    ["id", "name", "enabled", "esl"], [id, "clinic.example", "yes", "-"],
+                    [other, "other.example", "no", "-"],
                 ])
             #expect(await desk.complaint("tenant add clinic.example --id \(other)").contains("another id"))
             #expect(await desk.complaint("tenant add x --id 7").contains("a UUID"))
             #expect(await desk.complaint("tenant add").contains("name"))
+        }
+    }
+
+    @Test("A tenant's own Event Socket: set, changed without its password, listed without it, and taken away")
+    func tenantSwitch() async throws {
+        let environment = ["PRONTO_SECRET_KEY": "a:" + Data(repeating: 7, count: 32).base64EncodedString()]
+        try await withDesk(environment) { desk in
+            let id = try #require(TenantID(try await desk.run("tenant add clinic.example")))
+            #expect(await desk.complaint("tenant set clinic.example").contains("--esl-host"))
+            #expect(
+                await desk.complaint("tenant set clinic.example --esl-host pbx.example").contains("--esl-password-file")
+            )
+            #expect(await desk.complaint("tenant set clinic.example --esl-host", "a b").contains("--esl-host"))
+            #expect(await desk.complaint("tenant set nobody.example --no-esl").contains("pronto tenant list"))
+            let set = "tenant set clinic.example --esl-host PBX.example --esl-password-file -"
+            #expect(await desk.complaint(set, input: "two\u{7}bells").contains("control characters"))
+            #expect(await desk.complaint(set).contains("standard input"))
+            #expect(try await desk.run(set, input: "very secret indeed") == id.text)
+            #expect(try await desk.run("tenant set clinic.example --esl-port 8031 --esl-read-timeout 7.5") == id.text)
+            try await desk.withStore { store in
+                let account = try #require(try await store.switchAccount(of: id))
+                #expect(account.password?.value == "very secret indeed")
+                #expect(account.host == "pbx.example")
+                #expect(account.port == 8031)
+                #expect(account.readTimeout == .milliseconds(7500))
+                #expect(account.connectTimeout == nil)
+            }
+            #expect(try await desk.run("tenant list").contains("pbx.example:8031"))
+            #expect(try desk.bytes().range(of: Data("very secret".utf8)) == nil)
+            #expect(try await desk.run("provider rotate").contains("1"))
+            #expect(await desk.complaint("tenant set clinic.example --no-esl --esl-port 1").contains("--esl-port"))
+            try await desk.run("tenant set clinic.example --no-esl")
+            let left = try await desk.withStore { store in try await store.switchAccounts() }
+            #expect(left == [])
         }
     }
 

@@ -212,6 +212,59 @@ struct StoreContractTests {
         }
     }
 
+    @Test("A tenant's own Event Socket, and its password, come back", arguments: StoreUnderTest.allCases)
+    func switchAccounts(kind: StoreUnderTest) async throws {
+        try await kind.withStore { store in
+            let (one, other) = (try Sample.tenant(1), try Sample.tenant(2))
+            for tenant in [one, other] { try await store.save(tenant) }
+            #expect(try await store.switchAccount(of: one.id) == nil)
+            var account = SwitchAccount(
+                tenant: one.id, host: "pbx.example", port: 8031, password: Redacted("ClueCon"),
+                connectTimeout: .milliseconds(2500), readTimeout: .seconds(9))
+            try await store.save(account, of: one.id)
+            #expect(try await store.switchAccount(of: one.id) == account)
+            // Without a password the stored one stays; where there is none, that is no account.
+            var changed = account
+            changed.password = nil
+            changed.isEnabled = false
+            let kept = changed
+            try await store.save(kept, of: one.id)
+            account.isEnabled = false
+            #expect(try await store.switchAccounts() == [account])
+            let nothing = SwitchAccount(tenant: other.id, host: "h", password: nil)
+            #expect(await code { try await store.save(nothing, of: other.id) } == .invalid)
+            let foreign = account
+            #expect(await code { try await store.save(foreign, of: other.id) } == .otherTenant)
+            var wrong = account
+            wrong.port = 70_000
+            let outOfRange = wrong
+            #expect(await code { try await store.save(outOfRange, of: one.id) } == .invalid)
+            #expect(try await store.removeSwitchAccount(of: other.id) == false)
+            #expect(try await store.removeSwitchAccount(of: one.id))
+            #expect(try await store.switchAccounts() == [])
+        }
+    }
+
+    @Test("A switch's password that another key encrypted harms its own tenant only")
+    func foreignSwitchPassword() async throws {
+        try await withFolder { folder in
+            let tenant = try Sample.tenant(1)
+            let before = try await SQLiteStore(path: folder + "/pronto.db", secretKeys: SecretKeys(Sample.secretKey))
+            try await before.save(tenant)
+            try await before.save(
+                SwitchAccount(tenant: tenant.id, host: "h", password: Redacted("p")), of: tenant.id)
+            await before.close()
+            for keys in [nil, try SecretKeys(Sample.otherSecretKey)] {
+                let after = try await SQLiteStore(path: folder + "/pronto.db", secretKeys: keys)
+                let accounts = try await after.switchAccounts()
+                #expect(accounts.map(\.host) == ["h"])
+                #expect(accounts.map(\.password?.value) == [nil])
+                #expect(await code { _ = try await after.switchAccount(of: tenant.id) } != nil)
+                await after.close()
+            }
+        }
+    }
+
     @Test("Without a key the store refuses secrets and says how to give one", arguments: StoreUnderTest.allCases)
     func noKey(kind: StoreUnderTest) async throws {
         try await kind.withStore(keys: nil) { store in

@@ -32,6 +32,8 @@ package enum AssistantEvent: Sendable, Equatable {
     case agentAudioFinished(AgentItem)
     /// What the agent says, piece by piece; `isFinal` carries the whole text of the item.
     case agentTranscript(AgentItem, Redacted<String>, isFinal: Bool)
+    /// What of an interrupted item the back end itself believes to have been heard: its memory has no more of it.
+    case agentTranscriptCorrected(AgentItem, Redacted<String>)
     /// The assistant itself says that the caller has interrupted it.
     case interrupted
     /// The assistant wants a tool used. Answer each with `AssistantCommand.toolResult`.

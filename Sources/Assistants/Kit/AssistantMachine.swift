@@ -40,8 +40,8 @@ package struct AssistantOutput: Sendable {
 
     /// Forgets what was performed, keeps the memory.
     package mutating func removeAll() {
-        self.effects.removeAll(keepingCapacity: true)
-        self.bytes.removeAll(keepingCapacity: true)
+        if !self.effects.isEmpty { self.effects.removeAll(keepingCapacity: true) }
+        if !self.bytes.isEmpty { self.bytes.removeAll(keepingCapacity: true) }
     }
 
     /// Appends a text message for `channel`.

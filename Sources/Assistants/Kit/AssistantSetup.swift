@@ -86,10 +86,13 @@ package struct TurnDetection: Sendable, Equatable {
     package var eagerness: Eagerness
     /// We drive: the provider neither answers nor interrupts by itself, so that an interruption can be taken back.
     package var drivenByUs: Bool
+    /// The caller's voice may stop the agent. A server that interrupts by itself must be told when not.
+    package var mayInterrupt: Bool
 
     package init(
         kind: Kind = .server, threshold: Double = 0.5, prefixPadding: Duration = .milliseconds(300),
-        silence: Duration = .milliseconds(500), eagerness: Eagerness = .auto, drivenByUs: Bool = false
+        silence: Duration = .milliseconds(500), eagerness: Eagerness = .auto, drivenByUs: Bool = false,
+        mayInterrupt: Bool = true
     ) {
         self.kind = kind
         self.threshold = threshold
@@ -97,6 +100,7 @@ package struct TurnDetection: Sendable, Equatable {
         self.silence = silence
         self.eagerness = eagerness
         self.drivenByUs = drivenByUs
+        self.mayInterrupt = mayInterrupt
     }
 }
 

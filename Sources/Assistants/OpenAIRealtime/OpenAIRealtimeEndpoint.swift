@@ -5,7 +5,7 @@ extension OpenAIRealtimeConfiguration {
     package func target(model: String) throws(OpenAIRealtimeConfigurationError) -> WebSocketTarget {
         guard !model.isEmpty else { throw .emptyModel }
         let base = try self.splitBase()
-        let name = percentEncoded(model)
+        let name = ServiceAddress.percentEncoded(model)
         let path: String
         switch self.service {
         case .openAI:
@@ -16,7 +16,7 @@ extension OpenAIRealtimeConfiguration {
         case .azureLegacy(let version):
             path =
                 azurePrefix(base.path, "/openai")
-                + "/realtime?api-version=\(percentEncoded(version))&deployment=\(name)"
+                + "/realtime?api-version=\(ServiceAddress.percentEncoded(version))&deployment=\(name)"
         }
         return WebSocketTarget(url: base.origin + path, headers: try self.headers())
     }
@@ -33,7 +33,7 @@ extension OpenAIRealtimeConfiguration {
         // A GA model with this header answers everything with `unknown_parameter`.
         if self.dialect == .beta { headers.append(("OpenAI-Beta", "realtime=v1")) }
         headers += self.extraHeaders
-        for header in headers where !isHeaderName(header.name) || !isHeaderValue(header.value) {
+        for header in headers where !isHeaderName(header.name) || !ServiceAddress.isHeaderValue(header.value) {
             throw .malformedHeader(name: header.name)
         }
         return headers
@@ -41,22 +41,12 @@ extension OpenAIRealtimeConfiguration {
 
     /// The base in two parts: `ws(s)://host[:port]` and a path without its last slash.
     private func splitBase() throws(OpenAIRealtimeConfigurationError) -> (origin: String, path: String) {
-        let schemes: [(given: String, used: String)] = [
-            ("https://", "wss://"), ("wss://", "wss://"), ("http://", "ws://"), ("ws://", "ws://"),
-        ]
-        let lowered = self.baseURL.lowercased()
-        guard let scheme = schemes.first(where: { lowered.hasPrefix($0.given) }),
-            self.baseURL.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }),
-            !self.baseURL.contains("?"), !self.baseURL.contains("#")
-        else { throw .malformedBaseURL }
-        let rest = self.baseURL.dropFirst(scheme.given.count)
-        let slash = rest.firstIndex(of: "/") ?? rest.endIndex
-        let authority = rest[..<slash]
-        guard !authority.isEmpty, !authority.hasPrefix(":") else { throw .malformedBaseURL }
-        guard !authority.contains("@") else { throw .credentialsInBaseURL }
-        var path = rest[slash...]
-        while path.hasSuffix("/") { path = path.dropLast() }
-        return (scheme.used + authority.lowercased(), String(path))
+        do throws(ServiceAddress.Failure) {
+            let address = try ServiceAddress(self.baseURL)
+            return (address.webSocketOrigin, address.path)
+        } catch {
+            throw error == .credentials ? .credentialsInBaseURL : .malformedBaseURL
+        }
     }
 }
 
@@ -64,25 +54,6 @@ extension OpenAIRealtimeConfiguration {
 private func azurePrefix(_ path: String, _ wanted: String) -> String {
     if path.isEmpty || path == "/openai" || path == wanted { return wanted }
     return path.hasSuffix(wanted) ? path : path + wanted
-}
-
-/// RFC 3986 §2.3: everything but the unreserved characters is escaped.
-private func percentEncoded(_ text: String) -> String {
-    let digits: [Character] = Array("0123456789ABCDEF")
-    var result = ""
-    for byte in text.utf8 {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
-            UInt8(ascii: "~"):
-            result.append(Character(Unicode.Scalar(byte)))
-        default:
-            result.append("%")
-            result.append(digits[Int(byte >> 4)])
-            result.append(digits[Int(byte & 15)])
-        }
-    }
-    return result
 }
 
 /// RFC 9110 §5.6.2, without the rarer signs.
@@ -96,9 +67,4 @@ private func isHeaderName(_ text: String) -> Bool {
             default: false
             }
         }
-}
-
-/// Visible ASCII and spaces: a key with a line break from a careless copy is refused, not sent as two headers.
-private func isHeaderValue(_ text: String) -> Bool {
-    !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
 }

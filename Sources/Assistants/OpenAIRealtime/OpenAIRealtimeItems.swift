@@ -26,7 +26,11 @@ struct OpenAIRealtimeAgentItems: Sendable {
     private var lastNumber = 0
 
     /// The place of an item, by the bytes of its name. From the back: it is nearly always the last.
-    func index(of id: JSONScan) -> Int? { self.records.lastIndex { id.isName($0.id) } }
+    func index(of id: JSONScan) -> Int? {
+        // By index: a closure would be given a copy of each record.
+        for index in self.records.indices.reversed() where id.isName(self.records[index].id) { return index }
+        return nil
+    }
 
     func index(of item: AgentItem) -> Int? { self.records.lastIndex { $0.number == item.number } }
 
@@ -58,15 +62,5 @@ struct OpenAIRealtimeCallerItems: Sendable {
         self.lastNumber += 1
         self.records.append((name, self.lastNumber))
         return CallerItem(self.lastNumber)
-    }
-}
-
-extension JSONScan {
-    /// Whether this string is `name`, without making one of it.
-    func isName(_ name: String) -> Bool {
-        guard self.kind == .string else { return false }
-        if self.hasEscapes { return self.string == name }
-        let utf8 = name.utf8
-        return utf8.count == self.bytes.count && utf8.elementsEqual(self.bytes)
     }
 }

@@ -29,22 +29,49 @@ extension OpenAIRealtimeMachine {
     private mutating func message(
         _ bytes: UnsafeRawBufferPointer, at now: Duration, _ output: inout AssistantOutput
     ) {
-        guard let scan = try? JSONScan(bytes), let type = scan["type"], type.kind == .string else {
+        var head = Head()
+        guard let scan = try? JSONScan(bytes, eachMember: { head.note($0, $1) }), let type = head.type,
+            type.kind == .string
+        else {
             self.garbled(&output)
             return
         }
         // Fifty times a second and more: before any text is made of a name.
         if type.isText("response.output_audio.delta") || type.isText("response.audio.delta") {
-            self.audioDelta(scan, &output)
+            self.audioDelta(scan, head, &output)
+            return
+        }
+        if self.phase == .ready, type.isText("response.output_audio_transcript.delta") {
+            self.agentTranscript(scan, head, isFinal: false, &output)
             return
         }
         guard let kind = type.string.flatMap({ OpenAIRealtimeEventKind(name: $0) }) else {
             self.counters.unknownEvents &+= 1
             return
         }
-        self.event(kind, scan, at: now, &output)
+        self.event(kind, scan, head, at: now, &output)
         self.askForNextResponse(at: now, &output)
         self.announceWake(&output)
+    }
+
+    /// Members of a message that deltas are made of, found while it is checked. Of two of a name the first counts.
+    private struct Head {
+        var type: JSONScan?
+        var response: JSONScan?
+        var item: JSONScan?
+        var delta: JSONScan?
+
+        mutating func note(_ key: JSONScan, _ value: JSONScan) {
+            if self.type == nil, key.isText("type") {
+                self.type = value
+            } else if self.response == nil, key.isText("response_id") {
+                self.response = value
+            } else if self.item == nil, key.isText("item_id") {
+                self.item = value
+            } else if self.delta == nil, key.isText("delta") {
+                self.delta = value
+            }
+        }
     }
 
     private mutating func garbled(_ output: inout AssistantOutput) {
@@ -57,7 +84,8 @@ extension OpenAIRealtimeMachine {
     }
 
     private mutating func event(
-        _ kind: OpenAIRealtimeEventKind, _ scan: JSONScan, at now: Duration, _ output: inout AssistantOutput
+        _ kind: OpenAIRealtimeEventKind, _ scan: JSONScan, _ head: Head, at now: Duration,
+        _ output: inout AssistantOutput
     ) {
         switch kind {
         case .sessionCreated: self.sessionCreated(&output)
@@ -88,10 +116,10 @@ extension OpenAIRealtimeMachine {
         case .responseDone: self.responseDone(scan, &output)
         case .outputItemAdded: self.outputItem(scan, isDone: false, &output)
         case .outputItemDone: self.outputItem(scan, isDone: true, &output)
-        case .audioDelta: self.audioDelta(scan, &output)
+        case .audioDelta: self.audioDelta(scan, head, &output)
         case .audioDone: self.audioDone(scan, &output)
-        case .agentTranscriptDelta: self.agentTranscript(scan, isFinal: false, &output)
-        case .agentTranscript: self.agentTranscript(scan, isFinal: true, &output)
+        case .agentTranscriptDelta: self.agentTranscript(scan, head, isFinal: false, &output)
+        case .agentTranscript: self.agentTranscript(scan, head, isFinal: true, &output)
         case .argumentsDone: self.argumentsDone(scan, &output)
         case .toolServerFailed: output.event(.failed(AssistantFailure("tool-server-failed", .ignore)))
         case .uninteresting: break
@@ -269,20 +297,20 @@ extension OpenAIRealtimeMachine {
     // MARK: What the agent says
 
     /// The item's place in the table, made when this is the first of it; nil when its response has been stopped.
-    private mutating func agentItem(_ scan: JSONScan) -> Int? {
-        let response = scan["response_id"]
-        if let id = scan["item_id"] ?? response, let index = self.agentItems.index(of: id) { return index }
-        guard !self.responses.isStopped(response), let name = (scan["item_id"] ?? response)?.string else { return nil }
+    private mutating func agentItem(_ head: Head) -> Int? {
+        let response = head.response
+        if let id = head.item ?? response, let index = self.agentItems.index(of: id) { return index }
+        guard !self.responses.isStopped(response), let name = (head.item ?? response)?.string else { return nil }
         return self.agentItems.add(id: name, responseID: response?.string ?? self.responses.active?.id ?? "")
     }
 
-    private mutating func audioDelta(_ scan: JSONScan, _ output: inout AssistantOutput) {
+    private mutating func audioDelta(_ scan: JSONScan, _ head: Head, _ output: inout AssistantOutput) {
         guard self.phase == .ready else { return }
-        guard !self.responses.isStopped(scan["response_id"]) else {
+        guard !self.responses.isStopped(head.response) else {
             self.counters.droppedAudio &+= 1
             return
         }
-        guard let delta = scan["delta"], delta.kind == .string, let index = self.agentItem(scan) else {
+        guard let delta = head.delta, delta.kind == .string, let index = self.agentItem(head) else {
             self.garbled(&output)
             return
         }
@@ -327,12 +355,14 @@ extension OpenAIRealtimeMachine {
         output.event(.agentAudioFinished(AgentItem(self.agentItems[index].number)))
     }
 
-    private mutating func agentTranscript(_ scan: JSONScan, isFinal: Bool, _ output: inout AssistantOutput) {
+    private mutating func agentTranscript(
+        _ scan: JSONScan, _ head: Head, isFinal: Bool, _ output: inout AssistantOutput
+    ) {
         // Pieces of a stopped reply are dropped like its audio; its whole text is wanted for the record.
-        if !isFinal, self.responses.isStopped(scan["response_id"]) { return }
-        guard let index = self.agentItem(scan), !self.agentItems[index].isTranscriptFinished else { return }
+        if !isFinal, self.responses.isStopped(head.response) { return }
+        guard let index = self.agentItem(head), !self.agentItems[index].isTranscriptFinished else { return }
         let text: String? =
-            isFinal ? (scan["transcript"] ?? scan["text"])?.string : scan["delta"]?.string
+            isFinal ? (scan["transcript"] ?? scan["text"])?.string : head.delta?.string
         guard let text, isFinal || !text.isEmpty else { return }
         self.agentItems[index].isTranscriptFinished = isFinal
         output.event(

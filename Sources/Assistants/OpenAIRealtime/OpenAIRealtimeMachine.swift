@@ -69,7 +69,7 @@ package struct OpenAIRealtimeMachine: AssistantMachine {
     /// An error after which the socket's end has a known reason.
     var cause: AssistantFailure?
 
-    private var deadlines: [Duration?] = Array(repeating: nil, count: Timer.allCases.count)
+    private var deadlines = DeadlineTable(count: Timer.allCases.count)
     private var announcedWake: Duration?
     private var eventCount = 0
     var scratch: [UInt8] = []
@@ -258,7 +258,7 @@ package struct OpenAIRealtimeMachine: AssistantMachine {
     /// Asks the shell for the earliest deadline when that has changed.
     mutating func announceWake(_ output: inout AssistantOutput) {
         guard self.phase != .ended else { return }
-        let earliest = self.deadlines.compactMap { $0 }.min()
+        let earliest = self.deadlines.earliest
         guard earliest != self.announcedWake else { return }
         self.announcedWake = earliest
         output.effects.append(.wake(at: earliest))

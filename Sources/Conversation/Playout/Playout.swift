@@ -135,7 +135,9 @@ package struct Playout: Sendable {
         let available = self.base + self.store.count - self.cursor
         let count = min(self.frameBytes, available)
         let start = self.cursor - self.base
-        self.store.withUnsafeBufferPointer { frame.append(contentsOf: $0[start..<(start + count)]) }
+        self.store.withUnsafeBufferPointer {
+            frame.append(contentsOf: UnsafeBufferPointer(rebasing: $0[start..<(start + count)]))
+        }
         if count < self.frameBytes { self.appendSilence(self.frameBytes - count, to: &frame) }
         self.runFrames += 1
         if count > 0 {
@@ -255,7 +257,9 @@ package struct Playout: Sendable {
     /// The offset of the last byte that the caller has heard.
     private func heardOffset(at now: Duration) -> Int {
         let ear = now - self.traits.latency
-        guard let span = self.spans.last(where: { $0.playsAt <= ear }) else { return self.heardFloor }
+        // Asked several times a frame, and nearly always answered by the last.
+        guard let index = self.spans.lastIndex(where: { $0.playsAt <= ear }) else { return self.heardFloor }
+        let span = self.spans[index]
         let elapsed = min(self.format.bytes(in: ear - span.playsAt), span.count)
         let sample = self.format.bytesPerSample
         return max(self.heardFloor, span.offset + elapsed / sample * sample)

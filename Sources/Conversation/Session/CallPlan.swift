@@ -139,7 +139,8 @@ package struct SessionOutput: Sendable {
     package var bytes: [UInt8] = []
     package init() {}
     package mutating func removeAll() {
-        self.commands.removeAll(keepingCapacity: true)
-        self.bytes.removeAll(keepingCapacity: true)
+        // Asked after every event, most of which leave one of them empty; and to empty an empty array is not free.
+        if !self.commands.isEmpty { self.commands.removeAll(keepingCapacity: true) }
+        if !self.bytes.isEmpty { self.bytes.removeAll(keepingCapacity: true) }
     }
 }

@@ -37,6 +37,9 @@ extension CallSession {
             let item = PlayoutItem(session: self.assistantSession, number: item.number)
             self.transcript.agentSaid(text.value, item: item, isFinal: isFinal, at: now)
             output.commands.append(.note(.agentSaid(text, isFinal: isFinal)))
+        case .agentTranscriptCorrected(let item, let text):
+            let item = PlayoutItem(session: self.assistantSession, number: item.number)
+            self.transcript.agentCorrected(text.value, item: item)
         case .interrupted:
             // The back end has stopped by itself: no resume is possible.
             if self.playout.isSounding(at: now) { self.apply(.confirm, at: now, &output) }
@@ -289,7 +292,7 @@ extension CallSession {
             self.falseInterruptions += 1
             self.isDoubtful = !self.isPausedTurnClosed
             self.isDoubtOwed = self.bargeIn.voiced >= Self.leastWord
-            if !self.isMediaLost { self.playout.resume() }
+            if !self.isMediaLost, !self.isHeld { self.playout.resume() }
             self.pump(at: now, &output)
             output.commands.append(.note(.bargeIn(confirmed: false)))
         case .confirm:

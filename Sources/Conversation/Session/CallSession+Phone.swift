@@ -12,10 +12,9 @@ extension CallSession {
         case .markReached:
             break
         case .held:
-            self.isHeld = true
-            self.noInput.busy()
+            self.hold(at: now)
         case .resumed:
-            self.isHeld = false
+            self.resumeFromHold(at: now, &output)
         case .hungUp(let cause):
             self.end(
                 CallTermination(
@@ -42,6 +41,21 @@ extension CallSession {
         self.review(at: now, &output)
     }
 
+    /// The caller hears somebody else, or music: the agent waits in the middle of its sentence.
+    private mutating func hold(at now: Duration) {
+        guard !self.isHeld else { return }
+        self.isHeld = true
+        self.playout.pause(at: now)
+        self.noInput.busy()
+    }
+
+    mutating func resumeFromHold(at now: Duration, _ output: inout SessionOutput) {
+        guard self.isHeld else { return }
+        self.isHeld = false
+        if !self.bargeIn.isPaused, !self.isMediaLost { self.playout.resume() }
+        self.pump(at: now, &output)
+    }
+
     /// The media connection is back (the same leg, or another connection of the same call).
     package mutating func mediaReturned(at now: Duration, _ output: inout SessionOutput) {
         guard self.phase != .ended, self.isMediaLost else { return }
@@ -53,7 +67,7 @@ extension CallSession {
             }
             if self.isResponding, self.arriving != nil { self.set(.stall, now + self.plan.deadlines.stall) }
         }
-        if !self.bargeIn.isPaused { self.playout.resume() }
+        if !self.bargeIn.isPaused, !self.isHeld { self.playout.resume() }
         self.pump(at: now, &output)
         self.review(at: now, &output)
     }
@@ -97,7 +111,7 @@ extension CallSession {
             }
         case .stall:
             guard self.phase == .talking, self.arriving != nil, self.isResponding else { return }
-            if self.bargeIn.isPaused {
+            if self.bargeIn.isPaused || self.isHeld {
                 self.set(.stall, now + self.plan.deadlines.stall)
             } else if let end = self.playout.heardOutAt(now),
                 self.playout.nextDue != nil || self.playout.soundEnds(at: now) != nil
@@ -279,7 +293,7 @@ extension CallSession {
             self.speak(.transferring(to: destination.name), at: now, &output)
         }
         self.bargeIn.reset()
-        if !self.isMediaLost { self.playout.resume() }
+        if !self.isMediaLost, !self.isHeld { self.playout.resume() }
         self.phase = .leaving(leaving)
         for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] {
             self.clear(timer)
@@ -297,7 +311,9 @@ extension CallSession {
             self.end(termination, at: now, &output)
         case .transfer(let destination, let termination):
             self.phase = .transferring(destination, termination)
-            self.set(.transfer, now + self.plan.deadlines.transfer)
+            // Beyond the ringing and the way back, which the shell bounds.
+            let patience = max(self.plan.deadlines.transfer, (destination.ringTime ?? .zero) + .seconds(15))
+            self.set(.transfer, now + patience)
             output.commands.append(.note(.transferStarted(name: destination.name)))
             output.commands.append(.phone(.blindTransfer(destination)))
         }
@@ -337,7 +353,7 @@ extension CallSession {
         }
         if self.isAgentSounding { output.commands.append(.note(.agentSpeaking(false))) }
         self.phase = .ended
-        self.timers = Array(repeating: nil, count: Timer.allCases.count)
+        self.timers.removeAll()
         output.commands.append(.closeAssistant)
         output.commands.append(.finish(termination))
     }

@@ -41,7 +41,7 @@ package struct CallSession: ~Copyable, Sendable {
     let frameLength: Duration = .milliseconds(20)
 
     var phase: Phase = .opening
-    var timers: [Duration?] = Array(repeating: nil, count: Timer.allCases.count)
+    var timers = DeadlineTable(count: Timer.allCases.count)
     var ladder: Ladder
     var playout: Playout
     var voice = CallerVoice()
@@ -147,10 +147,13 @@ package struct CallSession: ~Copyable, Sendable {
         _ frame: UnsafeRawBufferPointer, at now: Duration, _ output: inout SessionOutput
     ) {
         guard self.phase != .ended else { return }
-        if self.isHeld { self.isHeld = false }
+        if self.isHeld {
+            guard self.playout.traits.holdStopsFrames else { return }
+            self.resumeFromHold(at: now, &output)
+        }
         let wasSpeaking = self.voice.isSpeaking
         self.voice.frame(
-            levelDBFS: Level(of: frame, encoding: self.uplink.encoding).rms, length: self.frameLength, at: now)
+            levelDBFS: Level.rms(of: frame, encoding: self.uplink.encoding), length: self.frameLength, at: now)
         if self.voice.isSpeaking != wasSpeaking {
             output.commands.append(.note(.callerSpeaking(self.voice.isSpeaking)))
         }
@@ -296,24 +299,29 @@ package struct CallSession: ~Copyable, Sendable {
 
     /// When `wake` has to be called next; nil: only events matter.
     package var nextWake: Duration? {
-        guard self.phase != .ended else { return nil }
-        var next: Duration? = self.playout.nextDue
-        for time in self.timers { next = Self.earlier(next, time) }
-        next = Self.earlier(next, self.soundEnds)
-        next = Self.earlier(next, self.bargeIn.deadline)
-        next = Self.earlier(next, self.noInput.deadline)
-        return next
+        // Mutating in form only: a borrow of so large a struct is a copy of it (1.7 KB at each frame, Swift 6.3.1).
+        mutating get {
+            guard self.phase != .ended else { return nil }
+            var next: Duration? = self.playout.nextDue
+            next = Self.earlier(next, self.timers.earliest)
+            next = Self.earlier(next, self.soundEnds)
+            next = Self.earlier(next, self.bargeIn.deadline)
+            next = Self.earlier(next, self.noInput.deadline)
+            return next
+        }
     }
 
     package mutating func wake(at now: Duration, _ output: inout SessionOutput) {
         guard self.phase != .ended else { return }
         self.pump(at: now, &output)
         self.reviewBargeIn(at: now, &output)
-        for timer in Timer.allCases {
-            guard let time = self.timers[timer.rawValue], now >= time else { continue }
-            self.timers[timer.rawValue] = nil
-            self.expired(timer, at: now, &output)
-            if self.phase == .ended { return }
+        if let earliest = self.timers.earliest, now >= earliest {
+            for timer in Timer.allCases {
+                guard let time = self.timers[timer.rawValue], now >= time else { continue }
+                self.timers[timer.rawValue] = nil
+                self.expired(timer, at: now, &output)
+                if self.phase == .ended { return }
+            }
         }
         self.review(at: now, &output)
     }

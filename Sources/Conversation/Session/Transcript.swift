@@ -27,6 +27,8 @@ package struct Transcript: Sendable {
         var session: Int
         var isFinal = false
         var isSettled = false
+        /// The back end's own account of what was heard; it knows where its words lie in its audio.
+        var corrected: String?
     }
     /// A turn's text is kept up to this many characters: a provider that never stops must not fill the memory.
     private static let maximumText = 20_000
@@ -38,10 +40,10 @@ package struct Transcript: Sendable {
     package var turns: [Turn] { self.open.map(\.turn).filter { !$0.text.value.isEmpty || $0.received > .zero } }
 
     package mutating func callerSaid(_ text: String, item: Int, session: Int, isFinal: Bool, at now: Duration) {
-        let text = String(text.prefix(Self.maximumText))
+        let text = self.bounded(text)
         self.callerBegan(item: item, session: session, at: now)
         guard let index = self.open.lastIndex(where: { $0.callerItem == item && $0.session == session }) else { return }
-        self.open[index].turn.text = Redacted(isFinal ? text : self.bounded(self.open[index].turn.text.value + text))
+        self.note(text, isFinal: isFinal, at: index)
         self.open[index].turn.heardText = self.open[index].turn.text
         self.open[index].isFinal = isFinal
     }
@@ -59,9 +61,7 @@ package struct Transcript: Sendable {
 
     package mutating func agentSaid(_ text: String, item: PlayoutItem, isFinal: Bool, at now: Duration) {
         guard let index = self.index(of: item, at: now) else { return }
-        self.open[index].turn.text = Redacted(
-            isFinal
-                ? String(text.prefix(Self.maximumText)) : self.bounded(self.open[index].turn.text.value + text))
+        self.note(text, isFinal: isFinal, at: index)
         self.open[index].isFinal = isFinal
         if self.open[index].isSettled { self.settleText(index) }
     }
@@ -81,6 +81,13 @@ package struct Transcript: Sendable {
         self.settleText(index)
     }
 
+    /// The back end says what of an item it believes to have been heard. Nothing for an item that never began.
+    package mutating func agentCorrected(_ text: String, item: PlayoutItem) {
+        guard let index = self.open.lastIndex(where: { $0.item == item }) else { return }
+        self.open[index].corrected = String(text.prefix(Self.maximumText))
+        if self.open[index].isSettled { self.settleText(index) }
+    }
+
     /// Items of the agent that are not settled yet.
     package var unsettled: [PlayoutItem] { self.open.filter { !$0.isSettled }.compactMap(\.item) }
 
@@ -94,7 +101,8 @@ package struct Transcript: Sendable {
     }
 
     private mutating func index(of item: PlayoutItem, at now: Duration) -> Int? {
-        if let index = self.open.lastIndex(where: { $0.item == item }) { return index }
+        // By index: a closure would be given a copy of each entry.
+        for index in self.open.indices.reversed() where self.open[index].item == item { return index }
         guard self.open.count < Self.maximumTurns else { return nil }
         let turn = Turn(
             speaker: .agent, text: Redacted(""), heardText: Redacted(""), heard: .zero, received: .zero,
@@ -111,11 +119,30 @@ package struct Transcript: Sendable {
             self.open[index].turn.heardText = turn.text
             return
         }
+        if let corrected = self.open[index].corrected {
+            self.open[index].turn.heardText = Redacted(corrected)
+            return
+        }
         let share = Double(turn.heard.nanoseconds) / Double(turn.received.nanoseconds)
         let cut = text.prefix(Int(Double(text.count) * share))
         let whole = cut.lastIndex(where: { $0 == " " }).map { cut[..<$0] } ?? cut.prefix(0)
         self.open[index].turn.heardText = Redacted(String(whole))
     }
 
-    private func bounded(_ text: String) -> String { String(text.prefix(Self.maximumText)) }
+    /// The whole text of a turn, or the next piece of it: pieces are appended in place, or a long turn would be copied
+    /// with each of them.
+    private mutating func note(_ text: String, isFinal: Bool, at index: Int) {
+        var whole = ""
+        if !isFinal {
+            whole = self.open[index].turn.text.value
+            self.open[index].turn.text = Redacted("")
+        }
+        whole += text
+        self.open[index].turn.text = Redacted(self.bounded(whole))
+    }
+
+    private func bounded(_ text: String) -> String {
+        // A character is at least one byte: most texts need no counting of characters.
+        text.utf8.count <= Self.maximumText ? text : String(text.prefix(Self.maximumText))
+    }
 }

@@ -58,20 +58,25 @@ package struct SwitchRefusal: Error, Sendable, Equatable, CustomStringConvertibl
     /// The text after `-ERR`; may hold ids, so it is not printed.
     package let text: String
 
+    /// The switch's whole answer.
+    package let whole: String
+
     private static let missingChannel = [
-        "no such channel", "invalid session id", "no such session", "cannot locate session",
+        "no such channel", "invalid session id", "no such session", "cannot locate session", "invalid uuid",
     ]
 
     /// Nil unless `text` begins as a refusal does. A switch answers an unset `uuid_getvar` with `_undef_`, which is an
     /// answer and not a refusal.
     package init?(_ text: String) {
+        self.whole = text
         if text.hasPrefix("-USAGE") {
             self.kind = .usage
             self.text = text
             return
         }
         guard text.hasPrefix("-ERR") else { return nil }
-        let words = text.dropFirst(4).drop { $0 == " " }
+        // `uuid_answer` alone says `-ERROR`, and nothing more (measured).
+        let words = text.dropFirst(text.hasPrefix("-ERROR") ? 6 : 4).drop { $0 == " " }
         self.text = String(words)
         let folded = words.lowercased()
         self.kind =
@@ -81,7 +86,7 @@ package struct SwitchRefusal: Error, Sendable, Equatable, CustomStringConvertibl
                 .commandNotFound
             } else if folded == "invalid" {
                 .invalidPassword
-            } else if folded.hasPrefix("operation failed") {
+            } else if folded.isEmpty || folded.hasPrefix("operation failed") || folded.hasPrefix("cannot stop record") {
                 .operationFailed
             } else if folded.hasPrefix("no reply") {
                 .noReply

@@ -57,7 +57,7 @@ package struct BinaryDown: MediaDialect {
             let size: Int = self.downlink.bytesPerSample
             let whole: Int = frame.count / size * size
             guard whole > 0 else { return nil }
-            bytes.append(contentsOf: frame[..<whole])
+            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: frame[..<whole]))
             return .binary
         }
     }

@@ -228,6 +228,8 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
 
     /// How many timers are pending.
     package var timerCount: Int { self.timers.count }
+    /// Descriptors that are watched; for tests that look for what was left behind.
+    package var watchCount: Int { self.watches.count { $0.handler != nil } }
 
     private func runTimers() {
         // Timers made by an action for "now" wait for the next iteration: a loop of them cannot starve the sockets.

@@ -19,6 +19,10 @@ struct TimerQueue {
         /// Timers of the same instant run in the order they were made.
         var order: UInt64
         var slot: UInt32
+
+        func isBefore(_ other: Entry) -> Bool {
+            self.deadline != other.deadline ? self.deadline < other.deadline : self.order < other.order
+        }
     }
 
     private var heap: [Entry] = []
@@ -70,45 +74,53 @@ struct TimerQueue {
         self.freeSlots.append(slot)
     }
 
-    private func isBefore(_ lhs: Int, _ rhs: Int) -> Bool {
-        let (a, b) = (self.heap[lhs], self.heap[rhs])
-        return a.deadline != b.deadline ? a.deadline < b.deadline : a.order < b.order
-    }
-
-    private mutating func exchange(_ lhs: Int, _ rhs: Int) {
-        self.heap.swapAt(lhs, rhs)
-        self.slots[Int(self.heap[lhs].slot)].heapIndex = Int32(lhs)
-        self.slots[Int(self.heap[rhs].slot)].heapIndex = Int32(rhs)
-    }
+    // The heap holds a timer of every call and is worked on at every frame: the entry that moves is held aside while the
+    // others make room, and both arrays are checked for uniqueness once and not at each step.
 
     private mutating func siftUp(_ start: Int) {
-        var index = start
-        while index > 0, self.isBefore(index, (index - 1) / 2) {
-            self.exchange(index, (index - 1) / 2)
-            index = (index - 1) / 2
+        self.heap.withUnsafeMutableBufferPointer { heap in
+            self.slots.withUnsafeMutableBufferPointer { slots in
+                let moving = heap[start]
+                var index = start
+                while index > 0 {
+                    let parent = (index - 1) / 2
+                    guard moving.isBefore(heap[parent]) else { break }
+                    heap[index] = heap[parent]
+                    slots[Int(heap[index].slot)].heapIndex = Int32(index)
+                    index = parent
+                }
+                heap[index] = moving
+                slots[Int(moving.slot)].heapIndex = Int32(index)
+            }
         }
     }
 
     private mutating func siftDown(_ start: Int) {
-        var index = start
-        while true {
-            var smallest = index
-            let (left, right) = (2 * index + 1, 2 * index + 2)
-            if left < self.heap.count, self.isBefore(left, smallest) { smallest = left }
-            if right < self.heap.count, self.isBefore(right, smallest) { smallest = right }
-            guard smallest != index else { return }
-            self.exchange(index, smallest)
-            index = smallest
+        self.heap.withUnsafeMutableBufferPointer { heap in
+            self.slots.withUnsafeMutableBufferPointer { slots in
+                let moving = heap[start]
+                var index = start
+                while true {
+                    var child = 2 * index + 1
+                    guard child < heap.count else { break }
+                    if child + 1 < heap.count, heap[child + 1].isBefore(heap[child]) { child += 1 }
+                    guard heap[child].isBefore(moving) else { break }
+                    heap[index] = heap[child]
+                    slots[Int(heap[index].slot)].heapIndex = Int32(index)
+                    index = child
+                }
+                heap[index] = moving
+                slots[Int(moving.slot)].heapIndex = Int32(index)
+            }
         }
     }
 
     private mutating func removeFromHeap(at index: Int) {
-        let last = self.heap.count - 1
-        if index != last { self.exchange(index, last) }
-        self.heap.removeLast()
-        if index != last {
-            self.siftDown(index)
-            self.siftUp(index)
-        }
+        let last = self.heap.removeLast()
+        guard index < self.heap.count else { return }
+        self.heap[index] = last
+        self.siftDown(index)
+        // Only what did not sink may have to rise.
+        if self.slots[Int(last.slot)].heapIndex == Int32(index) { self.siftUp(index) }
     }
 }

@@ -121,6 +121,14 @@ package func unmask(_ bytes: UnsafeMutableRawBufferPointer, _ mask: UInt32, phas
     let wide = UInt64(rotated) | UInt64(rotated) << 32
     let count = bytes.count
     var index = 0
+    while index &+ 32 <= count {
+        for part in 0..<4 {
+            let offset = index &+ part &* 8
+            let word = base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            base.storeBytes(of: word ^ wide.littleEndian, toByteOffset: offset, as: UInt64.self)
+        }
+        index &+= 32
+    }
     while index &+ 8 <= count {
         let word = base.loadUnaligned(fromByteOffset: index, as: UInt64.self)
         base.storeBytes(of: word ^ wide.littleEndian, toByteOffset: index, as: UInt64.self)

@@ -15,7 +15,8 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     let uplink: AudioFormat
     let downlink: AudioFormat
     /// Two frames of lead; the ear is a packet and the phone's own buffer away.
-    let traits = PlayoutTraits(lead: .milliseconds(40), latency: .milliseconds(40), canFlush: true)
+    let traits = PlayoutTraits(
+        lead: .milliseconds(40), latency: .milliseconds(40), canFlush: true, holdStopsFrames: false)
     private(set) var lastHeard: Duration
     private(set) var framesIn = 0
 
@@ -107,12 +108,15 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
         case .cancelled(let cause):
             self.hasSaidBye = true
             call.leg(self, ended: .hungUp(cause))
+            self.close(.callEnded)
         case .ended(let ending):
             self.hasSaidBye = true
             switch ending.initiator {
             case .peer, .us: call.leg(self, ended: .hungUp(ending.cause))
             case .deadline, .lost, .protocolFailure: call.leg(self, ended: .lost("sip-lost"))
             }
+            // The call has let go of it: nobody else gives its ports back.
+            self.close(.callEnded)
         }
     }
 

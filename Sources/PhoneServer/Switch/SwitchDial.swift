@@ -23,6 +23,8 @@ package struct SwitchDial: Sendable {
     var caller: Redacted<String>?
     var dialed: Redacted<String>?
     var isAnswered: Bool
+    /// The rate that the channel's audio is read at: unicast has it.
+    var rate: SampleRate?
     /// Stated by the dialplan; nil: as AUDIO_MODE says.
     var audio: Audio?
     /// Where the dialplan entered: an unanswered transfer returns there.
@@ -39,6 +41,7 @@ package struct SwitchDial: Sendable {
     init?(_ data: SwitchEvent) {
         guard let channel = data.channel else { return nil }
         self.channel = channel
+        self.rate = Self.first(["read_rate"], of: data).flatMap { Int($0) }.flatMap(Self.rate)
         self.isAnswered = data.headers["Answer-State"] == "answered"
         self.hints.tenant = Self.first(Self.tenantNames, of: data).flatMap { TenantID($0) }
         self.hints.channelAssistant = Self.first(Self.assistantNames, of: data).flatMap { AssistantID($0) }
@@ -54,6 +57,11 @@ package struct SwitchDial: Sendable {
             self.fuse = Fuse(
                 text, context: data.headers["Caller-Context"], task: data.variable("last_sched_id")?.value)
         }
+    }
+
+    /// Rates that FreeSWITCH's codecs have; nil for any other number.
+    static func rate(_ hertz: Int) -> SampleRate? {
+        [8000, 16000, 24000, 32000, 48000].contains(hertz) ? SampleRate(hertz: hertz) : nil
     }
 
     private static func first(_ names: [String], of data: SwitchEvent) -> String? {

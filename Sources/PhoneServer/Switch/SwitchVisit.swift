@@ -110,10 +110,8 @@ final class SwitchVisit {
         // The rate that unicast will have (measured: L16 at the channel's read rate).
         self.api(try? .getVariable("read_rate", of: dial.channel)) { [unowned self] result in
             var rate = SampleRate.narrowband
-            if case .success(let reply) = result, let hertz = Int(reply.text),
-                [8000, 16000, 32000, 48000].contains(hertz)
-            {
-                rate = SampleRate(hertz: hertz)
+            if case .success(let reply) = result, let stated = Int(reply.text).flatMap(SwitchDial.rate) {
+                rate = stated
             }
             let audio = UnicastAudio(
                 channel: dial.channel, rate: rate, ports: ports, switchPorts: switchPorts, clock: self.listener.clock,

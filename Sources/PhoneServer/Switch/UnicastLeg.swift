@@ -64,7 +64,7 @@ final class UnicastLeg: PhoneLeg, FrameClockMember {
         self.frameBytes = datagramBytes
         // Two frames: one may be on its way when the next is decided. The ear is a frame and the phone's buffer away.
         self.traits = PlayoutTraits(
-            lead: max(.milliseconds(40), ptime * 2), latency: .milliseconds(20), canFlush: true)
+            lead: max(.milliseconds(40), ptime * 2), latency: .milliseconds(20), canFlush: true, holdStopsFrames: false)
         self.clock = clock
         self.socket = socket
         self.remote = remote

@@ -48,6 +48,10 @@ package struct PeerFilter: Sendable, Equatable {
         var whenTrue: UInt8 = 0
         var whenFalse: UInt8 = 0
         var value: UInt32
+
+        package var fields: (code: UInt16, whenTrue: UInt8, whenFalse: UInt8, value: UInt32) {
+            (self.code, self.whenTrue, self.whenFalse, self.value)
+        }
     }
 
     package let instructions: [Instruction]

@@ -87,9 +87,10 @@ struct InvitationParts {
 
     /// RFC 3261 §8.2.2.3: what is required and not known is refused with its name. We know none, 100rel included.
     private static func checkRequirements(_ message: sip_msg) throws(InvitationRefusal) {
-        let required = (message.values(SIP_HDR_REQUIRE) + message.values(SIP_HDR_PROXY_REQUIRE)).map { value in
+        let values = message.values(SIP_HDR_REQUIRE) + message.values(SIP_HDR_PROXY_REQUIRE)
+        let required = values.flatMap { $0.split(separator: ",") }.map { name in
             // Only what a token may hold goes back into a header.
-            String(value.unicodeScalars.filter { $0.properties.isASCIIHexDigit || Self.isToken($0) }.prefix(64))
+            String(String.UnicodeScalarView(name.unicodeScalars.filter(Self.isToken).prefix(64)))
         }
         let named = required.filter { !$0.isEmpty }.prefix(8)
         guard named.isEmpty else {

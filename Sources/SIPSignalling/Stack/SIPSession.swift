@@ -293,16 +293,16 @@ final class SIPSession {
     func update(_ message: UnsafePointer<sip_msg>) {
         guard self.state == .up || self.state == .answered, let dialog = sipsess_dialog(self.session),
             sip_dialog_cmp(dialog, message)
-        else { return self.stack.reply(message, .noSuchDialog) }
-        guard sip_dialog_rseq_valid(dialog, message) else { return self.stack.reply(message, .serverError) }
+        else { return self.stack.answer(message, .noSuchDialog) }
+        guard sip_dialog_rseq_valid(dialog, message) else { return self.stack.answer(message, .serverError) }
         var description: UnsafeMutablePointer<mbuf>?
         if message.pointee.body.count > 0 {
             // RFC 3311 §5.2: one offer at a time.
             guard self.asked == nil, self.state == .up else {
-                return self.stack.reply(message, SIPStatus(491, "Request Pending"))
+                return self.stack.answer(message, SIPStatus(491, "Request Pending"))
             }
             guard let text = self.answer(to: message.pointee), let buffer = makeBuffer(text) else {
-                return self.stack.reply(message, .notAcceptableHere)
+                return self.stack.answer(message, .notAcceptableHere)
             }
             description = buffer
         }
@@ -322,13 +322,13 @@ final class SIPSession {
         let body = String(decoding: message.pointee.body, as: UTF8.self)
         let isOfApplication = String(message.pointee.ctyp.type).lowercased() == "application"
         // RFC 6086 §4.2.2: an INFO without a body is answered with 200.
-        guard !body.isEmpty else { return self.stack.reply(message, SIPStatus(200, "OK")) }
+        guard !body.isEmpty else { return self.stack.answer(message, SIPStatus(200, "OK")) }
         do throws(InfoDigit.Refusal) {
             let subtype = isOfApplication ? String(message.pointee.ctyp.subtype) : ""
             let digit = try InfoDigit(subtype: subtype, body: body)
-            self.stack.reply(message, SIPStatus(200, "OK"))
+            self.stack.answer(message, SIPStatus(200, "OK"))
             self.dialog.deliver(.digit(digit))
-        } catch { self.stack.reply(message, error.status) }
+        } catch { self.stack.answer(message, error.status) }
     }
 
     /// The end that was not ours.

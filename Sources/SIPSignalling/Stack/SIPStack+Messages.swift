@@ -132,6 +132,13 @@ extension SIPStack {
         }
     }
 
+    /// The answer to a request inside of a call. In a transaction, so that its repetition on a lossy network gets the same
+    /// answer and is not a second key press.
+    func answer(_ message: UnsafePointer<sip_msg>, _ status: SIPStatus, headers: String = "") {
+        _ = pronto_sip_treply(nil, self.sip, message, status.code, status.phrase.description, headers)
+    }
+
+    /// The answer to a request that changes nothing here; asked again, it is answered again.
     func reply(_ message: UnsafePointer<sip_msg>, _ status: SIPStatus, headers: String = "") {
         _ = pronto_sip_reply(self.sip, message, status.code, status.phrase.description, headers)
     }

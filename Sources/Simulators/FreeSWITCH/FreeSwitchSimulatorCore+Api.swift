@@ -16,24 +16,24 @@ extension FreeSwitchSimulatorCore {
         case "status": return "UP 0 years, 0 days, 0 hours, 0 minutes, 1 second\nFreeSWITCH (simulated) is ready\n"
         case "echo": return rest.isEmpty ? "-ERR no reply" : rest
         case "show": return self.showChannels()
+        case "global_getvar":
+            return words.count > 1 && words[1] == "core_uuid" ? self.coreID : "-ERR no reply"
+        case "msleep": return "+OK\n"
         case "hupall":
             for id in self.channels.keys.sorted(by: { $0.text < $1.text }) {
                 self.hangUp(id, cause: HangupCauseNames.cause(named: "MANAGER_REQUEST"), into: &effects)
             }
             return "+OK hangup all channels with cause MANAGER_REQUEST\n"
         case "originate": return self.originate(rest, &effects)
-        case "sched_transfer": return "+OK Added: 1\n"
-        case "sched_del": return "+OK Deleted: 1\n"
+        case "sched_api", "sched_transfer", "sched_del": return self.schedule(name, words, &effects)
         case "uuid_exists": return words.count > 1 && self.channel(words[1]) != nil ? "true" : "false"
         case "uuid_hold" where words.count > 1:
-            guard let id = self.channel(words[words.count - 1]) else { return Self.noChannel }
+            guard let id = self.channel(words[words.count - 1]) else { return "+OK Success\n" }
             self.hold(id, words[1] != "off", into: &effects)
             return "+OK Success\n"
         case _ where name.hasPrefix("uuid_") && Self.channelCommands.contains(name):
             guard words.count > 1 else { return "-USAGE: <uuid>\n" }
-            guard let id = self.channel(words[1]) else {
-                return name == "uuid_audio_stream" ? "-ERR Operation Failed\n" : Self.noChannel
-            }
+            guard let id = self.channel(words[1]) else { return Self.missing[name] ?? Self.noChannel }
             return self.run(name, on: id, Array(words.dropFirst(2)), &effects)
         default: return "-ERR \(name) Command not found!\n"
         }
@@ -42,6 +42,13 @@ extension FreeSwitchSimulatorCore {
     private static let channelCommands: Set<String> = [
         "uuid_getvar", "uuid_setvar", "uuid_transfer", "uuid_dual_transfer", "uuid_kill", "uuid_answer", "uuid_bridge",
         "uuid_broadcast", "uuid_break", "uuid_record", "uuid_send_dtmf", "uuid_audio_stream", "uuid_park",
+    ]
+
+    /// How each words a channel that there is not, where it is not `noChannel` (measured).
+    private static let missing: [String: String] = [
+        "uuid_audio_stream": "-ERR Operation Failed\n", "uuid_broadcast": "-ERR invalid uuid\n",
+        "uuid_bridge": "-ERR Invalid uuid\n", "uuid_answer": "-ERROR\n",
+        "uuid_record": "-ERR Cannot locate session!\n", "uuid_send_dtmf": "-ERR Cannot locate session!\n",
     ]
 
     private func channel(_ text: String) -> CallID? {
@@ -73,6 +80,7 @@ extension FreeSwitchSimulatorCore {
         case "uuid_broadcast":
             guard let path = arguments.first else { return "-USAGE: <uuid> <path> [aleg|bleg|holdb|both]\n" }
             effects.append(.noticed(.played(id, path: path)))
+            self.endUnicast(of: id, spoils: true, &effects)
             self.emit("PLAYBACK_START", of: id, [("Playback-File-Path", path)], &effects)
             return "+OK Message sent\n"
         case "uuid_break":
@@ -87,6 +95,15 @@ extension FreeSwitchSimulatorCore {
 
     private mutating func transfer(_ id: CallID, _ arguments: [String], _ effects: inout [Effect]) -> String {
         guard let number = arguments.first else { return "-USAGE: <uuid> [-bleg|-both] <dest-exten>\n" }
+        // What it does now ends, the socket application with it.
+        let wasParked = self.channels[id]?.bridgedTo == nil
+        self.endUnicast(of: id, spoils: false, &effects)
+        if arguments.count > 1, arguments[arguments.count - 1] == "inline", number.hasPrefix("'m:") {
+            if wasParked { self.emit("CHANNEL_UNPARK", of: id, [], &effects) }
+            self.leaveSockets(of: id, &effects)
+            self.ring(id, arguments.dropLast().joined(separator: " "), &effects)
+            return "+OK\n"
+        }
         let dialplan = arguments.count > 1 ? arguments[1] : "XML"
         let context = arguments.count > 2 ? arguments[2] : "default"
         self.change(id) { $0.destination = number }
@@ -96,19 +113,30 @@ extension FreeSwitchSimulatorCore {
             return "+OK\n"
         }
         self.emit("CHANNEL_UNPARK", of: id, [], &effects)
+        self.leaveSockets(of: id, &effects)
+        self.change(id) { $0.context = context }
+        if let socket = self.dialplan[number] {
+            effects.append(.openSocket(id, socket))
+            return "+OK\n"
+        }
         switch self.outcomes[number] {
-        case .answers:
-            guard let other = CallID(self.nextID()) else { return "+OK\n" }
-            self.addChannel(other)
-            self.emit("CHANNEL_ANSWER", of: other, [], &effects)
-            self.bridge(id, other, &effects)
+        case .answers: self.reach(for: id, &effects)
         case .busy: self.hangUp(id, cause: .userBusy, into: &effects)
         case .doesNotAnswer, nil: break
         }
         return "+OK\n"
     }
 
+    /// Somebody answers the channel.
+    mutating func reach(for id: CallID, _ effects: inout [Effect]) {
+        guard let other = CallID(self.nextID()) else { return }
+        self.addChannel(other)
+        self.emit("CHANNEL_ANSWER", of: other, [], &effects)
+        self.bridge(id, other, &effects)
+    }
+
     private mutating func bridge(_ one: CallID, _ other: CallID, _ effects: inout [Effect]) {
+        for id in [one, other] { self.endUnicast(of: id, spoils: false, &effects) }
         self.change(one) { $0.bridgedTo = other }
         self.change(other) { $0.bridgedTo = one }
         self.emit("CHANNEL_BRIDGE", of: one, [("Other-Leg-Unique-ID", other.text)], &effects)
@@ -153,7 +181,10 @@ extension FreeSwitchSimulatorCore {
             dialed = dialed[dialed.index(after: end)...]
         }
         let party = dialed.split(separator: " ").first.map { String($0) } ?? ""
-        let number = party.split(separator: "/").last?.split(separator: "@").first.map { String($0) } ?? ""
+        // `loopback/NUMBER/CONTEXT`, `user/NUMBER@HOST`, `sofia/…/NUMBER@HOST`.
+        let parts = party.split(separator: "/")
+        let dialedPart = parts.first == "loopback" && parts.count > 1 ? parts[1] : parts.last
+        let number = dialedPart?.split(separator: "@").first.map { String($0) } ?? ""
         guard let outcome = self.outcomes[number] else { return "-ERR SUBSCRIBER_ABSENT\n" }
         let given = variables["origination_uuid"].flatMap { CallID($0) }
         guard let one = given ?? CallID(self.nextID()), let other = CallID(self.nextID()) else {

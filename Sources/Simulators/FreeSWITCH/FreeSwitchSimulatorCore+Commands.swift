@@ -21,7 +21,7 @@ extension FreeSwitchSimulatorCore {
         if verb.hasPrefix("exit") {
             self.reply("+OK bye", to: id, &effects)
             self.dismiss(id, &effects)
-            if let channel = connection.channel { self.hangUp(channel, into: &effects) }
+            self.programLeft(connection, &effects)
             return
         }
         let isRestricted = connection.channel != nil && !connection.hasFullControl
@@ -136,6 +136,13 @@ extension FreeSwitchSimulatorCore {
             let variables = self.channels[channel]?.variables ?? [:]
             var text = "Event-Name: CHANNEL_DATA\nCore-UUID: \(self.coreID)\nUnique-ID: \(channel)\n"
             text += "Answer-State: \(self.channels[channel]?.isAnswered == true ? "answered" : "ringing")\n"
+            let state = self.channels[channel]
+            for (name, value) in [
+                ("Caller-Destination-Number", state?.destination), ("Caller-Context", state?.context),
+                ("Caller-Caller-ID-Number", state?.caller),
+            ] {
+                if let value { text += "\(name): \(SimulatedEvent.encoded(value))\n" }
+            }
             for key in variables.keys.sorted() {
                 text += "variable_\(key): \(SimulatedEvent.encoded(variables[key] ?? ""))\n"
             }
@@ -185,8 +192,9 @@ extension FreeSwitchSimulatorCore {
                 let value = String(argument[argument.index(after: equals)...])
                 self.change(channel) { $0.variables[String(argument[..<equals])] = value }
             }
-            self.emit("CHANNEL_EXECUTE_COMPLETE", of: channel, headers, &effects)
-        case "unicast": effects.append(.noticed(.unicastStarted(channel, headers: request.headers)))
+            // A bridge goes on until `bridgeEnded`.
+            if name != "bridge" { self.emit("CHANNEL_EXECUTE_COMPLETE", of: channel, headers, &effects) }
+        case "unicast": self.startUnicast(channel, request.headers, &effects)
         default: break
         }
     }

@@ -6,7 +6,8 @@ import Telephony
 /// It answers as FreeSWITCH 1.11.3-dev was measured to (`freeswitch.md` §3.3, §4, §6), error texts included; the
 /// recordings replay against it. It has a table of channels that a test fills and moves (`addChannel`, `digit`, `hangUp`),
 /// and tells by `Effect.noticed` what it was made to do. Time does not pass in it: what takes FreeSWITCH a while happens
-/// at once. Omitted: `xml` events, `log`, regular expressions in filters, the dialplan (see `outcomes`).
+/// at once, but for tasks and lingering, which its shell times. Omitted: `xml` events, `log`, regular expressions in
+/// filters, and of the dialplan all but `socket` (`dialplan`) and who answers (`outcomes`).
 package struct FreeSwitchSimulatorCore: Sendable {
     /// Names one connection; chosen by the shell.
     package struct ConnectionID: Hashable, Sendable {
@@ -19,6 +20,16 @@ package struct FreeSwitchSimulatorCore: Sendable {
         case send(ConnectionID, [UInt8])
         case close(ConnectionID)
         case noticed(Notice)
+        /// The dialplan reached `socket`: connect to that port of this machine.
+        case openSocket(CallID, Socket)
+        /// Bind `local`, send the channel's audio to `remote` and play what comes; then say `unicastOpened`. A port in use:
+        /// nothing, as the switch says nothing.
+        case openUnicast(CallID, UnicastPorts)
+        case closeUnicast(CallID)
+        /// Call `taskFired` after that time.
+        case schedule(task: Int, after: Duration)
+        /// Call `lingerEnded` after that time.
+        case linger(ConnectionID, Duration)
     }
 
     /// What the switch was made to do to a channel.
@@ -32,6 +43,12 @@ package struct FreeSwitchSimulatorCore: Sendable {
         case playbackStopped(CallID)
         case unicastStarted(CallID, headers: [String: String])
         case executed(CallID, application: String, argument: String)
+        /// The program left its socket: the dialplan goes on behind it.
+        case continued(CallID)
+        /// A second `sendmsg unicast` while the first works: `+OK`, dead, and a leaked port (measured).
+        case unicastWasted(CallID)
+        /// `sendmsg unicast` after a playback in the same park: FreeSWITCH crashed at that (measured).
+        case crashed(CallID)
     }
 
     /// What becomes of a call to somebody, by extension; whoever is not in the table is absent.
@@ -45,7 +62,28 @@ package struct FreeSwitchSimulatorCore: Sendable {
         package var isStreaming = false
         /// The extension that it was transferred to last.
         package var destination: String?
+        package var context = "public"
+        package var caller: String?
         package var bridgedTo: CallID?
+        /// The ends of its raw audio, while it works.
+        package var unicast: UnicastPorts?
+        /// A playback ended a unicast in this park, or before one.
+        var isSpoilt = false
+    }
+
+    /// What a dialplan's line `socket` says.
+    package struct Socket: Sendable, Equatable {
+        package var port: UInt16
+        package var isAsync: Bool
+        package var hasFullControl: Bool
+        /// Whether lines follow it (`pronto_failover`); else the channel is hung up when the program leaves.
+        package var goesOn: Bool
+        package init(port: UInt16, isAsync: Bool = true, hasFullControl: Bool = true, goesOn: Bool = true) {
+            self.port = port
+            self.isAsync = isAsync
+            self.hasFullControl = hasFullControl
+            self.goesOn = goesOn
+        }
     }
 
     /// One connection: a controlling program on 8021, or the socket application on the program's own port.
@@ -58,6 +96,10 @@ package struct FreeSwitchSimulatorCore: Sendable {
         var isAsync = true
         var sendsMyEvents = false
         var linger: Int?
+        /// Where its dialplan goes on when the program leaves.
+        var goesOn = false
+        /// The channel has left; this connection stays a while.
+        var isLingering = false
         var format = "plain"
         var names: Set<String> = []
         var subclasses: Set<String> = []
@@ -70,6 +112,11 @@ package struct FreeSwitchSimulatorCore: Sendable {
     package private(set) var commands: [String] = []
     /// Extension → what happens when it is called.
     package var outcomes: [String: Outcome] = [:]
+    /// Extension → what its `socket` line says.
+    package var dialplan: [String: Socket] = [:]
+    /// What `sched_api` and `sched_transfer` have made, by number: the channel and the command.
+    var tasks: [Int: (group: String, command: String)] = [:]
+    var tasksGiven = 0
     /// API command → the whole answer it gives from now on, in place of its own.
     package var scriptedAnswers: [String: String] = [:]
 
@@ -84,6 +131,9 @@ package struct FreeSwitchSimulatorCore: Sendable {
         self.coreID = coreID
     }
 
+    /// Who is connected now, in the order they came.
+    package var connectionIDs: [ConnectionID] { self.connections.keys.sorted { $0.number < $1.number } }
+
     // MARK: Connections
 
     package mutating func accepted(_ id: ConnectionID, into effects: inout [Effect]) {
@@ -93,9 +143,10 @@ package struct FreeSwitchSimulatorCore: Sendable {
 
     /// The dialplan reached `socket`: the switch has connected to the program's port, and waits for it to speak first.
     package mutating func socketOpened(
-        _ id: ConnectionID, for channel: CallID, isAsync: Bool = true, hasFullControl: Bool = true
+        _ id: ConnectionID, for channel: CallID, isAsync: Bool = true, hasFullControl: Bool = true, goesOn: Bool = false
     ) {
         var connection = Connection()
+        connection.goesOn = goesOn
         connection.isAuthenticated = true
         connection.channel = channel
         connection.isAsync = isAsync
@@ -103,12 +154,10 @@ package struct FreeSwitchSimulatorCore: Sendable {
         self.connections[id] = connection
     }
 
-    /// The other side is gone. The call of a socket application ends with it, as its dialplan has no more lines.
+    /// The other side is gone. The call of a socket application ends with it where its dialplan has no more lines.
     package mutating func closed(_ id: ConnectionID, into effects: inout [Effect]) {
-        guard let connection = self.connections.removeValue(forKey: id), let channel = connection.channel else {
-            return
-        }
-        self.hangUp(channel, into: &effects)
+        guard let connection = self.connections.removeValue(forKey: id) else { return }
+        self.programLeft(connection, &effects)
     }
 
     package mutating func received(
@@ -154,18 +203,35 @@ package struct FreeSwitchSimulatorCore: Sendable {
         _ id: CallID, cause: HangupCause = .normalClearing, into effects: inout [Effect]
     ) {
         guard let channel = self.channels[id] else { return }
-        let headers = [("Hangup-Cause", cause.name), ("variable_hangup_cause_q850", String(cause.q850))]
+        let headers = [
+            ("Hangup-Cause", cause.name), ("variable_hangup_cause_q850", String(cause.q850)),
+            ("Answer-State", "hangup"),
+        ]
         self.emit("CHANNEL_HANGUP", of: id, headers, &effects)
+        if channel.unicast != nil {
+            // A parked channel is unparked by its end too.
+            self.emit("CHANNEL_UNPARK", of: id, headers, &effects)
+            effects.append(.closeUnicast(id))
+        }
         if channel.isStreaming { effects.append(.noticed(.streamStopped(id))) }
         self.emit("CHANNEL_HANGUP_COMPLETE", of: id, headers, &effects)
         self.channels[id] = nil
+        self.tasks = self.tasks.filter { $0.value.group != id.text }
         effects.append(.noticed(.hungUp(id, cause: cause)))
-        for (connection, state) in self.connections where state.channel == id {
+        self.leaveSockets(of: id, &effects)
+    }
+
+    /// The channel is gone or elsewhere: its sockets are told, and close at once or after their linger.
+    mutating func leaveSockets(of id: CallID, _ effects: inout [Effect]) {
+        for (connection, state) in self.connections where state.channel == id && !state.isLingering {
             if let linger = state.linger {
                 let notice =
                     "Content-Type: text/disconnect-notice\nControlled-Session-UUID: \(id)\n"
                     + "Content-Disposition: linger\nLinger-Time: \(linger)\nContent-Length: 0\n\n"
                 self.send(notice, to: connection, &effects)
+                self.connections[connection]?.isLingering = true
+                // Half a second late (measured: 3.5 s for 3).
+                effects.append(.linger(connection, .seconds(linger) + .milliseconds(500)))
             } else {
                 self.dismiss(connection, &effects)
             }
@@ -174,9 +240,13 @@ package struct FreeSwitchSimulatorCore: Sendable {
 
     /// The time that `linger` asked for is over.
     package mutating func lingerEnded(of id: CallID, into effects: inout [Effect]) {
-        for (connection, state) in self.connections where state.channel == id && self.channels[id] == nil {
+        for (connection, state) in self.connections where state.channel == id && state.isLingering {
             self.dismiss(connection, &effects)
         }
+    }
+
+    package mutating func lingerEnded(_ id: ConnectionID, into effects: inout [Effect]) {
+        if self.connections[id]?.isLingering == true { self.dismiss(id, &effects) }
     }
 
     /// mod_audio_stream tells something: `connect`, `disconnect`, `error`, `json`, `play`.
@@ -250,6 +320,10 @@ package struct FreeSwitchSimulatorCore: Sendable {
             all.append(("Unique-ID", channel.text))
             let variables = self.channels[channel]?.variables ?? [:]
             for key in variables.keys.sorted() { all.append(("variable_" + key, variables[key] ?? "")) }
+            if !headers.contains(where: { $0.0 == "Answer-State" }) {
+                let isAnswered = self.channels[channel]?.isAnswered == true
+                all.append(("Answer-State", isAnswered ? "answered" : "ringing"))
+            }
         }
         all += headers
         let subclass = headers.first { $0.0 == "Event-Subclass" }?.1
@@ -265,6 +339,7 @@ package struct FreeSwitchSimulatorCore: Sendable {
 extension FreeSwitchSimulatorCore.Connection {
     /// Subscription first, then filters: with any, one must match (source).
     func wants(_ name: String, subclass: String?, channel: CallID?, _ headers: [(String, String)]) -> Bool {
+        if self.isLingering { return false }
         if self.sendsMyEvents, let channel, self.channel == channel { return true }
         let isSubscribed: Bool =
             self.wantsAll || self.names.contains(name) || subclass.map { self.subclasses.contains($0) } == true

@@ -120,6 +120,12 @@ package struct OpenAIRealtimeScript: Sendable {
     /// Whether the older shape is spoken when it is asked for. OpenAI refuses it.
     package var acceptsBeta = true
     package var sessionLimit: Duration = .seconds(3600)
+    /// From the warning that the session will be cut to the cut, where the provider warns (Gemini's `goAway`).
+    package var warning: Duration = .seconds(3)
+    /// The server assumes that its audio is played as it sounds, and calls a turn complete only then (Gemini).
+    package var assumesPlayback = false
+    /// The server tells where it hears the caller's voice begin and end (Gemini's `voiceActivity`).
+    package var tellsVoiceActivity = false
     /// Keep every text that the client sends (the SDK check reads them).
     package var keepsMessages = false
 

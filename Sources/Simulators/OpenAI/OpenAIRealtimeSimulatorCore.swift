@@ -5,29 +5,10 @@ import Telephony
 /// The server side of an OpenAI Realtime session as a value: client messages and the time go in, server messages come
 /// out, strictly (providers.md §1): unknown parameters are refused, one response at a time, items know how long they
 /// are.
-package struct OpenAIRealtimeSimulatorCore: Sendable {
+package struct OpenAIRealtimeSimulatorCore: SimulatorCore {
     package typealias Dialect = OpenAIRealtimeConfiguration.Dialect
 
-    /// What the shell is to do. Reused.
-    package struct Output: Sendable {
-        package enum Effect: Sendable, Equatable {
-            /// Send `bytes[range]`.
-            case sendText(Range<Int>)
-            case sendBinary(Range<Int>)
-            case close(code: UInt16, reason: String)
-            /// Cut the TCP connection.
-            case reset
-            /// Call `wake` then. Replaces the earlier request.
-            case wake(at: Duration?)
-        }
-        package var effects: [Effect] = []
-        package var bytes: [UInt8] = []
-        package init() {}
-        package mutating func removeAll() {
-            self.effects.removeAll(keepingCapacity: true)
-            self.bytes.removeAll(keepingCapacity: true)
-        }
-    }
+    package typealias Output = SimulatorOutput
 
     /// What the server remembers of an item.
     struct Item: Sendable {

@@ -42,6 +42,7 @@ package enum PhoneHandshake {
             if let subprotocol = dialect.subprotocol { lines.append("Sec-WebSocket-Protocol: \(subprotocol)") }
             lines.append("Sec-WebSocket-Version: 13")
             lines += headers.map { "\($0.name): \($0.value)" }
+        case .unicast, .rtp: break
         }
         return lines.joined(separator: "\r\n") + "\r\n\r\n"
     }

@@ -38,7 +38,10 @@ struct PhoneInbox: Sendable {
     ) -> Meaning {
         switch kind {
         case .binary:
-            guard self.dialect == .binary || self.dialect == .jambonz else { return .ignored }
+            switch self.dialect {
+            case .binary, .jambonz, .unicast, .rtp: break
+            case .modAudioStream, .forkPCMU, .forkPCMA, .forkL16, .drachtio: return .ignored
+            }
             return self.play(message, as: self.downlink, isFile: false, at: now, ear: &ear)
         case .text:
             guard let scan = try? JSONScan(message), let type = scan["type"] else { return .ignored }
@@ -69,7 +72,7 @@ struct PhoneInbox: Sendable {
             isFlush =
                 type.isText("stopAudio") || type.isText("killAudio") || type.isText("clear")
                 || type.isText("clearAudio") || type.isText("flushAudio")
-        case .modAudioStream, .drachtio, .jambonz: isFlush = false
+        case .modAudioStream, .drachtio, .jambonz, .unicast, .rtp: isFlush = false
         }
         guard isFlush else { return .ignored }
         return self.flush(&ear)

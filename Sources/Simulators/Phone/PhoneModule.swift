@@ -2,7 +2,7 @@ import Audio
 import MediaDialects
 import Telephony
 
-/// Which module of FreeSWITCH the phone behaves as: what it sends, what it understands, how it plays.
+/// Which module of FreeSWITCH, or other way to a gateway, the phone behaves as: what it sends, what it understands, how it plays.
 ///
 /// Measured on real ones (freeswitch.md §3, captures/ws-*.txt), but for `binary` and `jambonz`, which are taken from
 /// their documents and sources.
@@ -20,6 +20,24 @@ package enum PhoneModule: String, Sendable, CaseIterable {
     case drachtio
     /// jambonz's mod_audio_fork: binary down, marks.
     case jambonz
+    /// No module: FreeSWITCH's own raw datagrams, asked for by the outbound Event Socket.
+    case unicast
+    /// No module: SIP and RTP.
+    case rtp
+
+    /// What the dialect runs over.
+    package enum Carrier: Sendable { case webSocket, unicast, rtp }
+
+    package var carrier: Carrier {
+        switch self {
+        case .unicast: .unicast
+        case .rtp: .rtp
+        case .modAudioStream, .forkPCMU, .forkPCMA, .forkL16, .binary, .drachtio, .jambonz: .webSocket
+        }
+    }
+
+    /// Those of a media module.
+    package static let webSockets = allCases.filter { $0.carrier == .webSocket }
 
     /// Takes also the longer names of `DialectName`.
     package init?(stated text: String) {
@@ -37,23 +55,24 @@ package enum PhoneModule: String, Sendable, CaseIterable {
         }
     }
 
-    /// What the gateway calls it (`dialect=` of a stream's address).
-    package var name: DialectName {
+    /// What the gateway calls it (`dialect=` of a stream's address); nil where there is no stream.
+    package var name: DialectName? {
         switch self {
         case .modAudioStream: .modAudioStream
         case .forkPCMU, .forkPCMA, .forkL16: .modAudioStreamFork
         case .binary: .binaryDown
         case .drachtio: .drachtioFork
         case .jambonz: .jambonzFork
+        case .unicast, .rtp: nil
         }
     }
 
     /// How the samples that go up are written.
     package var encoding: AudioEncoding {
         switch self {
-        case .forkPCMU: .pcmu
+        case .forkPCMU, .rtp: .pcmu
         case .forkPCMA: .pcma
-        case .modAudioStream, .forkL16, .binary, .drachtio, .jambonz: .l16
+        case .modAudioStream, .forkL16, .binary, .drachtio, .jambonz, .unicast: .l16
         }
     }
 
@@ -64,7 +83,7 @@ package enum PhoneModule: String, Sendable, CaseIterable {
         switch self {
         case .drachtio: DrachtioFork.subprotocol
         case .jambonz: JambonzFork.subprotocol
-        case .modAudioStream, .forkPCMU, .forkPCMA, .forkL16, .binary: nil
+        case .modAudioStream, .forkPCMU, .forkPCMA, .forkL16, .binary, .unicast, .rtp: nil
         }
     }
 
@@ -77,6 +96,8 @@ package enum PhoneModule: String, Sendable, CaseIterable {
             .ring(warmUp: .milliseconds(400), capacity: .seconds(2), grace: .milliseconds(60))
         case .binary: .cushion(.milliseconds(60))
         case .jambonz: .gathered(first: .milliseconds(80), then: .milliseconds(40))
+        // The switch plays what comes as it comes; a telephone's own jitter buffer is behind it.
+        case .unicast, .rtp: .cushion(.milliseconds(40))
         }
     }
 }

@@ -5,7 +5,11 @@ import Telephony
 package enum PhoneAction: Sendable, Equatable {
     /// Send `output.bytes[range]`.
     case send(MessageKind, Range<Int>)
-    /// Start the closing handshake.
+    /// Press a key, where keys are no message (`unicast`, `rtp`).
+    case press(Redacted<Character>)
+    /// Put the line on hold, or take it up again, where that is no mere silence (`unicast`, `rtp`).
+    case hold(Bool)
+    /// Start the closing handshake, or hang up.
     case close(code: UInt16)
     /// Call `wake` at this time; replaces the earlier request.
     case wake(at: Duration)

@@ -15,8 +15,12 @@ package enum PhoneEnd: Sendable, Equatable {
     case lost
     /// The gateway broke RFC 6455: some modules take FreeSWITCH with them then (freeswitch.md §3.4).
     case violation
-    /// Our Close was not answered in time.
+    /// Our Close, or BYE, was not answered in time.
     case closeUnanswered
+    /// The gateway ended the call by SIP or by the switch; Q.850.
+    case hungUpByGateway(cause: Int)
+    /// The gateway left the switch's socket: the dialplan goes on to its fallback.
+    case leftByGateway
 
     /// Stable, for tables.
     package var name: String {
@@ -28,6 +32,8 @@ package enum PhoneEnd: Sendable, Equatable {
         case .lost: "lost"
         case .violation: "violation"
         case .closeUnanswered: "close-unanswered"
+        case .hungUpByGateway(let cause): "bye-\(cause)"
+        case .leftByGateway: "dialplan-went-on"
         }
     }
 }
@@ -64,6 +70,13 @@ package struct PhoneResult: Sendable {
     package var messagesReceived = 0
     package var bytesSent = 0
     package var bytesReceived = 0
+    /// RTP packets of the gateway's that are missing in the sequence.
+    package var packetsLost = 0
+    /// How far the time between two frames of the gateway's was from a frame's length, in buckets of 0.1 ms; only of
+    /// `unicast` and `rtp`, whose gateway keeps the beat. Pauses of more than 100 ms are none.
+    package var spacing = PhoneSpacing()
+    /// Where the gateway sent the caller by REFER.
+    package var referredTo: Redacted<String>?
     /// Frames whose time had passed by more than five seconds (the host was asleep) and were not sent.
     package var skippedFrames = 0
     /// From the answered handshake to the end.
@@ -76,8 +89,10 @@ package struct PhoneResult: Sendable {
     /// Why this call is not as it should be: a slug; nil for a good one.
     package var failure: String? {
         switch self.end {
-        case .hungUp, .closedByGateway(code: 1000): break
-        case .closedByGateway, .refused, .unreachable, .lost, .violation, .closeUnanswered: return self.end.name
+        case .hungUp, .closedByGateway(code: 1000), .hungUpByGateway(cause: 16): break
+        case .closedByGateway, .refused, .unreachable, .lost, .violation, .closeUnanswered, .hungUpByGateway,
+            .leftByGateway:
+            return self.end.name
         }
         if self.firstAudio == nil { return "agent-silent" }
         if self.unansweredTurns > 0 { return "turn-unanswered" }

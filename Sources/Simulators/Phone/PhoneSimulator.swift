@@ -4,7 +4,7 @@ import Telephony
 
 /// Where a simulated phone calls. Headers may hold a token: this value does not print.
 package struct PhoneTarget: Sendable, CustomStringConvertible, CustomReflectable {
-    /// `ws:` or `wss:`.
+    /// `ws:` or `wss:`; for `unicast` `esl://HOST:PORT/NUMBER?variable=value`; for `rtp` `sip:NUMBER@HOST:PORT;…`.
     package var url: String
     /// As `STREAM_EXTRA_HEADERS`.
     package var headers: [(name: String, value: String)]
@@ -27,15 +27,13 @@ package struct PhoneTarget: Sendable, CustomStringConvertible, CustomReflectable
     package var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
-/// The shell of one simulated phone: a WebSocket and a timer around `PhoneSimulatorCore`. Confined to its loop, which
+/// The shell of one simulated phone: a line and a timer around `PhoneSimulatorCore`. Confined to its loop, which
 /// may carry hundreds. It lives, without anybody holding it, from `start` until `onEnd` was called.
 package final class PhoneSimulator {
-    private let target: PhoneTarget
     private let loop: EventLoop
     private var core: PhoneSimulatorCore
     private var output = PhoneOutput()
-    private var client: WebSocketClient?
-    private var socket: WebSocket?
+    private let line: (any PhoneLine)?
     private var timer: TimerID?
     private var wakeAt: Duration = .zero
     private var onWake: (() -> Void)?
@@ -46,9 +44,25 @@ package final class PhoneSimulator {
     private static let lateness: Duration = .milliseconds(5)
 
     package init(configuration: PhoneConfiguration, target: PhoneTarget, on loop: EventLoop) {
-        self.target = target
         self.loop = loop
         self.core = PhoneSimulatorCore(configuration)
+        switch configuration.dialect.carrier {
+        case .webSocket: self.line = WebSocketPhoneLine(configuration.dialect, target, on: loop)
+        case .unicast: self.line = SwitchPhoneLine(target.url, timeout: target.timeout, on: loop)
+        case .rtp: self.line = SIPPhoneLine(target.url, timeout: target.timeout, on: loop)
+        }
+    }
+
+    /// A phone of a simulated switch, whose dialplan has `number`. On the switch's loop.
+    package init(
+        configuration: PhoneConfiguration, channel: CallID, number: String, variables: [String: String] = [:],
+        of exchange: SwitchExchange, timeout: Duration = .seconds(5)
+    ) {
+        precondition(configuration.dialect == .unicast, "A switch's phone speaks unicast")
+        self.loop = exchange.loop
+        self.core = PhoneSimulatorCore(configuration)
+        self.line = SwitchPhoneLine(
+            of: exchange, channel: channel, number: number, variables: variables, timeout: timeout)
     }
 
     /// The rate of the samples that come with `PhoneReport.heard`.
@@ -66,34 +80,16 @@ package final class PhoneSimulator {
         self.onEnd = onEnd
         self.onWake = { [self] in self.timerFired() }
         self.core.started(at: self.loop.now)
-        let dialect: PhoneModule = self.core.configuration.dialect
-        let headers: [(name: String, value: String)] = self.target.headers
-        self.client = WebSocketClient.connect(
-            url: self.target.url, headers: headers, subprotocols: dialect.subprotocol.map { [$0] } ?? [],
-            tls: self.target.tls, options: PhoneSimulator.options(dialect), timeout: self.target.timeout,
-            request: { url, key in
-                PhoneHandshake.request(
-                    dialect,
-                    to: PhoneHandshake.Target(
-                        host: url.host, port: url.port, path: url.target, isSecure: url.isSecure),
-                    key: key, headers: headers)
-            },
-            on: self.loop,
-            finished: { [self] result in
-                self.client = nil
-                switch result {
-                case .success(let socket): self.opened(socket)
-                case .failure(.refused(let status)): self.ended(.refused(status: status))
-                case .failure(let error): self.ended(.unreachable(error.slug))
-                }
-            })
+        guard let line = self.line else { return self.lineEnded(.unreachable("address")) }
+        line.start(self)
     }
 
     /// The caller hangs up. Before the connection is up: the attempt is given up.
     package func hangUp() {
         self.loop.preconditionInLoop()
-        self.client?.cancel()
+        let wasTalking = self.core.isTalking
         self.core.hangUp(at: self.loop.now, &self.output)
+        if !wasTalking { self.line?.hangUp(code: 1000) }
         self.perform()
     }
 
@@ -110,39 +106,10 @@ package final class PhoneSimulator {
         self.core.append(steps)
     }
 
-    private static func options(_ dialect: PhoneModule) -> WebSocketOptions {
-        var options = WebSocketOptions()
-        // A text of 2.5 MB is fine with the modules (freeswitch.md §3.4).
-        options.maximumMessageSize = 8 * 1024 * 1024
-        // The module waits for the gateway's end of TCP for a second.
-        options.closeTimeout = .seconds(1)
-        if dialect.isFork {
-            // What `PhoneHandshake.deflateOffer` says.
-            var deflate = DeflateOptions()
-            deflate.sendsWithoutContext = true
-            deflate.asksForNoContext = true
-            deflate.windowBits = 9
-            options.deflate = deflate
-        }
-        return options
-    }
-
-    private func opened(_ socket: WebSocket) {
-        self.socket = socket
-        socket.onMessage = { [self] kind, bytes in
-            self.core.received(kind == .text ? .text : .binary, bytes, at: self.loop.now, &self.output)
-            self.perform()
-        }
-        socket.onClose = { [self] end in
-            switch end {
-            case .closed(let code, _): self.ended(.closedByGateway(code: code))
-            case .violation: self.ended(.violation)
-            case .lost: self.ended(.lost)
-            case .unresponsive: self.ended(.closeUnanswered)
-            }
-        }
-        self.core.opened(at: self.loop.now, &self.output)
-        self.perform()
+    /// What was measured on the line beside the conversation.
+    private func collect() {
+        guard let line = self.line as? SIPPhoneLine else { return }
+        self.core.setPackets(lost: line.packetsLost, transferTarget: line.referredTo)
     }
 
     /// A host that was late has audio of ours in the socket, which a loop reads after its timers. Ticking before it is
@@ -160,6 +127,7 @@ package final class PhoneSimulator {
     }
 
     private func ended(_ end: PhoneEnd) {
+        self.collect()
         self.core.ended(end, at: self.loop.now, &self.output)
         self.perform()
     }
@@ -178,9 +146,10 @@ package final class PhoneSimulator {
 
     private func perform(_ action: PhoneAction, _ bytes: UnsafeRawBufferPointer, _ heard: [Int16]) {
         switch action {
-        case .send(.text, let range): self.socket?.send(text: UnsafeRawBufferPointer(rebasing: bytes[range]))
-        case .send(.binary, let range): self.socket?.send(binary: UnsafeRawBufferPointer(rebasing: bytes[range]))
-        case .close(let code): self.socket?.close(code: code, reason: "Normal closure")
+        case .send(let kind, let range): self.line?.send(kind, UnsafeRawBufferPointer(rebasing: bytes[range]))
+        case .press(let digit): self.line?.press(digit)
+        case .hold(let isHeld): self.line?.hold(isHeld)
+        case .close(let code): self.line?.hangUp(code: code)
         case .wake(let deadline):
             guard let onWake = self.onWake else { return }
             if let timer = self.timer { self.loop.cancel(timer) }
@@ -198,11 +167,24 @@ package final class PhoneSimulator {
     private func finish() {
         if let timer = self.timer { self.loop.cancel(timer) }
         self.timer = nil
-        self.socket = nil
         self.onWake = nil
         self.onEvent = nil
         let onEnd = self.onEnd
         self.onEnd = nil
         onEnd?(self.core.result)
     }
+}
+
+extension PhoneSimulator: PhoneLineListener {
+    func lineOpened() {
+        self.core.opened(at: self.loop.now, &self.output)
+        self.perform()
+    }
+
+    func lineBrought(_ kind: MessageKind, _ bytes: UnsafeRawBufferPointer) {
+        self.core.received(kind, bytes, at: self.loop.now, &self.output)
+        self.perform()
+    }
+
+    func lineEnded(_ end: PhoneEnd) { self.ended(end) }
 }

@@ -57,6 +57,13 @@ package struct PhoneSimulatorCore: Sendable {
     /// The rate of `PhoneReport.heard`.
     package var earRate: SampleRate { self.configuration.earRate }
     package var isOver: Bool { self.state == .over }
+    package var isTalking: Bool { self.state == .talking }
+
+    /// What the line itself counted.
+    mutating func setPackets(lost: Int, transferTarget: Redacted<String>?) {
+        self.result.packetsLost = lost
+        self.result.referredTo = transferTarget
+    }
 
     // MARK: The connection
 
@@ -76,7 +83,7 @@ package struct PhoneSimulatorCore: Sendable {
         self.meter = PhoneMeter(openedAt: now, startUp: self.startUp)
         self.result.connectTime = now - self.startedAt
         output.report(.connected(after: now - self.startedAt))
-        if let metadata = self.configuration.metadata, !self.configuration.losesMetadata {
+        if let metadata = self.configuration.metadata, !self.configuration.losesMetadata, !self.keepsBeat {
             self.sendText(metadata.value, &output)
         }
         // First audio 14 to 47 ms after the handshake (freeswitch.md §3.2).
@@ -143,6 +150,7 @@ package struct PhoneSimulatorCore: Sendable {
         guard self.state == .talking else { return }
         self.result.messagesReceived += 1
         self.result.bytesReceived += message.count
+        if self.keepsBeat, kind == .binary { self.result.spacing.arrived(at: now) }
         switch self.inbox.received(kind, message, at: now, ear: &self.ear) {
         case .audio, .mark: break
         case .flush: self.flushed(&output)
@@ -178,6 +186,15 @@ package struct PhoneSimulatorCore: Sendable {
     private mutating func report(mark name: String, isCleared: Bool, _ output: inout PhoneOutput) {
         let count: Int = output.send(.text) { PhoneInbox.markReport(name, isCleared: isCleared, into: &$0) }
         self.countSent(count)
+    }
+
+    /// Whether the gateway sends one frame each 20 ms, and keys and hold are signals of their own.
+    private var keepsBeat: Bool { self.configuration.dialect.carrier != .webSocket }
+
+    private mutating func setHeld(_ isHeld: Bool, _ output: inout PhoneOutput) {
+        guard self.isHeld != isHeld else { return }
+        self.isHeld = isHeld
+        if self.keepsBeat { output.actions.append(.hold(isHeld)) }
     }
 
     private mutating func sendText(_ text: String, _ output: inout PhoneOutput) {
@@ -257,19 +274,27 @@ package struct PhoneSimulatorCore: Sendable {
     private mutating func say(at now: Duration, _ output: inout PhoneOutput) {
         self.saidFrame.removeAll(keepingCapacity: true)
         var sends = false
+        var isOnHold = false
         let hearing = PhoneScriptRunner.Hearing(lastSound: self.meter.lastSound, agentHeard: self.meter.agentHeard)
         script: while true {
             switch self.script.next(at: now, hearing, into: &self.saidFrame) {
             case .frame: sends = true
-            case .nothing(let isHeld): self.isHeld = isHeld
+            case .nothing(let isHeld):
+                self.setHeld(isHeld, &output)
+                // The switch goes on with silence (measured).
+                sends = self.configuration.dialect == .unicast
+                isOnHold = isHeld
             case .began(let index, let name):
                 output.report(.stepBegan(index: index, name: name))
+                continue script
+            case .digit(let digit) where self.keepsBeat:
+                output.actions.append(.press(digit))
                 continue script
             case .digit(let digit):
                 self.sendText("{\"type\":\"dtmf\",\"digit\":\"\(digit.value)\"}", &output)
                 continue script
             case .text(let text):
-                self.sendText(text, &output)
+                if !self.keepsBeat { self.sendText(text, &output) }
                 continue script
             case .timedOut:
                 if self.meter.giveUpAnswer() {
@@ -284,7 +309,7 @@ package struct PhoneSimulatorCore: Sendable {
             }
             break script
         }
-        if sends { self.isHeld = false }
+        if sends, !isOnHold { self.setHeld(false, &output) }
         self.reportSpeech(at: now, &output)
         let frame: Int = self.configuration.uplink.rate.samples(in: .milliseconds(20))
         if self.saidFrame.count < frame {

@@ -26,10 +26,13 @@ package struct PhoneSummary: Sendable {
     package private(set) var calls = 0
     package private(set) var failures: [String: Int] = [:]
     package private(set) var counts: [(name: String, value: Int)] = []
+    /// How well the gateway kept the beat, in microseconds.
+    package private(set) var spacing = PhoneSpacing()
     package private(set) var spreads: [(name: String, spread: Spread?)] = []
 
     package init(_ results: [PhoneResult]) {
         self.calls = results.count
+        for result in results { self.spacing.add(result.spacing) }
         for failure in results.compactMap(\.failure) { self.failures[failure, default: 0] += 1 }
         self.spreads = [
             ("connect", Spread(results.compactMap(\.connectTime))),
@@ -40,6 +43,7 @@ package struct PhoneSummary: Sendable {
         func sum(_ part: (PhoneResult) -> Int) -> Int { results.reduce(0) { $0 + part($1) } }
         self.counts = [
             ("gaps", sum { $0.gaps }), ("gap_ms", sum { $0.gapTime.milliseconds }),
+            ("packets_lost", sum { $0.packetsLost }),
             ("unanswered_turns", sum { $0.unansweredTurns }),
             ("ignored_interruptions", sum { $0.ignoredInterruptions }), ("flushes", sum { $0.flushes }),
             ("agent_heard_ms", sum { $0.agentHeard.milliseconds }), ("discarded_ms", sum { $0.discarded.milliseconds }),
@@ -63,6 +67,10 @@ package struct PhoneSummary: Sendable {
                 ?? ["0", "-", "-", "-", "-"]
             lines.append(Self.row(name, cells))
         }
+        if self.spacing.count > 0 {
+            let shares = [0.5, 0.95, 0.99, 1].map { Self.milliseconds(self.spacing.percentile($0)) }
+            lines.append(Self.row("beat_error", ["\(self.spacing.count)"] + shares))
+        }
         lines.append("")
         for (name, value) in self.counts { lines.append(Self.row(name, ["\(value)"])) }
         return lines.joined(separator: "\n") + "\n"
@@ -82,6 +90,15 @@ package struct PhoneSummary: Sendable {
         }
         JSONText.append("}", to: &bytes)
         for (name, spread) in self.spreads { Self.append(name, spread, to: &bytes) }
+        if self.spacing.count > 0 {
+            JSONText.append(",\"beat_error_us\":{", to: &bytes)
+            Self.append("n", self.spacing.count, to: &bytes)
+            for (name, share) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1)] {
+                JSONText.append(",", to: &bytes)
+                Self.append(name, self.spacing.percentile(share), to: &bytes)
+            }
+            JSONText.append("}", to: &bytes)
+        }
         for (name, value) in self.counts {
             JSONText.append(",", to: &bytes)
             Self.append(name, value, to: &bytes)
@@ -110,6 +127,11 @@ package struct PhoneSummary: Sendable {
             }
         }
         JSONText.append("}", to: &bytes)
+    }
+
+    /// Microseconds as milliseconds with one digit.
+    private static func milliseconds(_ microseconds: Int) -> String {
+        "\(microseconds / 1000).\(microseconds % 1000 / 100)"
     }
 
     private static func row(_ name: String, _ cells: [String]) -> String {

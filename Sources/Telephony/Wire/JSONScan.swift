@@ -33,6 +33,18 @@ package struct JSONScan {
         guard cursor.isAtEnd else { throw .unexpectedByte(offset: cursor.offset) }
     }
 
+    /// Checks all of `document`, and calls `member` with each key and value of its outermost object on the way: one pass
+    /// where look-ups by key would each walk the text again. What was told counts for nothing when this throws.
+    package init(
+        _ document: UnsafeRawBufferPointer, eachMember member: (_ key: JSONScan, _ value: JSONScan) -> Void
+    ) throws(JSONScanError) {
+        var cursor = JSONCursor(document)
+        cursor.skipSpace()
+        self = try cursor.value(eachMember: member)
+        cursor.skipSpace()
+        guard cursor.isAtEnd else { throw .unexpectedByte(offset: cursor.offset) }
+    }
+
     fileprivate init(kind: Kind, bytes: UnsafeRawBufferPointer, hasEscapes: Bool = false) {
         self.kind = kind
         self.bytes = bytes
@@ -75,6 +87,16 @@ package struct JSONScan {
             return plain.withUnsafeBytes { JSONScan.areEqual($0, text) }
         }
         return JSONScan.areEqual(self.bytes, text)
+    }
+
+    /// Whether this is the string `name`, without making one of it.
+    package func isName(_ name: String) -> Bool {
+        guard self.kind == .string else { return false }
+        if self.hasEscapes { return self.string == name }
+        let utf8 = name.utf8
+        guard utf8.count == self.bytes.count else { return false }
+        return utf8.withContiguousStorageIfAvailable { JSONScan.areEqual(self.bytes, UnsafeRawBufferPointer($0)) }
+            ?? utf8.elementsEqual(self.bytes)
     }
 
     /// The text of a string; nil when it is none or not valid UTF-8 (a lone surrogate's escape is U+FFFD).
@@ -171,7 +193,23 @@ package struct JSONScan {
 
     private static func areEqual(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
         guard text.hasPointerRepresentation, bytes.count == text.utf8CodeUnitCount else { return false }
-        for index in 0..<bytes.count where bytes[index] != text.utf8Start[index] { return false }
+        return self.areEqual(bytes, UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// Whether two buffers of one length hold the same: eight bytes at a time.
+    private static func areEqual(_ bytes: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
+        var index = 0
+        while index &+ 8 <= bytes.count {
+            guard
+                bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                    == other.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            else { return false }
+            index &+= 8
+        }
+        while index < bytes.count {
+            guard bytes[index] == other[index] else { return false }
+            index &+= 1
+        }
         return true
     }
 }
@@ -235,18 +273,42 @@ private struct JSONCursor {
         return try? self.value()
     }
 
-    /// Reads one value, checking all within it.
-    mutating func value() throws(JSONScanError) -> JSONScan {
+    /// Reads one value, checking all within it. `depth` arrays and objects are open around it.
+    mutating func value(within depth: Int = 0) throws(JSONScanError) -> JSONScan {
         let start: Int = self.offset
         switch self.next {
         case UInt8(ascii: "{"):
-            try self.container()
+            try self.container(within: depth)
             return JSONScan(kind: .object, bytes: self.slice(from: start))
         case UInt8(ascii: "["):
-            try self.container()
+            try self.container(within: depth)
             return JSONScan(kind: .array, bytes: self.slice(from: start))
         default:
             return try self.scalar()
+        }
+    }
+
+    /// Reads one value as `value()` does; of an object each member is told. One level less may lie in it.
+    mutating func value(eachMember member: (JSONScan, JSONScan) -> Void) throws(JSONScanError) -> JSONScan {
+        guard self.next == UInt8(ascii: "{") else { return try self.value() }
+        let start: Int = self.offset
+        self.offset &+= 1
+        self.skipSpace()
+        if self.take(UInt8(ascii: "}")) { return JSONScan(kind: .object, bytes: self.slice(from: start)) }
+        while true {
+            let key: JSONScan = try self.stringValue()
+            self.skipSpace()
+            guard self.take(UInt8(ascii: ":")) else { throw self.refusal() }
+            self.skipSpace()
+            member(key, try self.value(within: 1))
+            self.skipSpace()
+            if self.take(UInt8(ascii: ",")) {
+                self.skipSpace()
+            } else if self.take(UInt8(ascii: "}")) {
+                return JSONScan(kind: .object, bytes: self.slice(from: start))
+            } else {
+                throw self.refusal()
+            }
         }
     }
 
@@ -274,7 +336,7 @@ private struct JSONCursor {
     }
 
     /// An object or array with all within it. `open` holds one bit a level: 1 for an object.
-    private mutating func container() throws(JSONScanError) {
+    private mutating func container(within outer: Int) throws(JSONScanError) {
         var open: UInt64 = 0
         var depth = 0
         var expectsValue = true
@@ -282,7 +344,7 @@ private struct JSONCursor {
             if expectsValue {
                 switch self.next {
                 case UInt8(ascii: "{"), UInt8(ascii: "["):
-                    guard depth < JSONScan.maximumDepth else { throw .tooDeep(offset: self.offset) }
+                    guard outer &+ depth < JSONScan.maximumDepth else { throw .tooDeep(offset: self.offset) }
                     let isObject: Bool = self.next == UInt8(ascii: "{")
                     self.offset &+= 1
                     open = open << 1 | (isObject ? 1 : 0)
@@ -356,8 +418,18 @@ private struct JSONCursor {
             marks |= self.endMarks(base.loadUnaligned(fromByteOffset: offset &+ 8, as: UInt64.self))
             marks |= self.endMarks(base.loadUnaligned(fromByteOffset: offset &+ 16, as: UInt64.self))
             marks |= self.endMarks(base.loadUnaligned(fromByteOffset: offset &+ 24, as: UInt64.self))
-            guard marks & 0x8080_8080_8080_8080 == 0 else { break }
+            guard marks == 0 else { break }
             offset &+= 32
+        }
+        // Keys and names are shorter than that; the lowest mark of a word is always a true one.
+        while offset &+ 8 <= end {
+            let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            let marks: UInt64 = self.endMarks(word)
+            guard marks == 0 else {
+                self.offset = offset &+ marks.trailingZeroBitCount >> 3
+                return
+            }
+            offset &+= 8
         }
         self.offset = offset
         while let byte = self.next, byte >= 0x20, byte != 0x22, byte != 0x5C { self.offset &+= 1 }
@@ -370,7 +442,9 @@ private struct JSONCursor {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let quote: UInt64 = word ^ (ones &* 0x22)
         let backslash: UInt64 = word ^ (ones &* 0x5C)
-        return ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- ones &* 0x20) & ~word)
+        let ends: UInt64 =
+            ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- ones &* 0x20) & ~word)
+        return ends & 0x8080_8080_8080_8080
     }
 
     private mutating func escape() throws(JSONScanError) {

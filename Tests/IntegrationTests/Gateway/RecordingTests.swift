@@ -20,7 +20,7 @@ import Testing
         var configuration = PhoneConfiguration(dialect: module, rate: .narrowband, script: script)
         configuration.records = true
         let url =
-            "ws://127.0.0.1:\(gateway.port)/stream/\(TestGateway.tenant)/\(call)?dialect=\(module.name.rawValue)&encoding=l16&rate=8000"
+            "ws://127.0.0.1:\(gateway.port)/stream/\(TestGateway.tenant)/\(call)?dialect=\(module.name?.rawValue ?? "")&encoding=l16&rate=8000"
         let target = PhoneTarget(url: url, timeout: .seconds(10))
         let loop = EventLoop(name: "phone")
         loop.start()

@@ -75,18 +75,20 @@ final class TestGateway: Sendable {
 
     /// One simulator a script, in the order of the ladder. `change` may alter the assistant and the defaults.
     init(
-        scripts: [OpenAIRealtimeScript] = [OpenAIRealtimeScript()], loops: Int = 1,
+        scripts: [OpenAIRealtimeScript] = [OpenAIRealtimeScript()], loops: Int = 1, logger: Logger = .silent,
+        eventSocket: InboundClient.Configuration = .init(password: "secret"),
         pipeline: PipelineServices? = nil, providers: [String]? = nil, speech: (any SpeechServices)? = nil,
         configure: (inout GatewayConfiguration) -> Void = { _ in },
-        change: (inout Assistant, inout AssistantDefaults) -> Void = { _, _ in }
+        change: (inout Assistant, inout AssistantDefaults) -> Void = { _, _ in },
+        noticed: @escaping @Sendable (FreeSwitchSimulatorCore.Notice) -> Void = { _ in }
     ) async throws {
         let group = EventLoopGroup(count: loops, name: "gateway")
         self.group = group
         self.simulators = try scripts.map { script in try OpenAIRealtimeSimulator.start(script: script) }
         self.freeSwitch = try await FreeSwitchSimulator.start(
-            core: FreeSwitchSimulatorCore(password: "secret"), on: group.loops[0])
+            core: FreeSwitchSimulatorCore(password: "secret"), on: group.loops[0], noticed: noticed)
         self.control = ControlLink(
-            host: "127.0.0.1", port: self.freeSwitch.port, configuration: .init(password: "secret"), seed: 1,
+            host: "127.0.0.1", port: self.freeSwitch.port, configuration: eventSocket, seed: 1,
             jobPrefix: "test", loop: group.loops[0], logger: .silent)
         var assistant = Assistant(id: Self.assistant, tenant: Self.tenant, name: "reception")
         assistant.fallback = FallbackDestination(number: "100", context: "default")
@@ -134,7 +136,7 @@ final class TestGateway: Sendable {
         let voice = self.voice
         let finished = self.finished
         self.gateway = Gateway(
-            configuration: configuration, directory: directory, logger: .silent, metrics: GatewayMetrics(),
+            configuration: configuration, directory: directory, logger: logger, metrics: GatewayMetrics(),
             speech: speech ?? voice,
             assistants: SeveralOpenAIs(directory, defaults, self.simulators.map(\.port), pipeline),
             plans: StandardPlans(defaults: defaults), control: { [control] _ in control },

@@ -171,6 +171,69 @@ private func refusal(_ bytes: [UInt8]) -> JSONScanError? {
         }
     }
 
+    @Test("Members that are told during the check are those that look-ups find, and refusals are the same")
+    func eachMember() {
+        var generator = SplitMix(state: 7)
+        let seeds: [[UInt8]] = [
+            Array(Self.delta.utf8), Array("{}".utf8), Array(" [1,{\"a\":2}] ".utf8), Array("7".utf8),
+            Array("{\"a\":{\"a\":1},\"a\":[2,\"}\"],\"b\\u0031\":\"x\\\"y\"}".utf8),
+        ]
+        var readable = 0
+        for round in 0..<4000 {
+            var bytes: [UInt8] = seeds[round % seeds.count]
+            if round >= seeds.count {
+                for _ in 0...(round % 3) {
+                    let place = Int(generator.next() % UInt64(bytes.count))
+                    bytes[place] = Array("{}[]\",:\\ 7etn\u{1}".utf8)[Int(generator.next() % 14)]
+                }
+            }
+            bytes.withUnsafeBytes { bytes in
+                var told: [[UInt8]] = []
+                var found: [[UInt8]] = []
+                let streamed: JSONScanError? = Self.error {
+                    () throws(JSONScanError) in
+                    let scan = try JSONScan(bytes) { told += [Array($0.bytes), Array($1.bytes)] }
+                    scan.forEachMember { found += [Array($0.bytes), Array($1.bytes)] }
+                    readable += 1
+                }
+                let whole: JSONScanError? = Self.error { () throws(JSONScanError) in _ = try JSONScan(bytes) }
+                #expect(streamed == whole)
+                if streamed == nil { #expect(told == found) }
+            }
+        }
+        #expect(readable > 100)
+    }
+
+    @Test("Depth counts the outermost object too", arguments: [(62, true), (63, true), (64, false)])
+    func eachMemberDepth(inner: Int, isRead: Bool) {
+        let text = "{\"a\":" + String(repeating: "[", count: inner) + String(repeating: "]", count: inner) + "}"
+        let bytes = Array(text.utf8)
+        bytes.withUnsafeBytes { bytes in
+            let streamed = Self.error { () throws(JSONScanError) in _ = try JSONScan(bytes) { _, _ in } }
+            let whole = Self.error { () throws(JSONScanError) in _ = try JSONScan(bytes) }
+            #expect(streamed == whole)
+            #expect((streamed == nil) == isRead)
+        }
+    }
+
+    private static func error(_ body: () throws(JSONScanError) -> Void) -> JSONScanError? {
+        do throws(JSONScanError) {
+            try body()
+            return nil
+        } catch { return error }
+    }
+
+    @Test("A name is compared without making text of it, escaped or not")
+    func names() {
+        for (text, name, isSame) in [
+            ("\"item_0123456789abcdef\"", "item_0123456789abcdef", true),
+            ("\"item_0123456789abcdef\"", "item_0123456789abcdeX", false),
+            ("\"item\"", "item_", false), ("\"it\\u0065m\"", "item", true), ("\"\"", "", true), ("7", "7", false),
+        ] {
+            #expect(scanned(text) { $0.isName(name) } == isSame)
+        }
+    }
+
     @Test("Invalid UTF-8 inside a string is no string")
     func invalidUTF8() {
         let bytes: [UInt8] = [0x22, 0xC3, 0x28, 0x22]
@@ -195,5 +258,17 @@ private func refusal(_ bytes: [UInt8]) -> JSONScanError? {
         var bytes: [UInt8] = [1]
         JSONText.appendInteger(value, to: &bytes)
         #expect(String(decoding: bytes.dropFirst(), as: UTF8.self) == String(value))
+    }
+}
+
+/// Repeatable numbers for mutations.
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed: UInt64 = self.state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,0 +1,219 @@
+import EventSocket
+import Networking
+import Observability
+import Records
+import Synchronization
+import Telephony
+
+/// Calls that a dialplan parks for us (`set pronto_mode=esl`, `answer`, `park`), steered by the inbound Event Socket alone:
+/// no `socket` application, nothing that FreeSWITCH has to reach us by.
+///
+/// What is lost against `socket`: a Pronto that dies leaves the caller parked, so the dialplan must arm the dead man's
+/// switch (`sched_transfer`, `pronto_fuse`) before `park`; it is put off like the socket's.
+package final class ParkedCalls: Sendable {
+    private let gateway: Gateway
+    private let group: EventLoopGroup
+    private let ports: DatagramPorts
+    private let switchPorts: DatagramPorts
+    private let clocks: [LoopBound<FrameClock>]
+    private let listeners = Mutex<[ObjectIdentifier: ControlLink.Listener]>([:])
+
+    package init(gateway: Gateway, group: EventLoopGroup, ports: DatagramPorts, switchPorts: DatagramPorts) {
+        self.gateway = gateway
+        self.group = group
+        self.ports = ports
+        self.switchPorts = switchPorts
+        self.clocks = group.loops.map { LoopBound(sending: FrameClock(on: $0), on: $0) }
+    }
+
+    /// Answers the calls that are parked on this link's switch, from now on. Twice for one link does nothing.
+    package func serve(_ link: ControlLink) {
+        let id = ObjectIdentifier(link)
+        self.listeners.withLock { listeners in
+            guard listeners[id] == nil else { return }
+            listeners[id] = link.onEvent([.channelPark]) { [self] event in self.parked(event, on: link) }
+        }
+    }
+
+    package func stop() {
+        for listener in self.listeners.withLock({ Array($0.values) }) { listener.cancel() }
+    }
+
+    /// On the link's loop: only looks whether it is for us.
+    private func parked(_ event: SwitchEvent, on link: ControlLink) {
+        guard let dial = SwitchDial(event), dial.audio == .esl, event.variable("pronto_park")?.value != "no" else {
+            return
+        }
+        // One that came by `socket` is parked too, and its socket serves it.
+        guard event.headers["variable_current_application"] != "socket" else { return }
+        let live = self.gateway.live(dial.channel)
+        guard let clock = self.clocks.first(where: { $0.loop === live?.loop }) ?? self.clocks.randomElement() else {
+            return
+        }
+        clock.loop.execute { [self] in
+            let call = ParkedCall(
+                dial, link: link, gateway: self.gateway, ports: self.ports, switchPorts: self.switchPorts,
+                clock: clock.value, on: clock.loop)
+            call.begin()
+        }
+    }
+}
+
+/// One parked channel: finds who answers, brings the audio, and is the call's way to its channel. Confined to its loop;
+/// kept by the listener of its channel until that is cancelled.
+final class ParkedCall {
+    private let dial: SwitchDial
+    private let link: ControlLink
+    private let gateway: Gateway
+    private let loop: EventLoop
+    private let audio: UnicastAudio
+    private var listener: ControlLink.Listener?
+    private(set) var quietUntil: Duration?
+    private var chosen: (entry: AssistantDirectory.Entry, assistant: Assistant, basis: AssistantDirectory.Basis)?
+
+    init(
+        _ dial: SwitchDial, link: ControlLink, gateway: Gateway, ports: DatagramPorts, switchPorts: DatagramPorts,
+        clock: FrameClock, on loop: EventLoop
+    ) {
+        self.dial = dial
+        self.link = link
+        self.gateway = gateway
+        self.loop = loop
+        self.audio = UnicastAudio(
+            channel: dial.channel, rate: dial.rate ?? .narrowband, ports: ports, switchPorts: switchPorts, clock: clock,
+            loop: loop, logger: gateway.logger)
+    }
+
+    func begin() {
+        switch self.gateway.directory.choose(self.dial.hints) {
+        case .failure(let error): return self.giveUp(error.slug)
+        case .success(let chosen):
+            // One switch must not bring calls in another tenant's name.
+            guard self.gateway.control(for: chosen.entry.tenant.id) as? ControlLink === self.link else {
+                return self.giveUp("other-switch")
+            }
+            self.chosen = chosen
+        }
+        let box = LoopBound(self, on: self.loop)
+        let names: [SwitchEvent.Name] = [.playbackStart, .channelBridge, .channelUnpark, .channelHangup]
+        self.listener = self.link.onEvent(names, of: self.dial.channel) { event in
+            box.loop.execute { box.value.happened(event) }
+        }
+        let link = self.link
+        self.audio.run = { command, done in
+            // Its answer proves nothing, and nobody waits for it.
+            link.loop.execute { link.shell.value.execute(command, timeout: nil) { _ in } }
+            _ = done
+        }
+        self.audio.onLeg = { [unowned self] in self.answer(with: $0) }
+        self.audio.onFailed = { [unowned self] in self.giveUp($0.rawValue) }
+        self.audio.onReenter = { [unowned self] _ in self.park() }
+        self.audio.begin()
+    }
+
+    private func happened(_ event: SwitchEvent) {
+        self.audio.happened(event)
+        if event.name == .channelHangup || event.name == .channelUnpark || event.name == .channelBridge { self.end() }
+    }
+
+    private func answer(with leg: any PhoneLeg) {
+        guard let chosen = self.chosen else { return leg.close(.noSuchCall) }
+        var identity = CallIdentity(
+            call: self.dial.channel, tenant: chosen.entry.tenant.id, assistant: chosen.assistant.id,
+            assistantName: chosen.assistant.name)
+        identity.caller = self.dial.caller
+        identity.dialed = self.dial.dialed
+        identity.channel = self.dial.channel
+        identity.entry = self.dial.entry
+        identity.fuse = self.dial.fuse
+        let control = ParkedControl(self, link: self.link, channel: self.dial.channel, on: self.loop)
+        let slot = LoopBound(CallSlot(), on: self.loop)
+        switch self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, slot) {
+        case .admitted:
+            CallReception(gateway: self.gateway, loop: self.loop).begin(
+                identity, chosen.entry, chosen.assistant, chosen.basis, leg, slot, control: control)
+        case .alive(let tenant, let owner, let call):
+            guard tenant == identity.tenant, owner === self.loop, let shell = call.value.call else {
+                leg.close(.tryLater)
+                return self.giveUp("call-exists")
+            }
+            shell.adopt(control, fuse: identity.fuse)
+            shell.takeOver(leg)
+        case .draining, .full:
+            leg.close(.tryLater)
+            self.giveUp("full")
+        }
+    }
+
+    /// A park of its own, after which unicast may be asked for anew: its event brings the call back to `ParkedCalls`.
+    private func park() {
+        self.dismiss()
+        let (link, channel) = (self.link, self.dial.channel)
+        self.whenQuiet { link.ask(try? .park(channel)) }
+        self.end()
+    }
+
+    func dismiss() {
+        self.quietUntil = self.audio.quiet()
+        self.end()
+    }
+
+    /// Runs `body` as soon as the channel may be transferred (see `UnicastLeg`).
+    func whenQuiet(_ body: @escaping () -> Void) {
+        guard let time = self.quietUntil, time > self.loop.now else { return body() }
+        self.loop.schedule(at: time, body)
+    }
+
+    /// Nobody answers: what the dialplan armed before `park` is the fallback.
+    private func giveUp(_ slug: String) {
+        self.gateway.metrics.refused()
+        self.gateway.logger.warning(
+            "Parked call not answered: its dead man's switch is the fallback", ["refusal.reason": .string(slug)])
+        self.end()
+    }
+
+    private func end() {
+        self.audio.close()
+        self.listener?.cancel()
+        self.listener = nil
+    }
+}
+
+/// The way to a parked channel: the tenant's link, with a breath of silence before anything that would move it.
+final class ParkedControl: CallControl, Sendable {
+    private let call: LoopBound<ParkedCall>
+    private let link: ControlLink
+    private let channel: CallID
+
+    init(_ call: ParkedCall, link: ControlLink, channel: CallID, on loop: EventLoop) {
+        self.call = LoopBound(call, on: loop)
+        self.link = link
+        self.channel = channel
+    }
+
+    var isAvailable: Bool { self.link.isAvailable }
+    var isDown: Bool { self.link.isDown }
+
+    func ask(
+        _ command: ApiCommand, timeout: Duration?,
+        done: @escaping @Sendable (Result<EventSocketReply, EventSocketFailure>) -> Void
+    ) {
+        let (call, link) = (self.call, self.link)
+        guard call.loop.isInLoop else {
+            return call.loop.execute { call.value.whenQuiet { link.ask(command, timeout: timeout, done: done) } }
+        }
+        call.value.whenQuiet { link.ask(command, timeout: timeout, done: done) }
+    }
+
+    func willDismiss(_ channel: CallID) {
+        guard channel == self.channel else { return }
+        let call = self.call
+        if call.loop.isInLoop { call.value.dismiss() } else { call.loop.execute { call.value.dismiss() } }
+    }
+
+    func watch(_ channel: CallID, observer: @escaping @Sendable (ChannelNews) -> Void) {
+        self.link.watch(channel, observer: observer)
+    }
+
+    func unwatch(_ channel: CallID) { self.link.unwatch(channel) }
+}

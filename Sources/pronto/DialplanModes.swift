@@ -1,0 +1,238 @@
+/// The extensions of each mode (docs/freeswitch.md has the seconds that each fallback was seen to take).
+///
+/// Rules that all of them keep: a caller's own `X-…` headers never reach our leg (`sip_copy_custom_headers=false`); what
+/// hands the call to Pronto is never the last line, so that a Pronto that is down, a script that is missing or a module
+/// that is not loaded leads to `pronto_failover`; and `pronto_failover` first cancels the dead man's switch.
+enum DialplanModes {
+    static let failover = "pronto_failover"
+    static let after = "pronto_after"
+    static let afterSIP = "pronto_after_sip"
+    /// Seconds of the first arming, before `socket`: Pronto has two at least to take it over.
+    static let firstFuse = 3
+
+    /// All extensions that a mode needs, in the order in which they have to stand.
+    static func extensions(_ parameters: DialplanParameters) -> [DialplanExtension] {
+        switch parameters.mode {
+        case .realtime: [self.realtime(parameters), self.failover(parameters)]
+        case .esl, .dual: [self.socket(parameters), self.after(parameters), self.failover(parameters)]
+        case .rtp: [self.sip(parameters), self.afterSIP(parameters), self.failover(parameters)]
+        case .inbound: [self.ask(parameters), self.inbound(parameters), self.failover(parameters)]
+        }
+    }
+
+    // MARK: What brings a call to Pronto
+
+    private static func realtime(_ parameters: DialplanParameters) -> DialplanExtension {
+        var actions = self.prelude(parameters) + self.stream(parameters)
+        actions.append(.set("pronto_ws_base", "ws://\(parameters.host):\(parameters.port)"))
+        actions.append(.set("pronto_failover", self.failover))
+        actions.append(.set("pronto_failover_context", parameters.context))
+        // Pronto arms and re-arms the dead man's switch itself: without an Event Socket it could not put it off.
+        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(self.failover) XML \(parameters.context)"))
+        actions.append(DialplanAction("lua", "voice_secretary.lua"))
+        actions.append(.transfer(self.failover, parameters.context))
+        return DialplanExtension(
+            name: "voice_ai_realtime", identity: "70726f6e-746f-4000-8000-000000000001", number: parameters.numbers,
+            order: 5, summary: "Pronto: audio by mod_audio_stream", conditions: [self.called(parameters, actions)])
+    }
+
+    private static func socket(_ parameters: DialplanParameters) -> DialplanExtension {
+        let isDual = parameters.mode == .dual
+        var actions = self.prelude(parameters)
+        if isDual {
+            actions += self.stream(parameters)
+            actions.append(.set("pronto_ws_base", "ws://\(parameters.host):\(parameters.port)"))
+        }
+        actions.append(.set("VOICE_AI_AUDIO_MODE", parameters.mode.rawValue))
+        let target = "\(self.failover) XML \(parameters.context)"
+        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(target)"))
+        actions.append(DialplanAction("answer"))
+        // FreeSWITCH has no timeout for a silent peer of `socket`; Pronto puts this off as long as it lives.
+        actions.append(DialplanAction("sched_transfer", "+\(self.firstFuse) \(target)"))
+        let port = isDual ? parameters.socketPort : parameters.port
+        actions.append(DialplanAction("socket", "\(parameters.host):\(port) async full"))
+        actions.append(.transfer(self.after, parameters.context))
+        return DialplanExtension(
+            name: isDual ? "voice_ai_dual" : "voice_ai_esl",
+            identity: "70726f6e-746f-4000-8000-00000000000\(isDual ? 3 : 2)", number: parameters.numbers, order: 5,
+            summary: isDual
+                ? "Pronto: audio by mod_audio_stream, control by the outbound Event Socket"
+                : "Pronto: stock FreeSWITCH, audio by unicast under the outbound Event Socket",
+            conditions: [self.called(parameters, actions)])
+    }
+
+    private static func sip(_ parameters: DialplanParameters) -> DialplanExtension {
+        var actions = self.prelude(parameters)
+        actions.append(.set("continue_on_fail", "true"))
+        // True would hang the caller up after a MEDIA_TIMEOUT as well: the cause decides, behind the bridge.
+        actions.append(.set("hangup_after_bridge", "false"))
+        // Ids stand in the request's address: headers are what callers can write too.
+        var ids = ";call=${uuid}"
+        if parameters.tenant != nil { ids += ";tenant=${domain_uuid}" }
+        if parameters.secretary != nil { ids += ";assistant=${secretary_uuid}" }
+        // Pronto sends RTP all the time, silence included: 1.5 s without a packet is a dead Pronto. The codecs are stated
+        // because a caller's own may be one that Pronto does not take; FreeSWITCH then converts.
+        let variables = "{originate_timeout=2,media_timeout=1500,absolute_codec_string=^^:PCMU:PCMA}"
+        let address = "$1@\(parameters.host):\(parameters.port)\(ids)"
+        actions.append(DialplanAction("bridge", "\(variables)sofia/\(parameters.profile)/\(address)"))
+        actions.append(.transfer(self.afterSIP, parameters.context))
+        return DialplanExtension(
+            name: "voice_ai_rtp", identity: "70726f6e-746f-4000-8000-000000000004", number: parameters.numbers,
+            order: 5, summary: "Pronto: stock FreeSWITCH, a SIP leg with RTP",
+            conditions: [self.called(parameters, actions)])
+    }
+
+    /// Asks before anything is matched: all its actions are inline, and the search goes on behind it.
+    private static func ask(_ parameters: DialplanParameters) -> DialplanExtension {
+        let numbers = DialplanParameters.expression(of: parameters.numbers) ?? "^$"
+        var url = "http://\(parameters.host):\(parameters.adminPort)/api/freeswitch/ai-routing?call_id=${uuid}"
+        url += "&caller=${url_encode(${caller_id_number})}&did=${url_encode(${destination_number})}"
+        if let tenant = parameters.tenant { url += "&tenant_id=\(tenant)" }
+        if let trunk = parameters.trunk { url += "&trunk_id=\(trunk)" }
+        return DialplanExtension(
+            name: "inbound_ai_ask", identity: "70726f6e-746f-4000-8000-000000000005", number: parameters.numbers,
+            order: 3, summary: "Pronto: asks whether the AI answers", continues: true,
+            conditions: [
+                DialplanCondition(
+                    field: "destination_number", expression: numbers,
+                    actions: [
+                        .set("call_direction", "inbound", inline: true),
+                        .set("pronto_ai_enabled", "false", inline: true),
+                        .set("pronto_failover_ext", parameters.failover, inline: true),
+                        // One second, then the human: nobody waits for a routing service that is away. The application
+                        // reads the time from variables; `timeout 1` as a word is heard by the API only (measured: a
+                        // silent server then held calls for ever).
+                        .set("curl_connect_timeout", "1", inline: true), .set("curl_timeout", "1", inline: true),
+                        DialplanAction("curl", "\(url) get", inline: true),
+                        DialplanAction("lua", "ai_routing.lua", inline: true),
+                    ])
+            ])
+    }
+
+    private static func inbound(_ parameters: DialplanParameters) -> DialplanExtension {
+        let numbers = DialplanParameters.expression(of: parameters.numbers) ?? "^$"
+        // pronto_failover_ext is what the answer said; the prelude's value would undo it.
+        var actions = self.prelude(parameters).filter { !$0.data.hasPrefix("pronto_failover_ext=") }
+        actions += self.stream(parameters)
+        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(self.failover) XML \(parameters.context)"))
+        actions.append(
+            DialplanAction("lua", "ai_websocket_bridge.lua ${pronto_ws_url} \(self.failover) \(parameters.context)"))
+        actions.append(.transfer(self.failover, parameters.context))
+        actions.append(.transfer(self.failover, parameters.context, anti: true))
+        return DialplanExtension(
+            name: "inbound_ai_dynamic", identity: "70726f6e-746f-4000-8000-000000000006", number: parameters.numbers,
+            order: 4, summary: "Pronto: the AI, else the extension, else voicemail",
+            conditions: [
+                DialplanCondition(field: "destination_number", expression: numbers),
+                DialplanCondition(field: "${pronto_ai_enabled}", expression: "^true$", actions: actions),
+            ])
+    }
+
+    // MARK: What comes behind Pronto
+
+    /// Behind `socket`: Pronto said that the call is done, or it is away.
+    private static func after(_ parameters: DialplanParameters) -> DialplanExtension {
+        DialplanExtension(
+            name: self.after, identity: "70726f6e-746f-4000-8000-000000000007", number: self.after, order: 6,
+            summary: "Pronto: what comes after the outbound Event Socket",
+            conditions: [
+                DialplanCondition(field: "destination_number", expression: "^\(self.after)$"),
+                DialplanCondition(
+                    field: "${ai_done}", expression: "^true$",
+                    actions: [
+                        DialplanAction("hangup", "NORMAL_CLEARING"),
+                        .transfer(self.failover, parameters.context, anti: true),
+                    ]),
+            ])
+    }
+
+    /// Behind `bridge`: Pronto hung up on purpose, or did not answer, or its RTP ended.
+    private static func afterSIP(_ parameters: DialplanParameters) -> DialplanExtension {
+        DialplanExtension(
+            name: self.afterSIP, identity: "70726f6e-746f-4000-8000-000000000008", number: self.afterSIP, order: 6,
+            summary: "Pronto: what comes after the SIP leg",
+            conditions: [
+                DialplanCondition(field: "destination_number", expression: "^\(self.afterSIP)$"),
+                DialplanCondition(
+                    field: "${last_bridge_hangup_cause}", expression: "^NORMAL_CLEARING$",
+                    actions: [
+                        DialplanAction("hangup", "NORMAL_CLEARING"),
+                        .transfer(self.failover, parameters.context, anti: true),
+                    ]),
+            ])
+    }
+
+    /// The human. `pronto_failover_ext` says who; its first action takes the dead man's switch away.
+    private static func failover(_ parameters: DialplanParameters) -> DialplanExtension {
+        let context = parameters.failoverContext ?? parameters.context
+        var actions = [DialplanAction("sched_cancel")]
+        if parameters.failoverRingsUser {
+            actions += [
+                .set("continue_on_fail", "true"), .set("hangup_after_bridge", "true"), .set("call_timeout", "30"),
+                DialplanAction("bridge", "user/${pronto_failover_ext}@\(parameters.domainName)"),
+                DialplanAction("answer"), DialplanAction("sleep", "1000"),
+                DialplanAction("voicemail", "default \(parameters.domainName) ${pronto_failover_ext}"),
+            ]
+        } else {
+            actions.append(.transfer("${pronto_failover_ext}", context))
+        }
+        return DialplanExtension(
+            name: self.failover, identity: "70726f6e-746f-4000-8000-000000000009", number: self.failover, order: 6,
+            summary: "Pronto: the human who answers when it does not",
+            conditions: [
+                DialplanCondition(field: "destination_number", expression: "^\(self.failover)$", actions: actions)
+            ])
+    }
+
+    // MARK: Shared lines
+
+    private static func called(
+        _ parameters: DialplanParameters, _ actions: [DialplanAction]
+    ) -> DialplanCondition {
+        DialplanCondition(
+            field: "destination_number", expression: DialplanParameters.expression(of: parameters.numbers) ?? "^$",
+            actions: actions)
+    }
+
+    private static func prelude(_ parameters: DialplanParameters) -> [DialplanAction] {
+        var actions: [DialplanAction] = [
+            .set("sip_copy_custom_headers", "false"), .set("pronto_failover_ext", parameters.failover),
+        ]
+        if let tenant = parameters.tenant { actions.append(.set("domain_uuid", tenant)) }
+        if let secretary = parameters.secretary { actions.append(.set("secretary_uuid", secretary)) }
+        return actions
+    }
+
+    private static func stream(_ parameters: DialplanParameters) -> [DialplanAction] {
+        var actions: [DialplanAction] = []
+        if parameters.module == .fork {
+            // It writes µ-law whatever the channel's codec, and buffers 400 ms unless told otherwise (measured).
+            actions.append(.set("absolute_codec_string", "PCMU"))
+            actions.append(.set("STREAM_PLAYBACK", "true"))
+            actions.append(.set("STREAM_SAMPLE_RATE", "8000"))
+        }
+        // In some builds both are uninitialised when unset (source).
+        actions.append(.set("STREAM_HEART_BEAT", "15"))
+        actions.append(.set("STREAM_BUFFER_SIZE", "20"))
+        actions.append(.set("pronto_ws_dialect", parameters.module.dialect))
+        actions.append(.set("pronto_ws_rate", parameters.streamRate))
+        return actions
+    }
+}
+
+/// A file of a plain FreeSWITCH: the extensions of one mode in an `<include>`.
+enum DialplanFile {
+    static func text(_ parameters: DialplanParameters) -> String {
+        let extensions = DialplanModes.extensions(parameters).map { $0.xml(indentation: "  ") }
+        return """
+            <!-- Written by `pronto dialplan print \(parameters.mode.rawValue)`. Belongs into a folder that the context \
+            includes,
+                 such as conf/dialplan/\(parameters.mode == .inbound ? "public" : "default"); scripts, options and \
+            measured fallback: docs/freeswitch.md. -->
+            <include>
+            \(extensions.joined(separator: "\n\n"))
+            </include>
+
+            """
+    }
+}

@@ -1,0 +1,94 @@
+import EventSocket
+import Telephony
+import Testing
+
+@testable import PhoneServer
+
+private let channel = "708cb2e8-5f6e-4238-a18d-3b64fd03d8a1"
+private let tenant = "11111111-2222-3333-4444-555555555555"
+private let assistant = "aaaaaaaa-0000-4000-8000-000000000001"
+
+private func read(_ headers: [(String, String)]) -> SwitchDial? {
+    let all = [("Event-Name", "CHANNEL_DATA"), ("Unique-ID", channel)] + headers
+    return SwitchDial(SwitchEvent(headers: EventSocketHeaders(plain: all.map { (name: $0.0, value: $0.1) }), body: []))
+}
+
+@Suite struct SwitchDialTests {
+    @Test("Everything that a dialplan may say is read")
+    func whole() throws {
+        let dial = try #require(
+            read([
+                ("Answer-State", "answered"), ("variable_domain_uuid", tenant), ("variable_domain_name", "example.com"),
+                ("variable_VOICE_AI_SECRETARY_UUID", assistant), ("Caller-Caller-ID-Number", "0551234"),
+                ("Caller-Destination-Number", "8000"), ("Caller-Context", "public"),
+                ("variable_VOICE_AI_AUDIO_MODE", "DUAL"), ("variable_pronto_fuse", "4 2000 XML default"),
+                ("variable_last_sched_id", "17"),
+            ]))
+        #expect(dial.channel.text == channel)
+        #expect(dial.isAnswered)
+        #expect(dial.hints.tenant?.text == tenant)
+        #expect(dial.hints.channelAssistant?.text == assistant)
+        #expect(dial.hints.dialed == "8000")
+        #expect(dial.domainName == "example.com")
+        #expect(dial.caller?.value == "0551234")
+        #expect(dial.audio == .dual)
+        #expect(dial.entry == DialplanTarget(extension: "8000", context: "public"))
+        #expect(dial.fuse?.target == DialplanTarget(extension: "2000", context: "default"))
+        #expect(dial.fuse?.seconds == 4)
+        #expect(dial.fuse?.task == 17)
+        var printed = ""
+        dump(dial.caller, to: &printed)
+        dump(dial.dialed, to: &printed)
+        #expect(!printed.contains("0551234") && !printed.contains("8000"))
+    }
+
+    @Test("The newest name wins; what is empty or no id counts as not said")
+    func names() throws {
+        let dial = try #require(
+            read([
+                ("variable_voiceai_domain_uuid", assistant), ("variable_domain_uuid", tenant),
+                ("variable_VOICE_AI_DOMAIN_UUID", ""), ("variable_secretary_uuid", "none"),
+                ("variable_pronto_mode", "telepathy"), ("Answer-State", "early"),
+            ]))
+        #expect(dial.hints.tenant?.text == tenant)
+        #expect(dial.hints.channelAssistant == nil)
+        #expect(dial.audio == nil)
+        #expect(!dial.isAnswered)
+        #expect(dial.entry == nil)
+        #expect(dial.fuse == nil)
+    }
+
+    @Test("Without a usable channel there is no call")
+    func noChannel() {
+        for id in ["", "a b", "a\nb", String(repeating: "x", count: 65)] {
+            let headers = EventSocketHeaders(plain: [(name: "Unique-ID", value: id)])
+            #expect(SwitchDial(SwitchEvent(headers: headers, body: [])) == nil)
+        }
+    }
+
+    @Test(
+        "Targets are one to three words; the context comes from the call where none is said",
+        arguments: [
+            ("2000", "public", "2000 XML public"), ("2000 XML", "public", "2000 XML public"),
+            ("2000 XML default", "public", "2000 XML default"), ("2000 LUA default", nil, "2000 LUA default"),
+            ("2000", nil, nil), ("", "public", nil), ("1 2 3 4", "public", nil), ("   ", "public", nil),
+        ] as [(String, String?, String?)])
+    func targets(text: String, context: String?, expected: String?) {
+        let target = SwitchDial.target(text, context: context)
+        #expect(target.map { "\($0.extension.value) \($0.dialplan) \($0.context)" } == expected)
+    }
+
+    @Test(
+        "A fuse says seconds and a target; anything else is none",
+        arguments: [
+            ("4 2000 XML default", 4, "2000"), ("0 2000", 0, "2000"), ("2000", nil, nil), ("x 2000", nil, nil),
+            ("", nil, nil), ("4", nil, nil), ("4 2000 XML default more", nil, nil),
+            ("99999999999999999999 2000", nil, nil),
+        ] as [(String, Int?, String?)])
+    func fuses(text: String, seconds: Int?, number: String?) {
+        let fuse = Fuse(text, context: "public", task: "no number")
+        #expect(fuse?.seconds == seconds)
+        #expect(fuse?.target.extension.value == number)
+        #expect(fuse?.task == nil)
+    }
+}
