@@ -316,6 +316,12 @@ package struct SettingKeys: Sendable {
         "PRONTO_ADMIN_HOST", default: "127.0.0.1", "Address of the listener for health, metrics and the API.")
     package let adminPort = Setting<Int>.port(
         "HEALTH_PORT", default: 8100, "Port of the listener for health, metrics and the API. 0: any free port.")
+    package let serviceToken = Setting<String?>.optionalText(
+        "VOICE_AI_SERVICE_TOKEN", longest: 1024,
+        "What callers of /api/v1 that are not in PRONTO_ALLOWED_PEERS send as Authorization: Bearer. Unset: nobody else.")
+        .secret
+    package let apiAudio = Setting<String?>.optionalPath(
+        "PRONTO_API_AUDIO", "The folder of /api/v1's audio_file. Unset: audio travels as base64 only.")
     package let aiRouting = Setting<AIRouting?>.optionalChoice(
         "PRONTO_AI_ROUTING",
         "What /api/freeswitch/ai-routing tells every dialplan that asks: ai, or human. Unset: it is not served.")

@@ -1,5 +1,6 @@
 import Assistants
 import Configuration
+import Observability
 import PhoneServer
 import Telephony
 
@@ -40,5 +41,19 @@ enum PipelineSettings {
             }
         }
         return services
+    }
+
+    /// The HTTP interface of the stages, for dialplan scripts.
+    static func interface(
+        _ settings: Settings, _ services: PipelineServices, _ gateway: GatewayConfiguration,
+        directory: AssistantDirectory, http: ProviderHTTP, speech: any SpeechServices, logger: Logger
+    ) -> SpeechInterface {
+        var configuration = SpeechInterface.Configuration()
+        configuration.services = services
+        configuration.isTrustedPeer = gateway.isTrustedPeer
+        configuration.token = settings.serviceToken.map { Redacted($0) }
+        configuration.folder = settings.apiAudio
+        configuration.version = Pronto.version
+        return SpeechInterface(configuration, directory: directory, http: http, speech: speech, logger: logger)
     }
 }
