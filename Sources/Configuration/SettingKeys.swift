@@ -26,6 +26,12 @@ package enum PhoneEncoding: String, Sendable, CaseIterable { case l16, pcmu, pcm
 package enum PhoneDownlink: String, Sendable, CaseIterable { case binary, streamAudio = "stream-audio" }
 
 /// Where OpenAI's protocol is spoken.
+/// What of an ElevenLabs agent a call replaces.
+package enum ElevenLabsOverride: String, Sendable, CaseIterable {
+    case prompt, language, voice, variables
+    case firstMessage = "first_message"
+}
+
 package enum OpenAIService: String, Sendable, CaseIterable { case openai, azure, azureLegacy = "azure-legacy" }
 
 /// The shape of OpenAI's Realtime protocol: the present one, or the older one of Azure's legacy path and of some
@@ -217,10 +223,47 @@ package struct SettingKeys: Sendable {
         "OPENAI_REALTIME_MODEL", default: "gpt-realtime-2.1", "The model, where an assistant names none.")
     package let openAIVoice = Setting<String>.text(
         "OPENAI_REALTIME_VOICE", default: "marin", "The voice, where an assistant names none.")
+    package let elevenLabsKey = Setting<String?>.optionalText(
+        "ELEVENLABS_API_KEY", longest: 1024,
+        "ElevenLabs' key, for tenants that have no key of their own. Unset: only public agents are reached."
+    ).secret
+    package let elevenLabsAgent = Setting<String?>.optionalText(
+        "ELEVENLABS_AGENT_ID", "The agent, where an assistant names none (as its model).")
+    package let elevenLabsVoice = Setting<String?>.optionalText(
+        "ELEVENLABS_VOICE_ID",
+        "The voice, where an assistant names none. Of agents it is used only with `voice` in ELEVENLABS_OVERRIDES.")
+    package let elevenLabsBaseURL = Setting<String>.url(
+        "ELEVENLABS_BASE_URL", default: "https://api.elevenlabs.io",
+        "Where ElevenLabs' protocol is spoken: a region of ElevenLabs, a proxy or the simulator.")
+    package let elevenLabsOverrides = Setting<[ElevenLabsOverride]>.list(
+        "ELEVENLABS_OVERRIDES", of: "prompt, first_message, language, voice, variables", default: nil, value: [],
+        "What of the agent a call replaces by the assistant's own. The agent must allow each, or it refuses the call.",
+        parse: { ElevenLabsOverride(rawValue: $0) })
+    package let googleKey = Setting<String?>.optionalText(
+        "GOOGLE_API_KEY", longest: 1024,
+        "Google's key, for tenants that have no key of their own. Unset: only tenants with their own key use Gemini."
+    ).secret
+    package let geminiBaseURL = Setting<String>.url(
+        "GEMINI_BASE_URL", default: "https://generativelanguage.googleapis.com",
+        "Where Gemini Live is spoken: Google, a proxy or the simulator.")
+    package let geminiVersion = Setting<String>.text(
+        "GEMINI_API_VERSION", default: "v1", "The API's version in the address: v1, v1beta or v1alpha.")
+    package let geminiModel = Setting<String>.text(
+        "GEMINI_MODEL", default: "gemini-3.8-live", "The model, where an assistant names none.")
+    package let geminiVoice = Setting<String?>.optionalText(
+        "GEMINI_VOICE", "The prebuilt voice, where an assistant names none. Unset: the model's own.")
     package let fallbackProviders = Setting<[String]>.list(
-        "REALTIME_FALLBACK_PROVIDERS", of: "openai, pipeline, turn-based, local", default: "local", value: ["local"],
-        "Back ends that are tried after an assistant's own ones, in this order.",
-        parse: { ["openai", "pipeline", "turn-based", "local"].contains($0) ? $0 : nil })
+        "REALTIME_FALLBACK_PROVIDERS", of: "openai, elevenlabs, gemini, pipeline, turn-based, local", default: "local",
+        value: ["local"], "Back ends that are tried after an assistant's own ones, in this order.",
+        parse: {
+            ["openai", "elevenlabs", "gemini", "pipeline", "turn-based", "local"].contains($0) ? $0 : nil
+        })
+    package let breakerFailures = Setting<Int>.integer(
+        "PRONTO_BREAKER_FAILURES", 1...100, unit: "failures", default: 5,
+        "So many failures of a back end in a row, for one tenant, and calls pass it over.")
+    package let breakerPause = Setting<Duration>.seconds(
+        "PRONTO_BREAKER_PAUSE_SECONDS", 1...3600, default: 30,
+        "So long until one call tries that back end again; twice as long after each failure, up to five minutes.")
     package let deepgramKey = Setting<String?>.optionalText(
         "DEEPGRAM_API_KEY", longest: 1024, "Deepgram's key, for the pipeline's recognition and speech."
     ).secret
@@ -318,8 +361,9 @@ package struct SettingKeys: Sendable {
         "HEALTH_PORT", default: 8100, "Port of the listener for health, metrics and the API. 0: any free port.")
     package let serviceToken = Setting<String?>.optionalText(
         "VOICE_AI_SERVICE_TOKEN", longest: 1024,
-        "What callers of /api/v1 that are not in PRONTO_ALLOWED_PEERS send as Authorization: Bearer. Unset: nobody else.")
-        .secret
+        "What callers of /api/v1 that are not in PRONTO_ALLOWED_PEERS send as Authorization: Bearer. Unset: nobody else."
+    )
+    .secret
     package let apiAudio = Setting<String?>.optionalPath(
         "PRONTO_API_AUDIO", "The folder of /api/v1's audio_file. Unset: audio travels as base64 only.")
     package let aiRouting = Setting<AIRouting?>.optionalChoice(
@@ -364,10 +408,6 @@ package struct SettingKeys: Sendable {
         (["FREESWITCH_RTP_IP"], "the far end of RTP is learnt from SDP and from the packets"),
         (["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"], "the PostgreSQL store comes later"),
         (["REDIS_HOST", "REDIS_PORT"], "several nodes as one system come later"),
-        (
-            ["ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID", "ELEVENLABS_VOICE_ID", "GOOGLE_API_KEY"],
-            "these back ends come later"
-        ),
         (
             ["ESL_HOST_ALLOW_LOOPBACK"], "loopback is always allowed for the Event Socket"
         ),

@@ -45,6 +45,39 @@ struct CallReception {
         shell.start()
     }
 
+    /// Why a leg of a controlled channel was not taken.
+    struct Refusal: Error {
+        var slug: String
+        var repair: String
+    }
+
+    /// A channel that brings its own control and a leg: its call begins, or goes on where its last leg was lost.
+    func take(
+        _ dial: SwitchDial, chosen: Chosen, _ leg: any PhoneLeg, control: any CallControl
+    ) throws(Refusal) {
+        let identity = dial.identity(for: chosen)
+        let slot = LoopBound(CallSlot(), on: self.loop)
+        switch self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, slot) {
+        case .admitted:
+            self.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, slot, control: control)
+        case .draining:
+            leg.close(.tryLater)
+            throw Refusal(slug: "draining", repair: "Another node takes new calls")
+        case .full:
+            leg.close(.tryLater)
+            throw Refusal(slug: "full", repair: "Raise MAX_SESSIONS_PER_DOMAIN, or add a node")
+        case .alive(let tenant, let owner, let call):
+            guard tenant == identity.tenant, owner === self.loop, let shell = call.value.call else {
+                leg.close(.tryLater)
+                throw Refusal(slug: "call-exists", repair: "The channel has a call on this gateway already")
+            }
+            shell.adopt(control, fuse: identity.fuse)
+            shell.takeOver(leg)
+        }
+    }
+
+    typealias Chosen = (entry: AssistantDirectory.Entry, assistant: Assistant, basis: AssistantDirectory.Basis)
+
     private func recorder(of identity: CallIdentity, _ assistant: Assistant, _ leg: any PhoneLeg) -> CallRecorder? {
         let configuration = self.gateway.configuration
         guard assistant.isRecorded ?? configuration.recordsByDefault, let folder = configuration.recordings else {

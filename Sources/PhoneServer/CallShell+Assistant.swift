@@ -26,6 +26,15 @@ extension CallShell {
     func openAssistant(_ index: Int, history: [ConversationEntry]) {
         self.closeAssistant()
         let provider = self.report.plan.assistants[index]
+        // The embedded assistant fails only with this process: there is nothing to pass over to.
+        guard provider == "local" || self.gateway.breakerPermits(provider, self.identity.tenant, at: self.loop.now)
+        else {
+            self.gateway.metrics.passedOver(provider)
+            self.session.assistantUnavailable(
+                AssistantFailure(Self.passedOver, .failOver), at: self.loop.now, &self.output)
+            return
+        }
+        self.machineSpoke = false
         do {
             var machine = try self.gateway.assistants.make(
                 provider: provider, identity: self.identity, legFormat: self.session.uplinkFormat, history: history)
@@ -39,6 +48,9 @@ extension CallShell {
             self.session.assistantUnavailable(failure, at: self.loop.now, &self.output)
         }
     }
+
+    /// The slug of a failure that is none of the call's own.
+    static let passedOver = "circuit-open"
 
     func closeAssistant() {
         guard self.hasMachine else { return }
@@ -60,6 +72,10 @@ extension CallShell {
         case .sendText(let id, let range): self.send(range, on: id, isText: true)
         case .sendBinary(let id, let range): self.send(range, on: id, isText: false)
         case .audio(let item, let range):
+            if !self.machineSpoke {
+                self.machineSpoke = true
+                self.gateway.breakerSucceeded(self.currentProvider, self.identity.tenant)
+            }
             self.machineOutput.bytes.withUnsafeBytes { bytes in
                 self.session.agentAudio(
                     UnsafeRawBufferPointer(rebasing: bytes[range]), of: item, at: self.loop.now, &self.output)

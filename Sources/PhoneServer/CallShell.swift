@@ -29,6 +29,8 @@ final class CallShell {
     /// Whether there is a machine. Asked for each frame: to compare the existential with nil copies it.
     var hasMachine = false
     var machineOutput = AssistantOutput()
+    /// The machine has brought audio: its back end works.
+    var machineSpoke = false
     private var performedEffects = 0
     var channels: [ChannelID: AssistantChannel] = [:]
     /// The one WebSocket that nearly every assistant has, kept out of the dictionary: frames go to it.
@@ -398,6 +400,9 @@ final class CallShell {
         }
         switch note {
         case .assistantFailed(let index, let slug):
+            if slug != Self.passedOver, index < self.report.plan.assistants.count {
+                self.gateway.breakerFailed(self.report.plan.assistants[index], self.identity.tenant, at: self.loop.now)
+            }
             self.logger.warning(
                 "Assistant failed", ["assistant.index": .integer(index), "failure.reason": .string(slug)])
         case .assistantReady:
@@ -450,7 +455,7 @@ final class CallShell {
         }
         let leg = self.leg
         self.dropLeg()
-        leg?.close(.callEnded)
+        leg?.close(termination.isAgreed ? .hangUp : .callEnded)
         let recording = self.recorder?.finish(at: self.loop.now)
         self.recorder = nil
         let record = self.report.close(

@@ -32,6 +32,9 @@ package struct GatewayConfiguration: Sendable {
     /// The dead man's switch of channels whose dialplan asks for one without saying when.
     package var fuseSeconds = 4
 
+    /// When a back end that keeps failing is passed over.
+    package var breaker = ProviderBreaker.Configuration()
+
     package init() {}
 }
 
@@ -72,6 +75,7 @@ package final class Gateway: Sendable {
     let observer: (any CallObserver)?
     let clientTLS: TLSContext?
     let http: ProviderHTTP
+    private let breaker: Mutex<ProviderBreaker>
     private let sentences: @Sendable (HouseSentence, String) -> String
     private let finished: @Sendable (FinishedCall) -> Void
 
@@ -113,6 +117,7 @@ package final class Gateway: Sendable {
         self.observer = observer
         self.clientTLS = clientTLS
         self.http = http
+        self.breaker = Mutex(ProviderBreaker(configuration.breaker))
         self.sentences = sentences
         self.finished = finished
     }
@@ -130,6 +135,28 @@ package final class Gateway: Sendable {
     }
 
     func sentence(_ sentence: HouseSentence, language: String) -> String { self.sentences(sentence, language) }
+
+    // MARK: The breaker
+
+    func breakerPermits(_ provider: String, _ tenant: TenantID, at now: Duration) -> Bool {
+        self.breaker.withLock { $0.permits(.init(provider: provider, tenant: tenant), at: now) }
+    }
+
+    func breakerSucceeded(_ provider: String, _ tenant: TenantID) {
+        self.changeBreaker(provider) { $0.succeeded(.init(provider: provider, tenant: tenant)) }
+    }
+
+    func breakerFailed(_ provider: String, _ tenant: TenantID, at now: Duration) {
+        self.changeBreaker(provider) { $0.failed(.init(provider: provider, tenant: tenant), at: now) }
+    }
+
+    private func changeBreaker(_ provider: String, _ change: (inout ProviderBreaker) -> Void) {
+        let open = self.breaker.withLock { breaker in
+            change(&breaker)
+            return breaker.openCount(of: provider)
+        }
+        self.metrics.circuits(of: provider, open: open)
+    }
 
     package var liveCalls: Int { self.state.withLock { $0.live.count } }
     package var isDraining: Bool { self.state.withLock { $0.isDraining } }

@@ -4,7 +4,7 @@ import Telephony
 
 /// The back ends that a metric may be labelled with: a closed set, whatever a row of the database says.
 package enum ProviderLabel: String, CaseIterable, Sendable {
-    case openai, local, pipeline
+    case openai, elevenlabs, gemini, local, pipeline
     case turnBased = "turn-based"
     case none
     package init(_ name: String) { self = Self(rawValue: name) ?? .none }
@@ -26,6 +26,9 @@ package final class GatewayMetrics: Sendable {
     private let received: Counter
     private let failures: [ProviderLabel: Counter]
     private let refusals: Counter
+    /// Of each back end: for how many tenants it is passed over now, and how often it was.
+    private let openCircuits: [ProviderLabel: Gauge]
+    private let passedOver: [ProviderLabel: Counter]
     package let loopLag: Histogram
     /// Calls refused because every RTP port was in use or resting.
     package let portsExhausted: Counter
@@ -64,6 +67,21 @@ package final class GatewayMetrics: Sendable {
                 "voice_ai_realtime_provider_failures_total", "Assistant sessions that failed",
                 labels: [("provider", provider.rawValue)])
         }
+        var openCircuits: [ProviderLabel: Gauge] = [:]
+        var passedOver: [ProviderLabel: Counter] = [:]
+        for provider in ProviderLabel.allCases {
+            openCircuits[provider] = registry.gauge(
+                "voice_ai_realtime_provider_circuits_open", "Tenants whose calls pass this provider over now",
+                labels: [("provider", provider.rawValue)])
+        }
+        for provider in ProviderLabel.allCases {
+            passedOver[provider] = registry.counter(
+                "voice_ai_realtime_provider_passed_over_total",
+                "Times that a call passed this provider over, because its circuit was open",
+                labels: [("provider", provider.rawValue)])
+        }
+        self.openCircuits = openCircuits
+        self.passedOver = passedOver
         self.calls = calls
         self.latency = latency
         self.failures = failures
@@ -106,5 +124,7 @@ package final class GatewayMetrics: Sendable {
     }
 
     func callEnded(provider: String, fault: Fault) { self.calls[ProviderLabel(provider)]?[fault]?.increment() }
+    func circuits(of provider: String, open: Int) { self.openCircuits[ProviderLabel(provider)]?.set(open) }
+    func passedOver(_ provider: String) { self.passedOver[ProviderLabel(provider)]?.increment() }
     func refused() { self.refusals.increment() }
 }

@@ -50,8 +50,10 @@ extension PhoneLeg {
 
 /// Why we let a leg go.
 enum LegClosing: Sendable {
-    /// The call is over.
+    /// Our part is over; what becomes of the caller has been arranged, or is the dialplan's business.
     case callEnded
+    /// The conversation ended well and nobody is left to talk to: the caller is to be hung up.
+    case hangUp
     /// The call goes on over another connection.
     case takenOver
     /// A second connection of a call that has ended meanwhile.

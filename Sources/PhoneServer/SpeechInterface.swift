@@ -67,7 +67,8 @@ package final class SpeechInterface: Sendable {
             self.refuse(
                 Refusal(
                     status: 401, slug: "unauthenticated",
-                    message: "Send Authorization: Bearer with VOICE_AI_SERVICE_TOKEN, or call from PRONTO_ALLOWED_PEERS."),
+                    message:
+                        "Send Authorization: Bearer with VOICE_AI_SERVICE_TOKEN, or call from PRONTO_ALLOWED_PEERS."),
                 responder)
             return true
         }
@@ -124,7 +125,8 @@ package final class SpeechInterface: Sendable {
     private static func text(_ body: JSONValue, _ field: String) throws(Refusal) -> String {
         guard let text = body[field]?.text, !text.isEmpty, text.count <= Self.longestText else {
             throw Refusal(
-                status: 422, slug: "field", message: "\(field): a text of 1 to \(Self.longestText) characters is needed.")
+                status: 422, slug: "field",
+                message: "\(field): a text of 1 to \(Self.longestText) characters is needed.")
         }
         return text
     }
@@ -134,7 +136,8 @@ package final class SpeechInterface: Sendable {
             entry.tenant.isEnabled
         else {
             throw Refusal(
-                status: 422, slug: "tenant", message: "domain_uuid: no enabled tenant has this id. See: pronto tenant list")
+                status: 422, slug: "tenant",
+                message: "domain_uuid: no enabled tenant has this id. See: pronto tenant list")
         }
         return entry
     }
@@ -356,7 +359,8 @@ package final class SpeechInterface: Sendable {
                 timeout: self.configuration.timeout)
         }
         var running = exchange
-        let provider = entry.accounts.first { $0.kind == .llm && $0.isEnabled }?.provider.text
+        let provider =
+            entry.accounts.first { $0.kind == .llm && $0.isEnabled }?.provider.text
             ?? self.configuration.services.writer.rawValue
         _ = self.http.start(exchange.target, as: .main, on: responder.loop) { event in
             switch running.received(event) {

@@ -129,7 +129,7 @@ extension StandardAssistants {
             }
             return SpeechPipelineMachine(
                 configuration: configuration,
-                setup: self.setup(assistant, entry, legFormat: legFormat, history: history))
+                setup: self.setup(assistant, entry, for: .local, legFormat: legFormat, history: history))
         } catch {
             throw AssistantFailure(error.slug, .failOver, detail: error.message)
         }

@@ -9,6 +9,8 @@ package struct StandardAssistants: AssistantMaking {
     package var defaults: AssistantDefaults
     /// OpenAI's settings with the key of the environment, if there is one; a tenant's own key replaces it.
     package var openAI: OpenAIRealtimeConfiguration
+    package var elevenLabs: ElevenLabsAgentsConfiguration
+    package var gemini: GeminiLiveConfiguration
     /// The speech pipeline's services; nil: there are none.
     package var pipeline: PipelineServices?
     package typealias LocalMaker =
@@ -17,11 +19,15 @@ package struct StandardAssistants: AssistantMaking {
 
     package init(
         directory: AssistantDirectory, defaults: AssistantDefaults, openAI: OpenAIRealtimeConfiguration,
+        elevenLabs: ElevenLabsAgentsConfiguration = ElevenLabsAgentsConfiguration(agent: ""),
+        gemini: GeminiLiveConfiguration = GeminiLiveConfiguration(credential: .none),
         pipeline: PipelineServices? = nil, local: @escaping LocalMaker
     ) {
         self.directory = directory
         self.defaults = defaults
         self.openAI = openAI
+        self.elevenLabs = elevenLabs
+        self.gemini = gemini
         self.pipeline = pipeline
         self.local = local
     }
@@ -38,8 +44,12 @@ package struct StandardAssistants: AssistantMaking {
             return try self.makePipeline(.streaming, assistant, entry, legFormat: legFormat, history: history)
         case "turn-based":
             return try self.makePipeline(.turnBased, assistant, entry, legFormat: legFormat, history: history)
+        case "elevenlabs":
+            return try self.makeElevenLabs(assistant, entry, legFormat: legFormat, history: history)
+        case "gemini":
+            return try self.makeGemini(assistant, entry, legFormat: legFormat, history: history)
         case "local":
-            let setup = self.setup(assistant, entry, legFormat: legFormat, history: history)
+            let setup = self.setup(assistant, entry, for: .local, legFormat: legFormat, history: history)
             return try self.local(assistant, entry, setup)
         default:
             throw AssistantFailure("unknown-provider", .failOver)
@@ -51,11 +61,7 @@ package struct StandardAssistants: AssistantMaking {
         history: [ConversationEntry]
     ) throws -> any AssistantMachine {
         var configuration = self.openAI
-        if let account = entry.accounts.first(where: {
-            $0.provider == .openAI && $0.kind == .realtime && $0.isEnabled && $0.hasSecret
-        }) {
-            // A tenant with a key of its own must never be billed to ours because its key could not be opened.
-            guard let secret = account.secret else { throw AssistantFailure("key-not-readable", .failOver) }
+        if let (secret, _) = try self.ownAccount(.openAI, entry) {
             if case .apiKey = configuration.credential {
                 configuration.credential = .apiKey(secret)
             } else {
@@ -66,7 +72,7 @@ package struct StandardAssistants: AssistantMaking {
             throw AssistantFailure("no-key", .failOver)
         }
         if let tokens = assistant.maximumOutputTokens { configuration.maximumOutputTokens = tokens }
-        let setup = self.setup(assistant, entry, legFormat: legFormat, history: history)
+        let setup = self.setup(assistant, entry, for: .openAI, legFormat: legFormat, history: history)
         do {
             try configuration.check(turns: setup.turns)
         } catch {
@@ -75,10 +81,65 @@ package struct StandardAssistants: AssistantMaking {
         return OpenAIRealtimeMachine(configuration: configuration, setup: setup)
     }
 
-    package func setup(
+    private func makeElevenLabs(
         _ assistant: Assistant, _ entry: AssistantDirectory.Entry, legFormat: AudioFormat,
         history: [ConversationEntry]
+    ) throws -> any AssistantMachine {
+        var configuration = self.elevenLabs
+        if let (secret, account) = try self.ownAccount(.elevenLabs, entry) {
+            configuration.key = secret
+            // Agents belong to an account: a tenant's key opens the tenant's agents.
+            if let agent = JSONValue(json: account.configuration)?["agent_id"]?.text { configuration.agent = agent }
+        }
+        let setup = self.setup(assistant, entry, for: .elevenLabs, legFormat: legFormat, history: history)
+        do {
+            _ = try configuration.opening(agent: setup.model)
+        } catch {
+            throw AssistantFailure(error.slug, .failOver)
+        }
+        return ElevenLabsAgentsMachine(configuration: configuration, setup: setup)
+    }
+
+    private func makeGemini(
+        _ assistant: Assistant, _ entry: AssistantDirectory.Entry, legFormat: AudioFormat,
+        history: [ConversationEntry]
+    ) throws -> any AssistantMachine {
+        var configuration = self.gemini
+        if let (secret, _) = try self.ownAccount(.gemini, entry) { configuration.credential = .apiKey(secret) }
+        if case .none = configuration.credential, configuration.baseURL.contains("googleapis.com") {
+            throw AssistantFailure("no-key", .failOver)
+        }
+        if let tokens = assistant.maximumOutputTokens { configuration.maximumOutputTokens = tokens }
+        let setup = self.setup(assistant, entry, for: .gemini, legFormat: legFormat, history: history)
+        do {
+            try configuration.check(model: setup.model ?? configuration.model, turns: setup.turns)
+        } catch {
+            throw AssistantFailure(error.slug, .failOver)
+        }
+        return GeminiLiveMachine(configuration: configuration, setup: setup)
+    }
+
+    /// The tenant's own key with that provider, if it has one.
+    private func ownAccount(
+        _ provider: ProviderName, _ entry: AssistantDirectory.Entry
+    ) throws -> (secret: Redacted<String>, account: ProviderAccount)? {
+        let account = entry.accounts.first {
+            $0.provider == provider && $0.kind == .realtime && $0.isEnabled && $0.hasSecret
+        }
+        guard let account else { return nil }
+        // A tenant with a key of its own must never be billed to ours because its key could not be opened.
+        guard let secret = account.secret else { throw AssistantFailure("key-not-readable", .failOver) }
+        return (secret, account)
+    }
+
+    /// - Parameter provider: the back end that it is for. An assistant's model and voice are names of its first one's:
+    ///   another would refuse them.
+    package func setup(
+        _ assistant: Assistant, _ entry: AssistantDirectory.Entry, for provider: ProviderName, legFormat: AudioFormat,
+        history: [ConversationEntry]
     ) -> AssistantSetup {
+        let first = assistant.providers.first ?? self.defaults.providers.first.flatMap { ProviderName($0) }
+        let isFirst = first == nil || first == provider
         var turns = TurnDetection()
         turns.kind = TurnDetection.Kind(assistant.turns.detection)
         turns.eagerness = TurnDetection.Eagerness(rawValue: assistant.turns.eagerness.rawValue) ?? .auto
@@ -88,10 +149,11 @@ package struct StandardAssistants: AssistantMaking {
         let mayInterrupt = assistant.bargeIn.isEnabled ?? self.defaults.bargeIn
         let window = assistant.bargeIn.resumeWindow ?? self.defaults.resumeWindow
         turns.drivenByUs = !mayInterrupt || window > .zero
+        turns.mayInterrupt = mayInterrupt
         let destinations = StandardPlans.destinations(for: assistant, in: entry)
         return AssistantSetup(
             instructions: assistant.instructions.value, greeting: assistant.greeting, language: assistant.language,
-            voice: assistant.voice, model: assistant.model,
+            voice: isFirst ? assistant.voice : nil, model: isFirst ? assistant.model : nil,
             tools: CallTools.definitions(destinations: destinations, allowed: assistant.tools), turns: turns,
             legFormat: legFormat, history: history)
     }

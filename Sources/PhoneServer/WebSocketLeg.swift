@@ -125,6 +125,8 @@ final class WebSocketLeg: PhoneLeg {
         self.detach()
         switch reason {
         case .callEnded: self.socket.close(code: 1000, reason: "call ended")
+        // Where there is an Event Socket it hangs up; elsewhere the dialplan's script has only this code to know it by.
+        case .hangUp: self.socket.close(code: 4000, reason: "hang up")
         case .takenOver: self.socket.close(code: 4001, reason: "taken over")
         case .noSuchCall: self.socket.close(code: 1001, reason: "call ended")
         case .otherFormat: self.socket.close(code: 1003, reason: "another format than the call began with")

@@ -20,6 +20,10 @@ package struct ProviderName: Hashable, Sendable, CustomStringConvertible {
 
     /// OpenAI Realtime and servers that speak its protocol.
     package static let openAI = ProviderName(known: "openai")
+    /// ElevenLabs Agents.
+    package static let elevenLabs = ProviderName(known: "elevenlabs")
+    /// Google's Gemini Live.
+    package static let gemini = ProviderName(known: "gemini")
     /// The embedded assistant: no key, no network.
     package static let local = ProviderName(known: "local")
 

@@ -52,6 +52,11 @@ package struct CallTermination: Hashable, Sendable {
         self.spoken = spoken
     }
 
+    /// The conversation came to its end: nobody has to be found for the caller any more.
+    package var isAgreed: Bool {
+        [Self.farewell, .maximumDuration, .callerSilent].contains { $0.reason == self.reason }
+    }
+
     package static let callerHungUp = CallTermination(
         cause: .normalClearing, fault: .nobody, reason: "caller-hung-up")
     package static let farewell = CallTermination(cause: .normalClearing, fault: .nobody, reason: "farewell")

@@ -189,6 +189,8 @@ M.connect_timeout_ms = 5000
 M.poll_ms = 100
 -- After Pronto closed the stream with 1000: how long its own hang-up or transfer may take to arrive.
 M.settle_ms = 1500
+-- The WebSocket close code by which Pronto says that the caller is to be hung up (its own range, RFC 6455 7.4.2).
+M.hang_up_code = 4000
 
 local CONNECT = "mod_audio_stream::connect"
 local DISCONNECT = "mod_audio_stream::disconnect"
@@ -344,7 +346,12 @@ function M.run(session, options)
 
     while true do
         local happened, code = look(consumer, uuid)
-        if happened == "disconnected" and (code == 1000 or code == 1001) then
+        if happened == "disconnected" and code == M.hang_up_code then
+            -- The conversation came to its end, and there is no Event Socket to hang up by.
+            session:hangup("NORMAL_CLEARING")
+            consumer:cleanup()
+            return "over"
+        elseif happened == "disconnected" and (code == 1000 or code == 1001) then
             -- Pronto ended it. With an Event Socket its hang-up or transfer is under way; without one we go on.
             local closed = now(api)
             while now(api) - closed < M.settle_ms do

@@ -70,7 +70,8 @@ final class GatewayProcess: Sendable {
         let services = try PipelineSettings.services(settings)
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
-            pipeline: services, local: LocalAssistants.make)
+            elevenLabs: Self.elevenLabs(settings), gemini: Self.gemini(settings), pipeline: services,
+            local: LocalAssistants.make)
         self.gateway = Gateway(
             configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
@@ -215,9 +216,16 @@ final class GatewayProcess: Sendable {
 
     private static func defaults(_ settings: Settings) -> AssistantDefaults {
         var defaults = AssistantDefaults()
-        let hasKey = settings.openAIKey != nil
-        defaults.providers =
-            (hasKey ? ["openai"] : []) + settings.fallbackProviders.filter { $0 != "openai" || !hasKey }
+        // The first that could answer without anything in the store.
+        var own: [String] = []
+        if settings.openAIKey != nil {
+            own = ["openai"]
+        } else if settings.googleKey != nil {
+            own = ["gemini"]
+        } else if settings.elevenLabsAgent != nil {
+            own = ["elevenlabs"]
+        }
+        defaults.providers = own + settings.fallbackProviders.filter { !own.contains($0) }
         defaults.endsWithLocal = settings.fallbackProviders.contains("local")
         defaults.bargeIn = settings.bargeIn
         defaults.resumeWindow = settings.bargeInConfirmation
@@ -253,8 +261,30 @@ final class GatewayProcess: Sendable {
         return configuration
     }
 
+    private static func elevenLabs(_ settings: Settings) -> ElevenLabsAgentsConfiguration {
+        ElevenLabsAgentsConfiguration(
+            baseURL: settings.elevenLabsBaseURL, agent: settings.elevenLabsAgent ?? "",
+            key: settings.elevenLabsKey.map { Redacted($0) },
+            overrides: Set(
+                settings.elevenLabsOverrides.compactMap {
+                    ElevenLabsAgentsConfiguration.Override(rawValue: $0.rawValue)
+                }),
+            voice: settings.elevenLabsVoice)
+    }
+
+    private static func gemini(_ settings: Settings) -> GeminiLiveConfiguration {
+        var configuration = GeminiLiveConfiguration(
+            baseURL: settings.geminiBaseURL, service: .developer(version: settings.geminiVersion),
+            credential: settings.googleKey.map { .apiKey(Redacted($0)) } ?? .none, model: settings.geminiModel,
+            voice: settings.geminiVoice)
+        configuration.maximumOutputTokens = settings.maximumOutputTokens
+        return configuration
+    }
+
     private static func gatewayConfiguration(_ settings: Settings) throws -> GatewayConfiguration {
         var configuration = GatewayConfiguration()
+        configuration.breaker = ProviderBreaker.Configuration(
+            failures: settings.breakerFailures, pause: settings.breakerPause)
         let encoding = AudioEncoding(rawValue: settings.phoneEncoding.rawValue) ?? .l16
         let rate = encoding == .l16 ? SampleRate(hertz: settings.phoneRate) : .narrowband
         var defaults = DialectSelection.Defaults(

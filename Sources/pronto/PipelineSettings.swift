@@ -17,6 +17,7 @@ enum PipelineSettings {
             .openai: access(settings.openAIBaseURL, settings.openAIKey),
             .groq: access(settings.groqBaseURL, settings.groqKey),
             .anthropic: access(settings.anthropicBaseURL, settings.anthropicKey),
+            .elevenlabs: access(settings.elevenLabsBaseURL, settings.elevenLabsKey),
             .compatible: access(settings.pipelineWriterURL, settings.pipelineWriterKey),
         ]
         services.recogniser = settings.pipelineRecogniser == .flux ? .flux : .deepgram
@@ -32,6 +33,7 @@ enum PipelineSettings {
         services.speaker = SpeakerConfiguration.Service(rawValue: settings.pipelineSpeaker.rawValue) ?? .deepgram
         services.speakerModel = settings.pipelineSpeakerModel
         services.voice = settings.pipelineVoice
+        if services.speaker == .elevenLabs { services.voice = services.voice ?? settings.elevenLabsVoice }
         for (name, mode) in [("pipeline", PipelineServices.Mode.streaming), ("turn-based", .turnBased)]
         where settings.fallbackProviders.contains(name) {
             do throws(SpeechPipelineError) {

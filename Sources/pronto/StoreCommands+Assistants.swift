@@ -64,8 +64,9 @@ extension StoreCommands {
         if !arguments.all("--provider").isEmpty {
             assistant.providers = try arguments.all("--provider").map { text in
                 // A name that nothing answers to would only show in the first call.
-                guard let name = ProviderName(text), [.openAI, .local].contains(name) else {
-                    throw ArgumentError.notAllowed(option: "--provider", allowed: "openai, local")
+                guard let name = ProviderName(text), [.openAI, .elevenLabs, .gemini, .local].contains(name) else {
+                    throw ArgumentError.notAllowed(
+                        option: "--provider", allowed: "openai, elevenlabs, gemini, local")
                 }
                 return name
             }

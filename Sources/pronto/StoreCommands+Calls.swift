@@ -82,6 +82,12 @@ extension StoreCommands {
                 + "\(call.quality.falseInterruptions) false; first audio p50 \(Self.milliseconds(call.quality.latencyMedian)), "
                 + "p95 \(Self.milliseconds(call.quality.latencyP95))",
         ]
+        if let media = call.quality.media {
+            lines.append(
+                "network     \(media.received) packets, \(media.lost) lost, \(media.late) late, jitter "
+                    + "\(Self.milliseconds(media.jitter)), round trip \(Self.milliseconds(media.roundTrip)), MOS "
+                    + String(format: "%.1f", media.score))
+        }
         // Only the conversations of this record: a channel may come back with the same id.
         let conversations = try await store.conversations(of: call.id, tenant: call.tenant).filter {
             $0.startedAt >= call.startedAt && $0.startedAt <= call.endedAt

@@ -47,7 +47,7 @@ struct EslConsoleTests {
     func session() async throws {
         let (output, _, status) = try await self.console([
             "echo one", "", "/event json CHANNEL_ANSWER", "/filter Event-Name CHANNEL_ANSWER",
-            "/bgapi originate user/2000@example &park()", "echo two", "/noevents", "/bgapi echo three", "/exit",
+            "/bgapi originate user/2000@example &park()", "echo two", "/bgapi echo three", "/exit",
             "echo no",
         ])
         #expect(status == 0)

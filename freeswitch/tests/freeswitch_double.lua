@@ -57,6 +57,10 @@ function D.make(world)
         note("transfer", extension, dialplan, context)
         self.ready = false
     end
+    function session.hangup(_, cause)
+        note("hangup", cause)
+        self.ready = false
+    end
     function session.setInputCallback(_, name) note("callback", name) end
 
     local bound = {}

@@ -144,6 +144,13 @@ test("Pronto's own end without an Event Socket goes on to the failover", functio
     assert(run.now >= 6500 and run.now < 6800)
 end)
 
+test("a conversation that came to its end is hung up without an Event Socket too", function()
+    local over = '{"status":"disconnected","message":{"code":4000,"reason":"hang up"}}'
+    local run = bridge_call(url, { events = { { at = 30, name = "connect" }, { at = 5000, name = "disconnect", body = over } } })
+    assert(#transfers(run.log) == 0 and run.consumers == 0)
+    expect(run.log, "hangup NORMAL_CLEARING")
+end)
+
 test("a transfer by somebody else ends the script and nothing more", function()
     local run = secretary_call { events = { { at = 30, name = "connect" } }, transferred_at = 3000 }
     assert(#transfers(run.log) == 0 and run.consumers == 0)

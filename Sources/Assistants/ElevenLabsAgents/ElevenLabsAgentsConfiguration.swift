@@ -27,6 +27,8 @@ package struct ElevenLabsAgentsConfiguration: Sendable {
     /// With a key the session is opened by a signed URL, as private agents demand; nil: a public agent.
     package var key: Redacted<String>?
     package var overrides: Set<Override>
+    /// Used with the override, where the assistant names none.
+    package var voice: String?
     /// A deployment of the agent (`production` where none is named).
     package var environment: String?
     /// From the start to the signed URL's answer, and again to the open socket.
@@ -43,12 +45,13 @@ package struct ElevenLabsAgentsConfiguration: Sendable {
 
     package init(
         baseURL: String = "https://api.elevenlabs.io", agent: String, key: Redacted<String>? = nil,
-        overrides: Set<Override> = [], environment: String? = nil
+        overrides: Set<Override> = [], voice: String? = nil, environment: String? = nil
     ) {
         self.baseURL = baseURL
         self.agent = agent
         self.key = key
         self.overrides = overrides
+        self.voice = voice
         self.environment = environment
     }
 }

@@ -22,7 +22,7 @@ struct ElevenLabsAgentsMessages: Sendable {
             }
         }
         if overrides.contains(.language) { config.set(.string(self.language), at: ["agent", "language"]) }
-        if overrides.contains(.voice), let voice = self.setup.voice {
+        if overrides.contains(.voice), let voice = self.setup.voice ?? self.configuration.voice {
             config.set(.string(voice), at: ["tts", "voice_id"])
         }
         message.set(config, at: ["conversation_config_override"])

@@ -147,6 +147,14 @@ extension GeminiLiveMachine {
         }
     }
 
+    /// Whether the caller's voice was on the line after the last reply had begun.
+    private func hasSpokenSinceReply(at now: Duration) -> Bool {
+        guard let began = self.replyBegan else { return true }
+        guard let last = self.spokenTo.lastVoiced else { return false }
+        // The tail of the turn that is answered may overlap its reply a little.
+        return last > began + .milliseconds(200)
+    }
+
     private mutating func tellCallerStart(_ output: inout AssistantOutput) {
         guard !self.hasToldCallerStart else { return }
         self.hasToldCallerStart = true
@@ -159,11 +167,16 @@ extension GeminiLiveMachine {
         self.timers[.deaf] = nil
         if !text.isEmpty {
             if self.callerItem == nil {
-                self.openCallerItem()
-                // Words may come late: only those of somebody who is just speaking are the beginning of speech.
-                if self.spokenTo.hasJustSpoken(within: .seconds(2), at: now), self.reply == nil {
-                    self.tellCallerStart(&output)
+                // Words come late, and have no order towards the reply: those of somebody who has said nothing since
+                // it began belong to the turn that it answers.
+                guard self.hasSpokenSinceReply(at: now) else {
+                    if self.lastCallerItem > 0 {
+                        output.event(.callerTranscript(CallerItem(self.lastCallerItem), Redacted(text), isFinal: false))
+                    }
+                    return
                 }
+                self.openCallerItem()
+                if self.reply == nil { self.tellCallerStart(&output) }
             }
             if let item = self.callerItem {
                 if self.callerText.utf8.count < ProviderText.limit { self.callerText += text }
@@ -252,14 +265,14 @@ extension GeminiLiveMachine {
         if self.reply == nil, self.isAsked || self.isCallerItemCommitted {
             // An answer without a word: the conversation should know that nothing comes.
             guard self.isAsked || self.callerItem != nil else { return }
-            self.beginReply(&output)
+            self.beginReply(at: now, &output)
         }
         guard self.openTools.isEmpty else { return }
         self.endReply(self.reply?.isStopped ?? false ? .cancelled : .completed, &output)
         self.finishCallerText(&output)
     }
 
-    private mutating func beginReply(_ output: inout AssistantOutput) {
+    private mutating func beginReply(at now: Duration, _ output: inout AssistantOutput) {
         guard self.reply == nil else { return }
         self.timers[.deaf] = nil
         self.timers[.transcriptPause] = nil
@@ -268,12 +281,13 @@ extension GeminiLiveMachine {
         if !self.isAsked { self.closeCallerTurn(&output) }
         self.isAsked = false
         self.reply = Reply()
+        self.replyBegan = now
         output.event(.responseStarted)
     }
 
     /// The number of the stretch of speech that is being made; nil where it is not wanted.
-    private mutating func openItem(_ output: inout AssistantOutput) -> Int? {
-        self.beginReply(&output)
+    private mutating func openItem(at now: Duration, _ output: inout AssistantOutput) -> Int? {
+        self.beginReply(at: now, &output)
         guard let reply = self.reply, !reply.isStopped else { return nil }
         if let item = reply.item { return item }
         self.lastItem += 1
@@ -303,7 +317,7 @@ extension GeminiLiveMachine {
             self.fail(AssistantFailure("format-refused", .failOver, detail: ProviderText.limited(type)), &output)
             return
         }
-        guard let item = self.openItem(&output) else {
+        guard let item = self.openItem(at: now, &output) else {
             self.counters.droppedAudio &+= 1
             return
         }
@@ -325,7 +339,7 @@ extension GeminiLiveMachine {
     private mutating func agentWords(_ text: String, at now: Duration, _ output: inout AssistantOutput) {
         // Words of a reply that is over (they have no order towards the audio) begin no new one.
         guard self.reply != nil || self.isAsked || self.callerItem != nil else { return }
-        guard let item = self.openItem(&output) else { return }
+        guard let item = self.openItem(at: now, &output) else { return }
         if let count = self.reply?.text.utf8.count, count < ProviderText.limit { self.reply?.text += text }
         output.event(.agentTranscript(AgentItem(item), Redacted(text), isFinal: false))
     }
@@ -392,7 +406,7 @@ extension GeminiLiveMachine {
             else { continue }
             let arguments = call["args"].map { JSONValue($0).json } ?? "{}"
             guard arguments.utf8.count <= ProviderText.limit else { continue }
-            self.beginReply(&output)
+            self.beginReply(at: now, &output)
             self.reply?.usedTools = true
             self.openTools.append((id, name))
             output.event(.toolCalled(ToolCall(id: id, name: ProviderText.limited(name), arguments: arguments)))

@@ -128,6 +128,7 @@ package struct GeminiLiveMachine: AssistantMachine {
     var lastCallerItem = 0
     var hasToldCallerStart = false
     var spokenTo = SpokenTo()
+    var replyBegan: Duration?
     /// Caller audio that waits for a connection, or for the end of the turn that we close.
     private var kept: [UInt8] = []
     private var lastFrame: Duration?

@@ -36,6 +36,10 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     private var isHeld = false
     private var isClosed = false
     private var hasSaidBye = false
+    /// When any datagram last came. A peer that vanished says no BYE.
+    private var lastPacket: Duration
+    /// Longer than any pause of a phone that suppresses silence is likely to be: such phones send comfort noise now and then.
+    private static let silenceLimit: Duration = .seconds(30)
     /// Set by `attach`, cleared by `detach`: the call outlives that.
     private unowned(unsafe) var call: CallShell?
     var onClose: (() -> Void)?
@@ -58,6 +62,7 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
         self.rtcp = sockets.rtcp
         self.pacer = FramePacer(format: format)
         self.lastHeard = loop.now
+        self.lastPacket = loop.now
         self.stream = RTPStream(
             receiver: RTPReceiver.Configuration(
                 law: law, acceptsOtherLaw: true, telephoneEvent: agreement.telephoneEvent, limits: limits,
@@ -79,10 +84,12 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     func attach(to call: CallShell) {
         self.call = call
         self.rtp.onDatagram = { [unowned self] bytes, sender in
+            self.lastPacket = self.loop.now
             self.stream.received(bytes, from: RTPAddress(sender), at: self.loop.now, into: &self.events)
             if !self.events.isEmpty { self.tell() }
         }
         self.rtcp?.onDatagram = { [unowned self] bytes, sender in
+            self.lastPacket = self.loop.now
             self.stream.receivedControl(bytes, from: RTPAddress(sender), at: self.loop.now, into: &self.events)
             if !self.events.isEmpty { self.tell() }
         }
@@ -153,6 +160,11 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
             self.speak(at: now)
         }
         if now >= self.stream.reportDue { self.report(at: now) }
+        if self.isHeld { self.lastPacket = now }
+        if now - self.lastPacket > Self.silenceLimit, let call = self.call {
+            // The phone, or its switch, is gone without a word: nobody could hear that caller, a human neither.
+            call.end(.phoneLost)
+        }
     }
 
     private func hear(at now: Duration) {
@@ -222,7 +234,7 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
         switch reason {
         // Another cause than a normal one, so that the dialplan goes on to its fallback.
         case .tryLater, .noAssistant, .otherFormat: self.bye(.temporaryFailure)
-        case .callEnded, .takenOver, .noSuchCall: self.bye(.normalClearing)
+        case .callEnded, .hangUp, .takenOver, .noSuchCall: self.bye(.normalClearing)
         }
         self.clock.remove(self)
         self.rtp.close()

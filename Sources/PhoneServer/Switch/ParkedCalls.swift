@@ -69,7 +69,7 @@ final class ParkedCall {
     private let audio: UnicastAudio
     private var listener: ControlLink.Listener?
     private(set) var quietUntil: Duration?
-    private var chosen: (entry: AssistantDirectory.Entry, assistant: Assistant, basis: AssistantDirectory.Basis)?
+    private var chosen: CallReception.Chosen?
 
     init(
         _ dial: SwitchDial, link: ControlLink, gateway: Gateway, ports: DatagramPorts, switchPorts: DatagramPorts,
@@ -118,30 +118,12 @@ final class ParkedCall {
 
     private func answer(with leg: any PhoneLeg) {
         guard let chosen = self.chosen else { return leg.close(.noSuchCall) }
-        var identity = CallIdentity(
-            call: self.dial.channel, tenant: chosen.entry.tenant.id, assistant: chosen.assistant.id,
-            assistantName: chosen.assistant.name)
-        identity.caller = self.dial.caller
-        identity.dialed = self.dial.dialed
-        identity.channel = self.dial.channel
-        identity.entry = self.dial.entry
-        identity.fuse = self.dial.fuse
         let control = ParkedControl(self, link: self.link, channel: self.dial.channel, on: self.loop)
-        let slot = LoopBound(CallSlot(), on: self.loop)
-        switch self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, slot) {
-        case .admitted:
-            CallReception(gateway: self.gateway, loop: self.loop).begin(
-                identity, chosen.entry, chosen.assistant, chosen.basis, leg, slot, control: control)
-        case .alive(let tenant, let owner, let call):
-            guard tenant == identity.tenant, owner === self.loop, let shell = call.value.call else {
-                leg.close(.tryLater)
-                return self.giveUp("call-exists")
-            }
-            shell.adopt(control, fuse: identity.fuse)
-            shell.takeOver(leg)
-        case .draining, .full:
-            leg.close(.tryLater)
-            self.giveUp("full")
+        do throws(CallReception.Refusal) {
+            try CallReception(gateway: self.gateway, loop: self.loop).take(
+                self.dial, chosen: chosen, leg, control: control)
+        } catch {
+            self.giveUp(error.slug)
         }
     }
 

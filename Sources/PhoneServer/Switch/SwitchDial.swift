@@ -59,6 +59,19 @@ package struct SwitchDial: Sendable {
         }
     }
 
+    /// The call that this channel is, once it is known who answers.
+    func identity(for chosen: CallReception.Chosen) -> CallIdentity {
+        var identity = CallIdentity(
+            call: self.channel, tenant: chosen.entry.tenant.id, assistant: chosen.assistant.id,
+            assistantName: chosen.assistant.name)
+        identity.caller = self.caller
+        identity.dialed = self.dialed
+        identity.channel = self.channel
+        identity.entry = self.entry
+        identity.fuse = self.fuse
+        return identity
+    }
+
     /// Rates that FreeSWITCH's codecs have; nil for any other number.
     static func rate(_ hertz: Int) -> SampleRate? {
         [8000, 16000, 24000, 32000, 48000].contains(hertz) ? SampleRate(hertz: hertz) : nil

@@ -14,7 +14,7 @@ final class SwitchVisit {
     let line: SwitchCall
     let loop: EventLoop
     private(set) var dial: SwitchDial?
-    private(set) var chosen: (entry: AssistantDirectory.Entry, assistant: Assistant, basis: AssistantDirectory.Basis)?
+    private(set) var chosen: CallReception.Chosen?
     /// Tells the conversation about the channel, from `watch` to `unwatch`.
     var observer: (@Sendable (ChannelNews) -> Void)?
     /// Unicast only.
@@ -208,46 +208,20 @@ final class SwitchVisit {
         }
     }
 
-    private func makeIdentity(_ dial: SwitchDial) -> CallIdentity? {
-        guard let chosen = self.chosen else { return nil }
-        var identity = CallIdentity(
-            call: dial.channel, tenant: chosen.entry.tenant.id, assistant: chosen.assistant.id,
-            assistantName: chosen.assistant.name)
-        identity.caller = dial.caller
-        identity.dialed = dial.dialed
-        identity.channel = dial.channel
-        identity.entry = dial.entry
-        identity.fuse = dial.fuse
-        return identity
-    }
+    private func makeIdentity(_ dial: SwitchDial) -> CallIdentity? { self.chosen.map { dial.identity(for: $0) } }
 
     // MARK: A leg is there
 
     /// The call begins, or goes on where its last leg was lost.
     func answer(with leg: any PhoneLeg) {
-        guard let dial = self.dial, let chosen = self.chosen, let identity = self.makeIdentity(dial),
-            let control = SwitchControl(self)
-        else { return leg.close(.noSuchCall) }
-        let slot = LoopBound(CallSlot(), on: self.loop)
-        switch self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, slot) {
-        case .admitted:
-            self.listener.reception.begin(
-                identity, chosen.entry, chosen.assistant, chosen.basis, leg, slot, control: control)
+        guard let dial = self.dial, let chosen = self.chosen, let control = SwitchControl(self) else {
+            return leg.close(.noSuchCall)
+        }
+        do throws(CallReception.Refusal) {
+            try self.listener.reception.take(dial, chosen: chosen, leg, control: control)
             self.isInCall = true
-        case .draining:
-            leg.close(.tryLater)
-            self.giveUp("draining", "Another node takes new calls")
-        case .full:
-            leg.close(.tryLater)
-            self.giveUp("full", "Raise MAX_SESSIONS_PER_DOMAIN, or add a node")
-        case .alive(let tenant, let owner, let call):
-            guard tenant == identity.tenant, owner === self.loop, let shell = call.value.call else {
-                leg.close(.tryLater)
-                return self.giveUp("call-exists", "The channel has a call on this gateway already")
-            }
-            shell.adopt(control, fuse: identity.fuse)
-            shell.takeOver(leg)
-            self.isInCall = true
+        } catch {
+            self.giveUp(error.slug, error.repair)
         }
     }
 

@@ -327,6 +327,11 @@ package struct GeminiLiveSimulatorCore: SimulatorCore {
     private mutating func callerStarted(at now: Duration, _ output: inout SimulatorOutput) {
         if self.script.tellsVoiceActivity { self.tellActivity("ACTIVITY_START", &output) }
         if self.interrupts { self.interrupt(&output) }
+        // Words come while they are spoken.
+        guard self.record.setup["inputAudioTranscription"] != nil, !self.isTurnOpen else { return }
+        let text = self.script.answer(to: self.answerCount).callerTranscript
+        let half = text.prefix(text.count / 2)
+        if !half.isEmpty { self.tellWords(String(half), isFinal: false, &output) }
     }
 
     private mutating func callerStopped(at now: Duration, _ output: inout SimulatorOutput) {
@@ -335,9 +340,7 @@ package struct GeminiLiveSimulatorCore: SimulatorCore {
         guard self.making == nil, !self.isTurnOpen else { return }
         if self.record.setup["inputAudioTranscription"] != nil {
             let text = self.script.answer(to: self.answerCount).callerTranscript
-            let half = text.prefix(text.count / 2)
-            if !half.isEmpty { self.tellWords(String(half), isFinal: false, &output) }
-            self.dueWords = (now + self.script.transcriptDelay, String(text.dropFirst(half.count)))
+            self.dueWords = (now + self.script.transcriptDelay, String(text.dropFirst(text.count / 2)))
         }
         self.beginAnswer(nil, at: now, &output)
     }

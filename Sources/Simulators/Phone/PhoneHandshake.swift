@@ -30,7 +30,7 @@ package enum PhoneHandshake {
         let scheme: String = target.isSecure ? "https" : "http"
         var lines: [String] = ["GET \(target.path) HTTP/1.1"]
         switch dialect {
-        case .modAudioStream, .binary, .forkPCMU, .forkPCMA, .forkL16:
+        case .modAudioStream, .binary, .binaryPCMU, .forkPCMU, .forkPCMA, .forkL16:
             lines += ["Host:\(host):\(target.port)", "Upgrade:websocket", "Connection:upgrade"]
             lines += ["Sec-WebSocket-Key:\(key)", "Sec-WebSocket-Version:13"]
             if dialect.isFork { lines.append("Sec-WebSocket-Extensions:\(self.deflateOffer)") }

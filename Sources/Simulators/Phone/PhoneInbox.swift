@@ -39,7 +39,7 @@ struct PhoneInbox: Sendable {
         switch kind {
         case .binary:
             switch self.dialect {
-            case .binary, .jambonz, .unicast, .rtp: break
+            case .binary, .binaryPCMU, .jambonz, .unicast, .rtp: break
             case .modAudioStream, .forkPCMU, .forkPCMA, .forkL16, .drachtio: return .ignored
             }
             return self.play(message, as: self.downlink, isFile: false, at: now, ear: &ear)
@@ -68,7 +68,7 @@ struct PhoneInbox: Sendable {
         switch self.dialect {
         case .forkPCMU, .forkPCMA, .forkL16: isFlush = type.isText("stopAudio")
         // Which text flushes differs from build to build: the bench's list.
-        case .binary:
+        case .binary, .binaryPCMU:
             isFlush =
                 type.isText("stopAudio") || type.isText("killAudio") || type.isText("clear")
                 || type.isText("clearAudio") || type.isText("flushAudio")

@@ -16,6 +16,8 @@ package enum PhoneModule: String, Sendable, CaseIterable {
     case forkL16 = "fork-l16"
     /// Builds that play at once what comes down, as binary messages or `streamAudio`.
     case binary
+    /// The same with PCMU both ways.
+    case binaryPCMU = "binary-pcmu"
     /// drachtio's mod_audio_fork: `playAudio` becomes a file.
     case drachtio
     /// jambonz's mod_audio_fork: binary down, marks.
@@ -32,7 +34,8 @@ package enum PhoneModule: String, Sendable, CaseIterable {
         switch self {
         case .unicast: .unicast
         case .rtp: .rtp
-        case .modAudioStream, .forkPCMU, .forkPCMA, .forkL16, .binary, .drachtio, .jambonz: .webSocket
+        case .modAudioStream, .forkPCMU, .forkPCMA, .forkL16, .binary, .binaryPCMU, .drachtio, .jambonz:
+            .webSocket
         }
     }
 
@@ -60,7 +63,7 @@ package enum PhoneModule: String, Sendable, CaseIterable {
         switch self {
         case .modAudioStream: .modAudioStream
         case .forkPCMU, .forkPCMA, .forkL16: .modAudioStreamFork
-        case .binary: .binaryDown
+        case .binary, .binaryPCMU: .binaryDown
         case .drachtio: .drachtioFork
         case .jambonz: .jambonzFork
         case .unicast, .rtp: nil
@@ -70,7 +73,7 @@ package enum PhoneModule: String, Sendable, CaseIterable {
     /// How the samples that go up are written.
     package var encoding: AudioEncoding {
         switch self {
-        case .forkPCMU, .rtp: .pcmu
+        case .forkPCMU, .binaryPCMU, .rtp: .pcmu
         case .forkPCMA: .pcma
         case .modAudioStream, .forkL16, .binary, .drachtio, .jambonz, .unicast: .l16
         }
@@ -83,7 +86,7 @@ package enum PhoneModule: String, Sendable, CaseIterable {
         switch self {
         case .drachtio: DrachtioFork.subprotocol
         case .jambonz: JambonzFork.subprotocol
-        case .modAudioStream, .forkPCMU, .forkPCMA, .forkL16, .binary, .unicast, .rtp: nil
+        case .modAudioStream, .forkPCMU, .forkPCMA, .forkL16, .binary, .binaryPCMU, .unicast, .rtp: nil
         }
     }
 
@@ -94,7 +97,7 @@ package enum PhoneModule: String, Sendable, CaseIterable {
         case .modAudioStream, .drachtio: .files(delay: .milliseconds(125), hole: .milliseconds(120))
         case .forkPCMU, .forkPCMA, .forkL16:
             .ring(warmUp: .milliseconds(400), capacity: .seconds(2), grace: .milliseconds(60))
-        case .binary: .cushion(.milliseconds(60))
+        case .binary, .binaryPCMU: .cushion(.milliseconds(60))
         case .jambonz: .gathered(first: .milliseconds(80), then: .milliseconds(40))
         // The switch plays what comes as it comes; a telephone's own jitter buffer is behind it.
         case .unicast, .rtp: .cushion(.milliseconds(40))

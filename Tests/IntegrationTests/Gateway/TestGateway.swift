@@ -120,6 +120,8 @@ final class TestGateway: Sendable {
                 ]),
         ])
         var configuration = GatewayConfiguration()
+        // Plain transfers; those that ring and come back are in Legs.
+        configuration.ringTime = .zero
         var dialects = DialectSelection.Defaults(dialect: .binaryDown, format: .l16(.narrowband))
         dialects.flushText = "{\"type\":\"stopAudio\"}"
         configuration.dialects = DialectSelection(defaults: dialects)
