@@ -49,11 +49,15 @@ package enum AdminServer {
     /// Binds and serves. Throws `ListenError`, or `AdminAddressError` when `host` is no IP address.
     package static func start(
         host: String, port: Int, loops: [EventLoop], health: @escaping @Sendable () -> Health,
-        registry: MetricsRegistry, routing: RoutingDesk? = nil
+        registry: MetricsRegistry, routing: RoutingDesk? = nil,
+        speech: (@Sendable (HTTPRequest, HTTPResponder) -> Bool)? = nil
     ) throws -> HTTPServer {
         guard let address = SocketAddress(host, port: port) else { throw AdminAddressError() }
         return try HTTPServer(on: loops, address: address) { _ in
-            { request, responder in responder.respond(self.answer(request, health, registry, routing)) }
+            { request, responder in
+                if speech?(request, responder) ?? false { return }
+                responder.respond(self.answer(request, health, registry, routing))
+            }
         }
     }
 

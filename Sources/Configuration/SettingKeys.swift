@@ -38,6 +38,12 @@ package enum OpenAIService: String, Sendable, CaseIterable { case openai, azure,
 /// compatible servers.
 package enum OpenAIShape: String, Sendable, CaseIterable { case ga, beta }
 
+/// Who serves the stages of the speech pipeline.
+package enum PipelineRecogniserName: String, Sendable, CaseIterable { case deepgram, flux = "deepgram-flux" }
+package enum BatchRecogniserName: String, Sendable, CaseIterable { case deepgram = "deepgram-batch", openai, groq }
+package enum PipelineWriterName: String, Sendable, CaseIterable { case groq, openai, anthropic, compatible }
+package enum PipelineSpeakerName: String, Sendable, CaseIterable { case deepgram, openai, elevenlabs, local }
+
 /// Every setting, in the order of the page. Reached through `Settings`, as `settings.mediaPort`.
 package struct SettingKeys: Sendable {
     // The phone's side.
@@ -247,15 +253,59 @@ package struct SettingKeys: Sendable {
     package let geminiVoice = Setting<String?>.optionalText(
         "GEMINI_VOICE", "The prebuilt voice, where an assistant names none. Unset: the model's own.")
     package let fallbackProviders = Setting<[String]>.list(
-        "REALTIME_FALLBACK_PROVIDERS", of: "openai, elevenlabs, gemini, local", default: "local", value: ["local"],
-        "Back ends that are tried after an assistant's own ones, in this order.",
-        parse: { ["openai", "elevenlabs", "gemini", "local"].contains($0) ? $0 : nil })
+        "REALTIME_FALLBACK_PROVIDERS", of: "openai, elevenlabs, gemini, pipeline, turn-based, local", default: "local",
+        value: ["local"], "Back ends that are tried after an assistant's own ones, in this order.",
+        parse: {
+            ["openai", "elevenlabs", "gemini", "pipeline", "turn-based", "local"].contains($0) ? $0 : nil
+        })
     package let breakerFailures = Setting<Int>.integer(
         "PRONTO_BREAKER_FAILURES", 1...100, unit: "failures", default: 5,
         "So many failures of a back end in a row, for one tenant, and calls pass it over.")
     package let breakerPause = Setting<Duration>.seconds(
         "PRONTO_BREAKER_PAUSE_SECONDS", 1...3600, default: 30,
         "So long until one call tries that back end again; twice as long after each failure, up to five minutes.")
+    package let deepgramKey = Setting<String?>.optionalText(
+        "DEEPGRAM_API_KEY", longest: 1024, "Deepgram's key, for the pipeline's recognition and speech."
+    ).secret
+    package let deepgramBaseURL = Setting<String>.url(
+        "DEEPGRAM_BASE_URL", default: "https://api.deepgram.com", "Where Deepgram's protocols are spoken.")
+    package let groqKey = Setting<String?>.optionalText(
+        "GROQ_API_KEY", longest: 1024, "Groq's key, for the pipeline's text model and transcription."
+    ).secret
+    package let groqBaseURL = Setting<String>.url(
+        "GROQ_BASE_URL", default: "https://api.groq.com/openai/v1", "Where Groq is reached.")
+    package let anthropicKey = Setting<String?>.optionalText(
+        "ANTHROPIC_API_KEY", longest: 1024, "Anthropic's key, for the pipeline's text model."
+    ).secret
+    package let anthropicBaseURL = Setting<String>.url(
+        "ANTHROPIC_BASE_URL", default: "https://api.anthropic.com", "Where Anthropic's messages are spoken.")
+    package let pipelineRecogniser = Setting<PipelineRecogniserName>.choice(
+        "PRONTO_PIPELINE_STT", default: .deepgram,
+        "Who writes down what the caller says: deepgram (Nova), or deepgram-flux, which also decides the turns.")
+    package let pipelineRecogniserModel = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_STT_MODEL", longest: 128, "Its model. Unset: nova-3, or flux-general-multi.")
+    package let pipelineWriter = Setting<PipelineWriterName>.choice(
+        "PRONTO_PIPELINE_LLM", default: .groq,
+        "Who thinks of the answer; compatible = Ollama, vLLM, llama.cpp at PRONTO_PIPELINE_LLM_URL.")
+    package let pipelineWriterModel = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_LLM_MODEL", longest: 128,
+        "Its model, where an assistant names none. Unset: the service's; a compatible server has none.")
+    package let pipelineWriterURL = Setting<String>.url(
+        "PRONTO_PIPELINE_LLM_URL", default: "http://127.0.0.1:11434/v1",
+        "Where the compatible server's chat completions are.")
+    package let pipelineWriterKey = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_LLM_KEY", longest: 1024, "The compatible server's key, if it wants one."
+    ).secret
+    package let pipelineSpeaker = Setting<PipelineSpeakerName>.choice(
+        "PRONTO_PIPELINE_TTS", default: .deepgram,
+        "Who speaks the answer; local = espeak-ng, or Piper where PRONTO_PIPER_VOICE names a voice.")
+    package let pipelineSpeakerModel = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_TTS_MODEL", longest: 128, "Its model. Unset: the service's.")
+    package let pipelineVoice = Setting<String?>.optionalText(
+        "PRONTO_PIPELINE_TTS_VOICE", longest: 128, "Its voice, where an assistant names none. Unset: the service's.")
+    package let turnBasedRecogniser = Setting<BatchRecogniserName>.choice(
+        "PRONTO_TURN_BASED_STT", default: .deepgram,
+        "Who transcribes recordings, for assistants whose processing_mode is turn_based or auto.")
     package let caFile = Setting<String?>.optionalPath(
         "PRONTO_CA_FILE", "PEM file with authorities that are trusted besides the system's, towards providers.")
 
@@ -309,6 +359,13 @@ package struct SettingKeys: Sendable {
         "PRONTO_ADMIN_HOST", default: "127.0.0.1", "Address of the listener for health, metrics and the API.")
     package let adminPort = Setting<Int>.port(
         "HEALTH_PORT", default: 8100, "Port of the listener for health, metrics and the API. 0: any free port.")
+    package let serviceToken = Setting<String?>.optionalText(
+        "VOICE_AI_SERVICE_TOKEN", longest: 1024,
+        "What callers of /api/v1 that are not in PRONTO_ALLOWED_PEERS send as Authorization: Bearer. Unset: nobody else."
+    )
+    .secret
+    package let apiAudio = Setting<String?>.optionalPath(
+        "PRONTO_API_AUDIO", "The folder of /api/v1's audio_file. Unset: audio travels as base64 only.")
     package let aiRouting = Setting<AIRouting?>.optionalChoice(
         "PRONTO_AI_ROUTING",
         "What /api/freeswitch/ai-routing tells every dialplan that asks: ai, or human. Unset: it is not served.")

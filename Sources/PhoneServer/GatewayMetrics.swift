@@ -4,7 +4,9 @@ import Telephony
 
 /// The back ends that a metric may be labelled with: a closed set, whatever a row of the database says.
 package enum ProviderLabel: String, CaseIterable, Sendable {
-    case openai, elevenlabs, gemini, local, none
+    case openai, elevenlabs, gemini, local, pipeline
+    case turnBased = "turn-based"
+    case none
     package init(_ name: String) { self = Self(rawValue: name) ?? .none }
 }
 

@@ -11,6 +11,8 @@ package struct StandardAssistants: AssistantMaking {
     package var openAI: OpenAIRealtimeConfiguration
     package var elevenLabs: ElevenLabsAgentsConfiguration
     package var gemini: GeminiLiveConfiguration
+    /// The speech pipeline's services; nil: there are none.
+    package var pipeline: PipelineServices?
     package typealias LocalMaker =
         @Sendable (Assistant, AssistantDirectory.Entry, AssistantSetup) throws -> any AssistantMachine
     package var local: LocalMaker
@@ -18,13 +20,15 @@ package struct StandardAssistants: AssistantMaking {
     package init(
         directory: AssistantDirectory, defaults: AssistantDefaults, openAI: OpenAIRealtimeConfiguration,
         elevenLabs: ElevenLabsAgentsConfiguration = ElevenLabsAgentsConfiguration(agent: ""),
-        gemini: GeminiLiveConfiguration = GeminiLiveConfiguration(credential: .none), local: @escaping LocalMaker
+        gemini: GeminiLiveConfiguration = GeminiLiveConfiguration(credential: .none),
+        pipeline: PipelineServices? = nil, local: @escaping LocalMaker
     ) {
         self.directory = directory
         self.defaults = defaults
         self.openAI = openAI
         self.elevenLabs = elevenLabs
         self.gemini = gemini
+        self.pipeline = pipeline
         self.local = local
     }
 
@@ -36,6 +40,10 @@ package struct StandardAssistants: AssistantMaking {
         switch provider {
         case "openai":
             return try self.makeOpenAI(assistant, entry, legFormat: legFormat, history: history)
+        case "pipeline":
+            return try self.makePipeline(.streaming, assistant, entry, legFormat: legFormat, history: history)
+        case "turn-based":
+            return try self.makePipeline(.turnBased, assistant, entry, legFormat: legFormat, history: history)
         case "elevenlabs":
             return try self.makeElevenLabs(assistant, entry, legFormat: legFormat, history: history)
         case "gemini":

@@ -32,6 +32,14 @@ package struct StandardPlans: CallPlanning {
     package func plan(for assistant: Assistant, in entry: AssistantDirectory.Entry) -> CallPlan {
         var providers = assistant.providers.map(\.text)
         if providers.isEmpty { providers = self.defaults.providers }
+        switch assistant.mode {
+        case .realtime: break
+        case .turnBased: providers = ["turn-based"] + providers.filter { $0 == "local" }
+        case .auto:
+            // When no realtime back end can serve, at the start or in mid-call, turns do.
+            providers.removeAll { $0 == "turn-based" }
+            providers.insert("turn-based", at: providers.firstIndex(of: "local") ?? providers.endIndex)
+        }
         if self.defaults.endsWithLocal, !providers.contains("local") { providers.append("local") }
         var plan = CallPlan(assistants: providers)
         plan.opening = assistant.callerSpeaksFirst ? .caller : .agent

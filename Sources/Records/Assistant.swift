@@ -55,7 +55,7 @@ package struct Assistant: Sendable, Equatable {
     }
 }
 
-/// How an assistant answers. The requirements' names; `turnBased` and `auto` belong to later versions.
+/// How an assistant answers: at once and interruptible; a recording at a time; or the first, then the second.
 package enum ProcessingMode: String, Sendable, CaseIterable {
     case realtime
     case turnBased = "turn_based"

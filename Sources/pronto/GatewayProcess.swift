@@ -66,14 +66,16 @@ final class GatewayProcess: Sendable {
         self.links = Self.makeLinks(settings, self.group, logger, self.metrics)
         self.links.replace(with: self.directory.switches)
         self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
+        let http = ProviderHTTP(authorities: settings.caFile)
+        let services = try PipelineSettings.services(settings)
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
-            elevenLabs: Self.elevenLabs(settings), gemini: Self.gemini(settings), local: LocalAssistants.make)
+            elevenLabs: Self.elevenLabs(settings), gemini: Self.gemini(settings), pipeline: services,
+            local: LocalAssistants.make)
         self.gateway = Gateway(
             configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
-            control: { [links] in links.control(for: $0) }, observer: observer, clientTLS: trust,
-            http: ProviderHTTP(authorities: settings.caFile),
+            control: { [links] in links.control(for: $0) }, observer: observer, clientTLS: trust, http: http,
             sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
         do {
             self.media = try Self.listen(
@@ -90,7 +92,10 @@ final class GatewayProcess: Sendable {
                 gateway: self.gateway, group: self.group, ports: unicast.ours, switchPorts: unicast.switches)
             self.admin = try Self.administer(
                 settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
-                try RoutingOpening.desk(settings, self.gateway, self.directory, media: self.media.address))
+                try RoutingOpening.desk(settings, self.gateway, self.directory, media: self.media.address),
+                PipelineSettings.interface(
+                    settings, services, configuration, directory: self.directory, http: http, speech: speech,
+                    logger: logger))
         } catch {
             // Ends the listeners that there are, and with them their ports: whoever started us may try again.
             self.group.stop()
@@ -357,7 +362,7 @@ final class GatewayProcess: Sendable {
 
     private static func administer(
         _ settings: Settings, _ gateway: Gateway, _ links: ControlLinks, _ loop: EventLoop,
-        _ registry: MetricsRegistry, _ routing: RoutingDesk?
+        _ registry: MetricsRegistry, _ routing: RoutingDesk?, _ speech: SpeechInterface
     ) throws -> HTTPServer {
         do {
             return try AdminServer.start(
@@ -368,7 +373,7 @@ final class GatewayProcess: Sendable {
                         eventSockets: links.summaries.map {
                             .init(address: $0.address, status: $0.status, reason: $0.reason)
                         })
-                }, registry: registry, routing: routing)
+                }, registry: registry, routing: routing, speech: speech.handle)
         } catch let error as ListenError {
             throw Self.startError(error, "PRONTO_ADMIN_HOST", "HEALTH_PORT")
         }

@@ -79,6 +79,6 @@ enum Pronto {
           pronto doctor [--call NUMBER]    what is wrong with FreeSWITCH, FusionPBX and this, and the repair
           pronto dialplan print|install    what FreeSWITCH or FusionPBX needs, with difference and rollback
           pronto config [--markdown]       every setting, with its value and where it comes from
-          pronto simulate NAME             openai, elevenlabs or gemini on loopback, for tests
+          pronto simulate NAME             openai, elevenlabs, gemini, deepgram or chat on loopback, for tests
         """
 }

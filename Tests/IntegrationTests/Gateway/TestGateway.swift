@@ -77,6 +77,7 @@ final class TestGateway: Sendable {
     init(
         scripts: [OpenAIRealtimeScript] = [OpenAIRealtimeScript()], loops: Int = 1, logger: Logger = .silent,
         eventSocket: InboundClient.Configuration = .init(password: "secret"),
+        pipeline: PipelineServices? = nil, providers: [String]? = nil, speech: (any SpeechServices)? = nil,
         configure: (inout GatewayConfiguration) -> Void = { _ in },
         change: (inout Assistant, inout AssistantDefaults) -> Void = { _, _ in },
         noticed: @escaping @Sendable (FreeSwitchSimulatorCore.Notice) -> Void = { _ in }
@@ -101,7 +102,7 @@ final class TestGateway: Sendable {
         defaults.resumeWindow = .zero
         change(&assistant, &defaults)
         let names = ["openai"] + (1..<max(2, scripts.count)).map { "openai\($0 + 1)" }
-        assistant.providers = names.prefix(scripts.count).compactMap { ProviderName($0) }
+        assistant.providers = (providers ?? Array(names.prefix(scripts.count))).compactMap { ProviderName($0) }
         let directory = AssistantDirectory()
         let destination = DestinationRecord(
             id: DestinationID("dddddddd-0000-4000-8000-000000000001")!, tenant: Self.tenant, name: "Sales",
@@ -138,7 +139,8 @@ final class TestGateway: Sendable {
         let finished = self.finished
         self.gateway = Gateway(
             configuration: configuration, directory: directory, logger: logger, metrics: GatewayMetrics(),
-            speech: voice, assistants: SeveralOpenAIs(directory, defaults, self.simulators.map(\.port)),
+            speech: speech ?? voice,
+            assistants: SeveralOpenAIs(directory, defaults, self.simulators.map(\.port), pipeline),
             plans: StandardPlans(defaults: defaults), control: { [control] _ in control },
             sentences: { sentence, _ in sentence.slug },
             finished: { call in finished.change { $0.append(call) } })
@@ -188,16 +190,23 @@ private struct SeveralOpenAIs: AssistantMaking {
     private let standard: StandardAssistants
     private let ports: [Int]
 
-    init(_ directory: AssistantDirectory, _ defaults: AssistantDefaults, _ ports: [Int]) {
+    init(
+        _ directory: AssistantDirectory, _ defaults: AssistantDefaults, _ ports: [Int], _ pipeline: PipelineServices?
+    ) {
         self.ports = ports
         self.standard = StandardAssistants(
-            directory: directory, defaults: defaults, openAI: OpenAIRealtimeConfiguration(credential: .none)
+            directory: directory, defaults: defaults, openAI: OpenAIRealtimeConfiguration(credential: .none),
+            pipeline: pipeline
         ) { _, _, _ in throw AssistantFailure("no-local-assistant", .failOver) }
     }
 
     func make(
         provider: String, identity: CallIdentity, legFormat: AudioFormat, history: [ConversationEntry]
     ) throws -> any AssistantMachine {
+        guard provider.hasPrefix("openai") else {
+            return try self.standard.make(
+                provider: provider, identity: identity, legFormat: legFormat, history: history)
+        }
         let index = (provider.last?.wholeNumberValue ?? 1) - 1
         var standard = self.standard
         standard.openAI = OpenAIRealtimeConfiguration(
