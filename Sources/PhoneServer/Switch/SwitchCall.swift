@@ -25,6 +25,8 @@ final class SwitchCall {
     var channel: CallID? { self.session.channel }
     var onBegan: ((SwitchEvent) -> Void)?
     var onEvent: ((SwitchEvent) -> Void)?
+    /// The channel is gone; the connection lives some seconds on for its last events.
+    var onLingering: (() -> Void)?
     /// Once, the last.
     var onEnded: ((OutboundSession.End) -> Void)?
 
@@ -63,6 +65,7 @@ final class SwitchCall {
         self.isOver = true
         self.onBegan = nil
         self.onEvent = nil
+        self.onLingering = nil
         self.onEnded = nil
         self.connection.move(to: loop) { connection in
             guard let connection else { return arrived(nil) }
@@ -128,7 +131,7 @@ final class SwitchCall {
         case .began(let data): self.onBegan?(data)
         case .deliver(let event): self.onEvent?(event)
         case .complete(let id, let result): self.waiting.removeValue(forKey: id)?(result)
-        case .lingering: break
+        case .lingering: self.onLingering?()
         case .ended(let end): self.ended(end)
         case .oddity(let slug):
             self.logger.warning("Event Socket oddity", ["esl.oddity": .string(slug)])
@@ -156,6 +159,7 @@ final class SwitchCall {
         let onEnded = self.onEnded
         self.onBegan = nil
         self.onEvent = nil
+        self.onLingering = nil
         self.onEnded = nil
         onEnded?(end)
     }

@@ -121,8 +121,14 @@ package final class SwitchListener {
             ["refusal.reason": .string(slug), "refusal.repair": .string(repair)])
     }
 
+    func makeRoom(for visit: SwitchVisit) {
+        guard visit.isCounted else { return }
+        visit.isCounted = false
+        self.shared.leave()
+    }
+
     func ended(_ visit: SwitchVisit) {
         guard self.visits.removeValue(forKey: ObjectIdentifier(visit)) != nil else { return }
-        self.shared.leave()
+        self.makeRoom(for: visit)
     }
 }

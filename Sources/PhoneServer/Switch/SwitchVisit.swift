@@ -23,6 +23,8 @@ final class SwitchVisit {
     /// The last word about the channel: it was sent elsewhere or hung up by us, so the socket's end is no loss.
     private var isDismissed = false
     private var quietUntil: Duration?
+    /// Whether ESL_MAX_CONNECTIONS still counts it: a channel that is gone takes nobody's place while its socket lingers.
+    var isCounted = true
     /// A conversation has begun: from now on it decides when the channel goes.
     var isInCall = false
 
@@ -54,6 +56,7 @@ final class SwitchVisit {
     private func attach() {
         self.line.onBegan = { [unowned self] in self.began($0) }
         self.line.onEvent = { [unowned self] in self.happened($0) }
+        self.line.onLingering = { [unowned self] in self.listener.makeRoom(for: self) }
         self.line.onEnded = { [self] in self.ended($0) }
     }
 
