@@ -394,6 +394,8 @@ extension GeminiLiveMachine {
         var calls: [JSONScan] = []
         value["functionCalls"]?.forEachElement { calls.append($0) }
         guard !calls.isEmpty else { return self.garbled(&output) }
+        // What was said before it is one stretch: no more of it comes while the model waits.
+        self.finishItem(&output)
         for call in calls {
             guard let id = call["id"]?.string, !id.isEmpty, id.utf8.count <= 256, let name = call["name"]?.string,
                 !name.isEmpty

@@ -18,6 +18,8 @@ final class UnicastAudio {
     private var isPerforming = false
     private var timer: TimerID?
     private var isClosed = false
+    /// What a timer may be late without anything having piled up.
+    private static let lateness: Duration = .milliseconds(5)
 
     /// What has been bound and taken for the present attempt.
     private struct Ends {
@@ -203,8 +205,16 @@ final class UnicastAudio {
         guard self.timer == nil, !self.isClosed, let next = self.link.nextWake else { return }
         self.timer = self.loop.schedule(at: next) { [unowned self] in
             self.timer = nil
-            let now = self.loop.now
-            self.step { $0.timerFired(at: now, into: &$1) }
+            guard self.loop.now - next > Self.lateness else { return self.look() }
+            // A loop that was late has datagrams in its sockets, which it reads after its timers: judged before, a raw
+            // audio that flows would be asked for a second time in the same park.
+            let box = LoopBound(self, on: self.loop)
+            self.loop.execute { box.value.look() }
         }
+    }
+
+    private func look() {
+        let now = self.loop.now
+        self.step { $0.timerFired(at: now, into: &$1) }
     }
 }

@@ -18,6 +18,7 @@ extension FreeSwitchSimulatorCore {
             $0.caller = caller
         }
         if let socket = self.dialplan[number] { effects.append(.openSocket(id, socket)) }
+        if self.parks.contains(number) { self.emit("CHANNEL_PARK", of: id, [], &effects) }
     }
 
     /// The program closed its socket: the next line of the dialplan, or the end of the call where there is none.

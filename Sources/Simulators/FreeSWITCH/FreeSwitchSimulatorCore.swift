@@ -114,6 +114,8 @@ package struct FreeSwitchSimulatorCore: Sendable {
     package var outcomes: [String: Outcome] = [:]
     /// Extension → what its `socket` line says.
     package var dialplan: [String: Socket] = [:]
+    /// Extensions whose line is `park`.
+    package var parks: Set<String> = []
     /// What `sched_api` and `sched_transfer` have made, by number: the channel and the command.
     var tasks: [Int: (group: String, command: String)] = [:]
     var tasksGiven = 0

@@ -149,9 +149,9 @@ package struct GeminiLiveSimulatorCore: SimulatorCore {
         }
         self.listening.change(to: .l16(SampleRate(hertz: rate)))
         self.scratch.removeAll(keepingCapacity: true)
-        guard data.kind == .string, !data.hasEscapes, (try? Base64.decode(data.bytes, into: &self.scratch)) != nil,
-            self.scratch.count % 2 == 0
-        else { return self.refuse("Invalid value at 'realtime_input.audio.data' (TYPE_BYTES).", &output) }
+        guard data.kind == .string, self.decode(data), self.scratch.count % 2 == 0 else {
+            return self.refuse("Invalid value at 'realtime_input.audio.data' (TYPE_BYTES).", &output)
+        }
         let bytes = self.scratch
         var events: [OpenAIRealtimeListening.Event] = []
         bytes.withUnsafeBytes { self.listening.heard($0, detects: self.detects, &events) }
@@ -162,6 +162,19 @@ package struct GeminiLiveSimulatorCore: SimulatorCore {
             case .stopped: self.callerStopped(at: now, &output)
             }
         }
+    }
+
+    /// protobuf's JSON takes both alphabets of Base64, with or without padding; the SDK writes the one for URLs.
+    private mutating func decode(_ data: JSONScan) -> Bool {
+        if !data.hasEscapes, (try? Base64.decode(data.bytes, into: &self.scratch)) != nil { return true }
+        var text: [UInt8] = []
+        data.unescape(into: &text)
+        for index in text.indices {
+            if text[index] == UInt8(ascii: "-") { text[index] = UInt8(ascii: "+") }
+            if text[index] == UInt8(ascii: "_") { text[index] = UInt8(ascii: "/") }
+        }
+        while text.count % 4 != 0 { text.append(UInt8(ascii: "=")) }
+        return text.withUnsafeBytes { (try? Base64.decode($0, into: &self.scratch)) != nil }
     }
 
     private static func rate(of type: String) -> Int? {

@@ -35,6 +35,7 @@ struct PhoneMeter: Sendable {
 
     private let opened: Duration
     private let gapLimit: Duration
+    private let silenceMeant: Duration
     private var bargeIn: BargeIn?
     /// The end of a turn that has no answer yet.
     private var waitingSince: Duration?
@@ -54,8 +55,11 @@ struct PhoneMeter: Sendable {
     private static let limit = 10_000
 
     /// `startUp`: how long the ear may need to begin again once it is dry.
-    init(openedAt opened: Duration, startUp: Duration) {
+    /// `isTold`: the gateway says when it throws audio away; else a pause of 200 ms is an interruption heeded, before
+    /// an answer that follows at once is taken for more of the same.
+    init(openedAt opened: Duration, startUp: Duration, isTold: Bool = true) {
         self.opened = opened
+        self.silenceMeant = isTold ? PhoneMeter.hangover : PhoneMeter.pause
         self.gapLimit = startUp + .milliseconds(400)
     }
 
@@ -151,7 +155,7 @@ struct PhoneMeter: Sendable {
     private mutating func quiet(at now: Duration) {
         guard let lastSound = self.lastSound else { return }
         let quiet: Duration = now + PhoneMeter.tick - lastSound
-        if let bargeIn = self.bargeIn, quiet >= (bargeIn.wasFlushed ? PhoneMeter.pause / 2 : PhoneMeter.hangover) {
+        if let bargeIn = self.bargeIn, quiet >= (bargeIn.wasFlushed ? PhoneMeter.pause / 2 : self.silenceMeant) {
             self.bargeIn = nil
             self.awaitsPause = false
             let stop: Duration = bargeIn.lastSound.map { $0 - bargeIn.started } ?? .zero

@@ -80,7 +80,7 @@ package struct PhoneSimulatorCore: Sendable {
         if self.state == .idle { self.startedAt = now }
         self.state = .talking
         self.openedAt = now
-        self.meter = PhoneMeter(openedAt: now, startUp: self.startUp)
+        self.meter = PhoneMeter(openedAt: now, startUp: self.startUp, isTold: !self.keepsBeat)
         self.result.connectTime = now - self.startedAt
         output.report(.connected(after: now - self.startedAt))
         if let metadata = self.configuration.metadata, !self.configuration.losesMetadata, !self.keepsBeat {

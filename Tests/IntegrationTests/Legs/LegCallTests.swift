@@ -72,9 +72,9 @@ import Testing
         let result = try await phone.ended()
         #expect(result.ignoredInterruptions == 0)
         let stop = try #require(result.bargeInStops.first)
-        // VAD needs some 100 ms of speech; a queue of the agent's would be seconds.
-        #expect(stop < .milliseconds(1000))
-        #expect(result.agentHeard < .seconds(6))
+        // VAD needs some 100 ms of speech, a busy machine more; a queue of the agent's would be the greeting's 20 s.
+        #expect(stop < .seconds(3))
+        #expect(result.agentHeard < .seconds(10))
         #expect(try await gateway.badDatagrams() == 0)
         try await gateway.stop()
     }

@@ -43,6 +43,13 @@ final class LegGateway: Sendable {
             configure: { configuration in
                 configuration.ringTime = .seconds(5)
                 configure(&configuration)
+            },
+            change: { _, defaults in
+                // A busy machine is no silent provider.
+                defaults.deadlines.ready = .seconds(10)
+                defaults.deadlines.firstAudio = .seconds(8)
+                defaults.deadlines.stall = .seconds(8)
+                defaults.deadlines.mediaReturn = .seconds(5)
             }, noticed: { notice in notices.change { $0.append(notice) } })
         let gateway = self.base.gateway
         let group = self.base.group
@@ -99,6 +106,7 @@ final class LegGateway: Sendable {
         configuration.maximumDuration = .seconds(60)
         let fixed = configuration
         let channel = channel ?? CallID(UUID().uuidString)!
+        let number = variables["pronto_mode"] == nil ? "8000" : "5900"
         let loop = self.base.group.loops[0]
         let all = ["domain_uuid": TestGateway.tenant.text, "read_rate": "8000"].merging(variables) { $1 }
         let exchange = self.base.freeSwitch.exchange
@@ -109,7 +117,7 @@ final class LegGateway: Sendable {
             switch leg {
             case .unicast:
                 phone = PhoneSimulator(
-                    configuration: fixed, channel: channel, number: "8000", variables: all, of: exchange.value)
+                    configuration: fixed, channel: channel, number: number, variables: all, of: exchange.value)
             case .rtp:
                 phone = PhoneSimulator(
                     configuration: fixed, target: PhoneTarget(url: url, timeout: .seconds(5)), on: loop)
@@ -127,6 +135,17 @@ final class LegGateway: Sendable {
         let phone = try await self.call(leg, script, variables: variables)
         try await eventually("a greeting over \(leg)") { phone.events.value.voiced > .milliseconds(100) }
         return phone
+    }
+
+    /// Answers what the dialplan parks at 5900, by the inbound Event Socket alone.
+    func serveParkedCalls() async throws {
+        let parked = ParkedCalls(
+            gateway: self.base.gateway, group: self.base.group, ports: self.ports, switchPorts: self.switchPorts)
+        parked.serve(self.base.control)
+        try await self.base.freeSwitch.change { core, _ in core.parks = ["5900"] }
+        try await eventually("CHANNEL_PARK is asked for") {
+            try await self.base.freeSwitch.commands().contains { $0.contains("CHANNEL_PARK") }
+        }
     }
 
     /// The datagrams that FreeSWITCH would have choked on.

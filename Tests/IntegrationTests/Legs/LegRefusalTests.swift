@@ -116,6 +116,9 @@ import Testing
             try await eventually("all are greeted") {
                 phones.allSatisfy { $0.events.value.voiced > .milliseconds(20) }
             }
+            let deaf = phones.filter { $0.events.value.voiced == .zero }
+            let ends = deaf.map { $0.events.value.result?.end.name ?? "on the line" }
+            #expect(ends.isEmpty, "\(gateway.log.value.filter { $0.contains("refusal") }.suffix(3))")
             for phone in phones { phone.hangUp() }
             for phone in phones { #expect(try await phone.ended().end == .hungUp) }
             try await eventually("all are written down") {

@@ -131,6 +131,37 @@ import Testing
         try await gateway.stop()
     }
 
+    // MARK: Parked calls
+
+    @Test("A call that is parked for us needs no `socket`: greeted, answered, and a playback survived")
+    func parked() async throws {
+        let gateway = try await LegGateway()
+        try await gateway.serveParkedCalls()
+        let phone = try await gateway.greeted(.unicast, variables: ["pronto_mode": "esl"])
+        try await phone.quiet()
+        var before = phone.events.value.voiced
+        phone.say()
+        try await eventually("an answer") { phone.events.value.voiced > before + .milliseconds(200) }
+        try await phone.quiet()
+        let channel = phone.channel
+        try await gateway.base.freeSwitch.change { core, effects in
+            core.play("/tmp/x.wav", on: channel, into: &effects)
+        }
+        try await eventually("raw audio again") { gateway.unicastAsks == 2 }
+        try await Task.sleep(for: .milliseconds(300))
+        before = phone.events.value.voiced
+        phone.say()
+        try await eventually("the conversation goes on") { phone.events.value.voiced > before + .milliseconds(200) }
+        #expect(gateway.base.gateway.liveCalls == 1)
+        #expect(try await gateway.base.simulators[0].records().count == 1, "the same conversation")
+        #expect(!gateway.isSwitchHarmed)
+        phone.hangUp()
+        _ = try await phone.ended()
+        try await eventually("one record") { gateway.base.finished.value.count == 1 }
+        try await eventually("ports") { gateway.ports.taken == 0 && gateway.switchPorts.taken == 0 }
+        try await gateway.stop()
+    }
+
     // MARK: Other modes
 
     @Test("dual: the switch's stream brings the audio, the socket the control; either may be first")
