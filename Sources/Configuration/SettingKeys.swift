@@ -298,7 +298,7 @@ package struct SettingKeys: Sendable {
     ).secret
     package let pipelineSpeaker = Setting<PipelineSpeakerName>.choice(
         "PRONTO_PIPELINE_TTS", default: .deepgram,
-        "Who speaks the answer; local = espeak-ng, or Piper where PRONTO_PIPER_VOICE names a voice.")
+        "Who speaks the answer; local = the local engine, espeak-ng.")
     package let pipelineSpeakerModel = Setting<String?>.optionalText(
         "PRONTO_PIPELINE_TTS_MODEL", longest: 128, "Its model. Unset: the service's.")
     package let pipelineVoice = Setting<String?>.optionalText(

@@ -47,6 +47,9 @@ struct Endpointing: Sendable {
         self.committedAt = now
     }
 
+    /// The answer sounds: what the caller says from now on is no rest of the turn before.
+    mutating func answered() { self.committedAt = nil }
+
     /// When the turn is over if the caller stays silent; nil while they speak.
     func deadline(words: String) -> Duration? { self.silentSince.map { $0 + self.wait(after: words) } }
 

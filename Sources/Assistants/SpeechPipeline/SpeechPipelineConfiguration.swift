@@ -193,7 +193,7 @@ package struct SpeakerConfiguration: Sendable {
         case openAI = "openai"
         /// ElevenLabs' `/v1/text-to-speech/…/stream`, a request a clause.
         case elevenLabs = "elevenlabs"
-        /// The local engine: espeak-ng, or Piper where a voice of it is named.
+        /// The local engine, espeak-ng.
         case local
     }
     package var service: Service

@@ -152,6 +152,7 @@ extension SpeechPipelineMachine {
             guard let item = self.reply?.item else { return }
             self.setTimer(.speaker, at: nil)
             self.reply?.heard.sounded(range.count)
+            self.endpointing.answered()
             output.effects.append(.audio(item, range))
         case .clauseEnded:
             if self.pieces != nil { self.reply?.heard.clauseEnded() }

@@ -5,8 +5,7 @@ import Testing
 
 /// How soon a caller hears the answer when every service answers at once: what the pipeline itself takes.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct PipelineLatencyTests {
-    /// PRONTO_LATENCY_TURNS turns (default 3) of one call; prints what was measured. The figure of docs/benchmarks.md
-    /// is of 40.
+    /// PRONTO_LATENCY_TURNS turns (default 3) of one call; prints what was measured.
     @Test("An answer follows the end of speech by the endpointing's silence and little more")
     func firstAudio() async throws {
         let turns = ProcessInfo.processInfo.environment["PRONTO_LATENCY_TURNS"].flatMap { Int($0) } ?? 3
