@@ -78,6 +78,8 @@ final class TestGateway: Sendable {
         scripts: [OpenAIRealtimeScript] = [OpenAIRealtimeScript()], loops: Int = 1,
         eventSocket: InboundClient.Configuration = .init(password: "secret"),
         configure: (inout GatewayConfiguration) -> Void = { _ in },
+        backEnds: (names: [String], make: @Sendable (AssistantDirectory, AssistantDefaults) -> any AssistantMaking)? =
+            nil,
         change: (inout Assistant, inout AssistantDefaults) -> Void = { _, _ in }
     ) async throws {
         let group = EventLoopGroup(count: loops, name: "gateway")
@@ -99,8 +101,9 @@ final class TestGateway: Sendable {
         defaults.deadlines.mediaReturn = .milliseconds(800)
         defaults.resumeWindow = .zero
         change(&assistant, &defaults)
-        let names = ["openai"] + (1..<max(2, scripts.count)).map { "openai\($0 + 1)" }
-        assistant.providers = names.prefix(scripts.count).compactMap { ProviderName($0) }
+        let several = ["openai"] + (1..<max(2, scripts.count)).map { "openai\($0 + 1)" }
+        let names = backEnds?.names ?? Array(several.prefix(scripts.count))
+        assistant.providers = names.compactMap { ProviderName($0) }
         let directory = AssistantDirectory()
         let destination = DestinationRecord(
             id: DestinationID("dddddddd-0000-4000-8000-000000000001")!, tenant: Self.tenant, name: "Sales",
@@ -135,7 +138,9 @@ final class TestGateway: Sendable {
         let finished = self.finished
         self.gateway = Gateway(
             configuration: configuration, directory: directory, logger: .silent, metrics: GatewayMetrics(),
-            speech: voice, assistants: SeveralOpenAIs(directory, defaults, self.simulators.map(\.port)),
+            speech: voice,
+            assistants: backEnds?.make(directory, defaults)
+                ?? SeveralOpenAIs(directory, defaults, self.simulators.map(\.port)),
             plans: StandardPlans(defaults: defaults), control: { [control] _ in control },
             sentences: { sentence, _ in sentence.slug },
             finished: { call in finished.change { $0.append(call) } })
