@@ -15,6 +15,8 @@ enum FuzzedDecoder: String, CaseIterable {
     case base64 = "base64"
     case wav = "wav"
     case openAI = "openai"
+    case elevenLabs = "elevenlabs"
+    case gemini = "gemini"
     case toml = "toml"
     case dotEnv = "dotenv"
     case jsonFile = "json-file"
@@ -41,6 +43,8 @@ enum FuzzedDecoder: String, CaseIterable {
         case .base64: TextFuzzing.base64(bytes)
         case .wav: TextFuzzing.wav(bytes)
         case .openAI: OpenAIFuzzing.session(bytes)
+        case .elevenLabs: CloudFuzzing.elevenLabs(bytes)
+        case .gemini: CloudFuzzing.gemini(bytes)
         case .toml, .dotEnv, .jsonFile: TextFuzzing.configuration(self, bytes)
         case .sip: SIPFuzzing.message(bytes)
         case .sdp: SIPFuzzing.sessionDescription(bytes)

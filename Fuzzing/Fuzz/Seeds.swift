@@ -63,6 +63,11 @@ enum Seeds {
                 WAV(format: $0, samples: [UInt8](repeating: 3, count: 64)).encoded()
             }
         case .openAI: self.bytes(self.serverEvents + [self.serverEvents.joined(separator: "\n")])
+        case .elevenLabs:
+            self.bytes(
+                CloudFuzzing.elevenLabsEvents + [CloudFuzzing.elevenLabsEvents.joined(separator: "\n")])
+        case .gemini:
+            self.bytes(CloudFuzzing.geminiEvents + [CloudFuzzing.geminiEvents.joined(separator: "\n")])
         case .toml:
             self.bytes(["# a\n[openai]\nrealtime_model = \"a\\u0041\" # b\n[a.\"b\"]\nlist = [1, 2.5,\n true]\n"])
         case .dotEnv: self.bytes(["# a\nexport REALTIME_PORT=8085\nOPENAI_API_KEY='k'\nLOG_LEVEL=\"info\\n\"\n"])

@@ -84,7 +84,7 @@ struct SettingsTests {
             ("PRONTO_ALLOWED_PEERS", "10.0.0.1/8", "CIDR"), ("PRONTO_ALLOWED_PEERS", "10.0.0.0/33", "CIDR"),
             ("PRONTO_ALLOWED_PEERS", "10.0.0.0/08", "CIDR"), ("PRONTO_ALLOWED_PEERS", "::1,", "CIDR"),
             ("OPENAI_BASE_URL", "api.openai.com", "https://"), ("OPENAI_BASE_URL", "https:///v1", "https://"),
-            ("REALTIME_FALLBACK_PROVIDERS", "openai,gemini", "openai, local"),
+            ("REALTIME_FALLBACK_PROVIDERS", "openai,martian", "openai, elevenlabs"),
             ("PRONTO_DATABASE", "a\nb", #""a?b""#),
             ("OPENAI_REALTIME_MODEL", String(repeating: "x", count: 300), "…"),
         ])

@@ -321,7 +321,7 @@ struct StoreCommandTests {
         ("calls sing", ["calls sing", "show ID"]),
         ("migrate sideways", ["migrate sideways", "up | down"]),
         ("token eat", ["token eat", "token issue"]),
-        ("assistant add b --provider martian", ["--provider", "openai, local"]),
+        ("assistant add b --provider martian", ["--provider", "openai, elevenlabs"]),
         ("assistant add b --vad telepathy", ["--vad", "server_vad", "none"]),
         ("assistant add b --threshold 2", ["--threshold", "0 to 1"]),
         ("assistant add b --silence-ms soon", ["--silence-ms", "100 to 5000"]),

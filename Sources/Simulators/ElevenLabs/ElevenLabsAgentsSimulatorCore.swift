@@ -69,6 +69,8 @@ package struct ElevenLabsAgentsSimulatorCore: SimulatorCore {
         guard self.phase != .over else { return }
         if self.script.keepsMessages { self.record.messages.append(String(decoding: bytes, as: UTF8.self)) }
         self.advance(to: now, &output)
+        // What was due may have ended it.
+        guard self.phase != .over else { return }
         if let scan = try? JSONScan(bytes), scan.kind == .object {
             if scan["type"] == nil {
                 self.audio(scan, at: now, &output)

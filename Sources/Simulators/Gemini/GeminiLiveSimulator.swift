@@ -55,9 +55,9 @@ package final class GeminiLiveSimulator: Sendable {
         // A wrong key is told after the handshake: 1007 (providers.md §3.6).
         let isKeyRight = !key.isEmpty && (script.key ?? key) == key
         // A handle of a connection that still stands ends with 1011: the client must close the old one first.
-        let inUse = served.filter(\.isOpen).compactMap(\.core.memory?.handle)
+        let inUse = served.filter(\.isOpen).flatMap { $0.core.memories.map(\.handle) }
         return GeminiLiveSimulatorCore(
-            script: script, seed: count.next(), known: served.compactMap(\.core.memory), inUse: Set(inUse),
+            script: script, seed: count.next(), known: served.flatMap(\.core.memories), inUse: Set(inUse),
             isKeyRight: isKeyRight)
     }
 }

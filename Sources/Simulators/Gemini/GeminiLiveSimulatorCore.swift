@@ -17,8 +17,8 @@ package struct GeminiLiveSimulatorCore: SimulatorCore {
     }
 
     package private(set) var record = GeminiLiveRecord()
-    /// The newest handle, for who connects next.
-    package private(set) var memory: GeminiLiveMemory?
+    /// The handles given out, for who connects next: earlier ones stay good too (for two hours, at Google).
+    package private(set) var memories: [GeminiLiveMemory] = []
 
     let script: AssistantScript
     let seed: Int
@@ -81,6 +81,8 @@ package struct GeminiLiveSimulatorCore: SimulatorCore {
         guard self.phase != .over else { return }
         if self.script.keepsMessages { self.record.messages.append(String(decoding: bytes, as: UTF8.self)) }
         self.advance(to: now, &output)
+        // What was due may have ended it.
+        guard self.phase != .over else { return }
         if let scan = try? JSONScan(bytes), scan.kind == .object {
             if !self.takeAudio(scan, at: now, &output) { self.message(JSONValue(scan), at: now, &output) }
         } else {
@@ -502,7 +504,8 @@ package struct GeminiLiveSimulatorCore: SimulatorCore {
         let memory = GeminiLiveMemory(
             handle: "handle-\(self.seed)-\(self.handleCount)", answerCount: self.answerCount,
             replyCount: self.replyCount, seed: self.seed)
-        self.memory = memory
+        if self.memories.count >= 64 { self.memories.removeFirst() }
+        self.memories.append(memory)
         let update: JSONValue = ["newHandle": .string(memory.handle), "resumable": true]
         self.send(["sessionResumptionUpdate": update], &output)
     }

@@ -75,7 +75,7 @@ extension ContractBackEnd {
             server: { script, number, earlier in
                 var script = script
                 script.assumesPlayback = assumesPlayback
-                let known = earlier.compactMap { ($0 as? GeminiLiveSimulatorCore)?.memory }
+                let known = earlier.flatMap { ($0 as? GeminiLiveSimulatorCore)?.memories ?? [] }
                 // What is to happen some time after the opening happens once a call, not once a connection.
                 if number > 1 {
                     script.mishaps.removeAll { mishap in

@@ -1,7 +1,6 @@
 import Assistants
 import Audio
 import Conversation
-import Foundation
 import MediaDialects
 import Simulators
 import Telephony
@@ -314,7 +313,6 @@ final class ContractRig {
 
     private func toServer(_ server: Int, _ message: [UInt8]) {
         guard self.servers[server].isOpen else { return }
-        if ProcessInfo.processInfo.environment["CT"] != nil { print("->", server, self.now, String(decoding: message.prefix(90), as: UTF8.self)) }
         var output = SimulatorOutput()
         message.withUnsafeBytes { self.servers[server].core.received($0, at: self.now, &output) }
         self.deliver(output, from: server)

@@ -79,6 +79,8 @@ final class TestGateway: Sendable {
         eventSocket: InboundClient.Configuration = .init(password: "secret"),
         pipeline: PipelineServices? = nil, providers: [String]? = nil, speech: (any SpeechServices)? = nil,
         configure: (inout GatewayConfiguration) -> Void = { _ in },
+        backEnds: (names: [String], make: @Sendable (AssistantDirectory, AssistantDefaults) -> any AssistantMaking)? =
+            nil,
         change: (inout Assistant, inout AssistantDefaults) -> Void = { _, _ in },
         noticed: @escaping @Sendable (FreeSwitchSimulatorCore.Notice) -> Void = { _ in }
     ) async throws {
@@ -101,8 +103,9 @@ final class TestGateway: Sendable {
         defaults.deadlines.mediaReturn = .milliseconds(800)
         defaults.resumeWindow = .zero
         change(&assistant, &defaults)
-        let names = ["openai"] + (1..<max(2, scripts.count)).map { "openai\($0 + 1)" }
-        assistant.providers = (providers ?? Array(names.prefix(scripts.count))).compactMap { ProviderName($0) }
+        let several = ["openai"] + (1..<max(2, scripts.count)).map { "openai\($0 + 1)" }
+        let names = backEnds?.names ?? providers ?? Array(several.prefix(scripts.count))
+        assistant.providers = names.compactMap { ProviderName($0) }
         let directory = AssistantDirectory()
         let destination = DestinationRecord(
             id: DestinationID("dddddddd-0000-4000-8000-000000000001")!, tenant: Self.tenant, name: "Sales",
@@ -140,7 +143,8 @@ final class TestGateway: Sendable {
         self.gateway = Gateway(
             configuration: configuration, directory: directory, logger: logger, metrics: GatewayMetrics(),
             speech: speech ?? voice,
-            assistants: SeveralOpenAIs(directory, defaults, self.simulators.map(\.port), pipeline),
+            assistants: backEnds?.make(directory, defaults)
+                ?? SeveralOpenAIs(directory, defaults, self.simulators.map(\.port), pipeline),
             plans: StandardPlans(defaults: defaults), control: { [control] _ in control },
             sentences: { sentence, _ in sentence.slug },
             finished: { call in finished.change { $0.append(call) } })
