@@ -94,7 +94,7 @@ import Testing
     @Test("goAway in the middle of a call: the same session on another connection, and the caller is answered")
     func resumption() async throws {
         var script = Self.script()
-        script.mishaps = [.init(.after(.milliseconds(900)), .expiry)]
+        script.mishaps = [.init(.after(.milliseconds(2000)), .expiry)]
         let simulator = try GeminiLiveSimulator.start(script: script)
         let gateway = try await TestGateway(backEnds: Self.making(["gemini"], gemini: simulator.port))
         try await self.talk(gateway)
