@@ -48,6 +48,8 @@ struct DemoGateway: Sendable {
                 ("REALTIME_PORT", "0"), ("HEALTH_PORT", "0"), ("PRONTO_DATABASE", folder.path + "/pronto.db"),
                 ("PRONTO_RECORDING", "true"), ("PRONTO_RECORDINGS", recordings), ("LOG_LEVEL", "error"),
                 ("ESL_HOST", "127.0.0.1"), ("ESL_PORT", "\(freeSwitch.port)"), ("ESL_PASSWORD", password),
+                // The simulated operator answers at once: a plain transfer shows the same.
+                ("TRANSFER_DEFAULT_TIMEOUT", "0"),
                 ("PRONTO_DRAIN_SECONDS", "1"),
             ]
             if hasSilero { own += [("PRONTO_VAD", "silero"), ("PRONTO_SILERO_MODEL", model)] }
