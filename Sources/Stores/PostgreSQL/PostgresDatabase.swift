@@ -144,6 +144,27 @@ package final class PostgresDatabase: SQLDatabase {
         }
     }
 
+    /// What others have said by NOTIFY: what is there, or what comes first within `time`, or all until `last` comes.
+    package func notices(within time: Duration, until last: String?) throws(StoreError) -> [String] {
+        let end = ContinuousClock.now + time
+        var heard: [String] = []
+        while true {
+            let connection = try self.open()
+            while let notice = PQnotifies(connection) {
+                heard.append(String(cString: notice.pointee.extra))
+                PQfreemem(notice)
+            }
+            let left = end - ContinuousClock.now
+            if last.map({ heard.contains($0) }) ?? !heard.isEmpty { return heard }
+            guard left > .zero else { return heard }
+            if Self.poll(PQsocket(connection), Int16(POLLIN), Self.milliseconds(left) + 1) != 0,
+                PQconsumeInput(connection) == 0
+            {
+                throw self.lost()
+            }
+        }
+    }
+
     // MARK: Talking
 
     private func open() throws(StoreError) -> OpaquePointer {

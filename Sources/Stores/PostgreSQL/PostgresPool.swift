@@ -110,7 +110,7 @@ package final class PostgresPool: SQLConnections {
         }
     }
 
-    private let options: Options
+    let options: Options
     private let state = Mutex(State())
 
     package var dialect: SQLDialect { .postgres }
@@ -125,6 +125,16 @@ package final class PostgresPool: SQLConnections {
             state.idle = [first]
         }
         for number in 1..<max(options.size, 1) {
+            let member = try Member(number: number)
+            self.state.withLock { $0.trying += 1 }
+            self.connect(member)
+        }
+    }
+
+    /// Without a connection yet: all are tried for in the background.
+    package init(away options: Options) throws(StoreError) {
+        self.options = options
+        for number in 0..<max(options.size, 1) {
             let member = try Member(number: number)
             self.state.withLock { $0.trying += 1 }
             self.connect(member)
