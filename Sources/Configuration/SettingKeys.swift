@@ -376,7 +376,8 @@ package struct SettingKeys: Sendable {
     package let configurationAge = Setting<Duration>.seconds(
         "PRONTO_CONFIGURATION_AGE", 0...31_536_000, default: 86400,
         "For how long, while the database is away, new calls are answered by the configuration last known; then they are refused "
-            + "and reach their fallback. With PostgreSQL a restart meanwhile begins with PRONTO_DATABASE.configuration. 0: for ever.")
+            + "and reach their fallback. With PostgreSQL a restart meanwhile begins with PRONTO_DATABASE.configuration. 0: for ever."
+    )
     package let secretKey = Setting<String?>.optionalText(
         "PRONTO_SECRET_KEY", longest: 4096,
         "Keys that secrets are encrypted with at rest: [id:]base64 of 32 bytes, with commas between them; the first encrypts."

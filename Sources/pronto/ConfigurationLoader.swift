@@ -43,7 +43,7 @@ final class ConfigurationLoader: Sendable {
         self.secretKeys = secretKeys
         self.logger = logger
         self.faulty = registry.gauge(
-            "voice_ai_realtime_configuration_faults", "Rows of the configuration left out for what they hold")
+            "voice_ai_realtime_configuration_faults", "Rows of the configuration that are not as they must be")
         self.age = registry.gauge(
             "voice_ai_realtime_configuration_age_seconds", "How long ago the configuration was last confirmed")
     }
@@ -60,26 +60,30 @@ final class ConfigurationLoader: Sendable {
             self.state.withLock { $0.awaySince = .now }
             self.logger.warning(
                 "The database is away: the configuration is the one of the last run",
-                ["configuration.age_seconds": .integer(Int(age.components.seconds)), "store.error": .string("\(error)")])
+                [
+                    "configuration.age_seconds": .integer(Int(age.components.seconds)),
+                    "store.error": .string("\(error)"),
+                ])
         }
     }
 
     /// Reads everything anew (SIGHUP).
     func reload() async throws(StoreError) { try await self.read(nil) }
 
-    /// Follows the database until the task is cancelled. `applied` is called after every change.
-    func run(applied: @escaping @Sendable () -> Void) async {
+    /// Follows the database until the task is cancelled. `applied` is called after every change, `returned` when the
+    /// database answers again.
+    func run(applied: @escaping @Sendable () -> Void, returned: @escaping @Sendable () async -> Void) async {
         await self.store.watchConfiguration { news in
             switch news {
             case .unchanged:
                 self.directory.confirm()
-                self.isBack()
+                if self.isBack() { await returned() }
                 await self.keepCopy()
             case .changed(let tenants):
                 do throws(StoreError) {
                     try await self.read(tenants)
                     applied()
-                    self.isBack()
+                    if self.isBack() { await returned() }
                     self.state.withLock { $0.isCopyOld = true }
                     await self.keepCopy()
                 } catch {
@@ -110,14 +114,15 @@ final class ConfigurationLoader: Sendable {
         self.faulty.set(count)
         for fault in new.sorted(by: { ($0.table, $0.row) < ($1.table, $1.row) }).prefix(Self.toldAtOnce) {
             self.logger.warning(
-                "A row of the configuration is left out",
+                "A row of the configuration is not as it must be, and left out or used in part",
                 [
                     "table": .string(fault.table), "row": .string(fault.row), "reason": .string(fault.message),
                 ])
         }
         if new.count > Self.toldAtOnce {
             self.logger.warning(
-                "More rows of the configuration are left out", ["rows": .integer(new.count - Self.toldAtOnce)])
+                "More rows of the configuration are not as they must be",
+                ["rows": .integer(new.count - Self.toldAtOnce)])
         }
     }
 
@@ -131,13 +136,17 @@ final class ConfigurationLoader: Sendable {
             "Configuration not reloaded: the last one stands", ["store.error": .string("\(error)")])
     }
 
-    private func isBack() {
+    /// Whether it was away.
+    private func isBack() -> Bool {
         let since = self.state.withLock { state in
             defer { state.awaySince = nil }
             return state.awaySince
         }
-        guard let since else { return }
-        self.logger.info("The database answers again", ["away.seconds": .integer(Int((ContinuousClock.now - since).components.seconds))])
+        guard let since else { return false }
+        self.logger.info(
+            "The database answers again",
+            ["away.seconds": .integer(Int((ContinuousClock.now - since).components.seconds))])
+        return true
     }
 
     private func keepCopy() async {

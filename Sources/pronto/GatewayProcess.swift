@@ -56,7 +56,8 @@ final class GatewayProcess: Sendable {
         self.directory = AssistantDirectory(limit: settings.configurationAge > .zero ? settings.configurationAge : nil)
         self.metrics = GatewayMetrics()
         self.loader = ConfigurationLoader(
-            store: self.store, directory: self.directory, copy: copy, secretKeys: try StoreCommands.secretKeys(settings),
+            store: self.store, directory: self.directory, copy: copy,
+            secretKeys: try StoreCommands.secretKeys(settings),
             logger: logger, registry: self.metrics.registry)
         do throws(StoreError) { try await self.loader.begin() } catch { throw StoreOpening.startError(settings, error) }
         let spool = try CallSpool(path: settings.database + ".spool")
@@ -130,21 +131,25 @@ final class GatewayProcess: Sendable {
         self.links.start()
         let (calls, logger, directory, loader) = (self.calls, self.logger, self.directory, self.loader)
         let links = self.links
+        let replayed: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void = { outcome in
+            switch outcome {
+            case .success(let outcome):
+                logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
+            case .failure(let error):
+                logger.warning(
+                    "Spooled calls wait: the database does not take them",
+                    ["store.error": .string("\(error.code)")])
+            }
+        }
         self.background.withLock { tasks in
+            tasks.append(Task { await calls.run(report: replayed) })
             tasks.append(
                 Task {
-                    await calls.run { outcome in
-                        switch outcome {
-                        case .success(let outcome):
-                            logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
-                        case .failure(let error):
-                            logger.warning(
-                                "Spooled calls wait: the database does not take them",
-                                ["store.error": .string("\(error.code)")])
-                        }
-                    }
+                    await loader.run(
+                        applied: { links.replace(with: directory.switches) },
+                        // What waited for the database waits no longer.
+                        returned: { await calls.replayOnce(report: replayed) })
                 })
-            tasks.append(Task { await loader.run { links.replace(with: directory.switches) } })
         }
         self.logger.info(
             "Pronto answers",

@@ -65,7 +65,7 @@ extension PostgresPool {
         while !Task.isCancelled {
             do throws(StoreError) {
                 let listener = try PostgresListener(self.options.database)
-                let isHeard = try await listener.listen()
+                let isHeard = self.options.listens ? try await listener.listen() : false
                 pause = .milliseconds(100)
                 try await self.watch(isHeard ? listener : nil, &known, news)
                 await listener.close()

@@ -13,6 +13,8 @@ package final class PostgresPool: SQLConnections {
         package var size = 4
         /// Questions that may wait at once; the next is `overloaded`.
         package var waitingLimit = 4096
+        /// Whether changes of the configuration are listened for; otherwise they are looked for.
+        package var listens = true
         /// Pauses between tries to connect: the first, and the longest that doubling leads to.
         package var pauses: ClosedRange<Duration> = .milliseconds(100) ... .seconds(2)
 

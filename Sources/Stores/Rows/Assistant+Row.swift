@@ -131,7 +131,9 @@ extension ProviderName {
     static func list(_ row: Row, _ column: String) throws(StoreError) -> [ProviderName] {
         var names: [ProviderName] = []
         for text in try row.list(column) {
-            guard let name = ProviderName(text) else { throw Row.corrupt(column, "a JSON array of provider names: a-z, 0-9, - and _, at most 32") }
+            guard let name = ProviderName(text) else {
+                throw Row.corrupt(column, "a JSON array of provider names: a-z, 0-9, - and _, at most 32")
+            }
             names.append(name)
         }
         return names

@@ -147,13 +147,17 @@ package struct Row: Sendable, Equatable {
     }
 
     func date(_ column: String) throws(StoreError) -> Date {
-        guard let date = try self.dateIfAny(column) else { throw Row.corrupt(column, "a moment such as 2026-11-20T09:41:00.123Z") }
+        guard let date = try self.dateIfAny(column) else {
+            throw Row.corrupt(column, "a moment such as 2026-11-20T09:41:00.123Z")
+        }
         return date
     }
 
     func dateIfAny(_ column: String) throws(StoreError) -> Date? {
         guard let text = try self.textIfAny(column) else { return nil }
-        guard let date = Timestamp.date(text) else { throw Row.corrupt(column, "a moment such as 2026-11-20T09:41:00.123Z") }
+        guard let date = Timestamp.date(text) else {
+            throw Row.corrupt(column, "a moment such as 2026-11-20T09:41:00.123Z")
+        }
         return date
     }
 
@@ -167,7 +171,9 @@ package struct Row: Sendable, Equatable {
     }
 
     func milliseconds(_ column: String) throws(StoreError) -> Duration {
-        guard let duration = try self.millisecondsIfAny(column) else { throw Row.corrupt(column, "milliseconds, 0 to ten years") }
+        guard let duration = try self.millisecondsIfAny(column) else {
+            throw Row.corrupt(column, "milliseconds, 0 to ten years")
+        }
         return duration
     }
 
@@ -184,7 +190,9 @@ package struct Row: Sendable, Equatable {
 
     func secondsIfAny(_ column: String) throws(StoreError) -> Duration? {
         guard let number = try self.integerIfAny(column) else { return nil }
-        guard (0...Row.durations.upperBound / 1000).contains(number) else { throw Row.corrupt(column, "seconds, 0 to ten years") }
+        guard (0...Row.durations.upperBound / 1000).contains(number) else {
+            throw Row.corrupt(column, "seconds, 0 to ten years")
+        }
         return .seconds(number)
     }
 

@@ -31,7 +31,13 @@ extension SQLStore: ProviderAccountStore {
     }
 
     package func save(_ account: ProviderAccount, of tenant: TenantID) async throws(StoreError) {
+        var account = account
         try StoreError.check(account.tenant, is: tenant)
+        // A key among the settings is not written there.
+        if let plain = PlainKey(in: account.configuration) {
+            account.configuration = plain.rest
+            account.secret = account.secret ?? plain.key
+        }
         try StoreError.check("config", account.configuration, 2...100_000)
         guard (try? JSONSerialization.jsonObject(with: Data(account.configuration.utf8))) is [String: Any] else {
             throw StoreError(.invalid, "config is no JSON object")
@@ -44,18 +50,19 @@ extension SQLStore: ProviderAccountStore {
         } else {
             row.set("secret", String?.none)
         }
-        let (new, secrets) = (row, self.secrets)
+        let (new, given, secrets) = (row, account, self.secrets)
         try await self.perform { database throws(StoreError) in
             try database.transaction { () throws(StoreError) in
                 var (saved, kept) = (new, Set(["voice_ai_provider_uuid"]))
-                if account.secret == nil, account.hasSecret {
+                if given.secret == nil, given.hasSecret {
                     // The one that is stored stays: encrypted from now on, where it was not.
-                    let plain = try database.rows(Self.one, account.key).first.flatMap { row throws(StoreError) in
-                        try row.textIfAny("secret") == nil ? try row.textIfAny("config").flatMap { PlainKey(in: $0) } : nil
+                    let plain = try database.rows(Self.one, given.key).first.flatMap { row throws(StoreError) in
+                        try row.textIfAny("secret") == nil
+                            ? try row.textIfAny("config").flatMap { PlainKey(in: $0) } : nil
                     }
                     if let plain {
                         guard let secrets else { throw Self.noKey }
-                        saved.set("secret", try secrets.sealed(plain.key.value, for: account.owner))
+                        saved.set("secret", try secrets.sealed(plain.key.value, for: given.owner))
                     } else {
                         kept.insert("secret")
                     }

@@ -7,7 +7,9 @@ import Telephony
 /// `rotateSecrets()` moves it to where it is encrypted.
 struct PlainKey {
     /// The names that a key has been seen under, the likeliest first.
-    private static let names = ["api_key", "apikey", "api_token", "access_token", "xi_api_key", "token", "key", "secret"]
+    private static let names = [
+        "api_key", "apikey", "api_token", "access_token", "xi_api_key", "token", "key", "secret",
+    ]
 
     let key: Redacted<String>
     /// The settings without it, and without the other names' values: one account has one key.
