@@ -37,6 +37,8 @@ let package = Package(
             name: "CPocketSphinx", pkgConfig: "pocketsphinx", providers: [.apt(["libpocketsphinx-dev"])]),
         .systemLibrary(name: "CSherpaOnnx", pkgConfig: "sherpa-onnx"),
         .systemLibrary(name: "CLibre", pkgConfig: "libre", providers: [.apt(["libre-dev"])]),
+        // Without pkgConfig: hiredis.pc sets -D_FILE_OFFSET_BITS, which SwiftPM prohibits, and nothing else is needed.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(name: "CLinux"),
 
         // Core: no sockets, files, clock, environment, random numbers, database.
@@ -61,6 +63,7 @@ let package = Package(
             swiftSettings: settings),
         core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
         core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "COpenSSL"]),
+        core("SharedState", ["Telephony", "Records", "Observability", "Networking", "CHiredis"]),
         core("Configuration", ["Telephony"]),
         core(
             "PhoneServer",
@@ -82,7 +85,7 @@ let package = Package(
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
                 "Conversation", "Records",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
-                "Simulators",
+                "Simulators", "SharedState",
             ],
             swiftSettings: settings),
 
@@ -121,6 +124,7 @@ let package = Package(
         tests("NetworkingTests", ["Networking", "Telephony", "Observability"]),
         tests("ObservabilityTests", ["Observability", "Telephony"]),
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
+        tests("SharedStateTests", ["SharedState", "Networking", "Observability", "Records", "Telephony"]),
         tests("StoresTests", ["Stores", "Records", "Telephony"]),
         tests(
             "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
@@ -129,7 +133,7 @@ let package = Package(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio", "EventSocket",
+                "Stores", "Telephony", "Audio", "EventSocket", "SharedState",
             ]),
         tests(
             "IntegrationTests",
