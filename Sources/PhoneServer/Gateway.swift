@@ -90,6 +90,7 @@ package final class Gateway: Sendable {
         var live: [CallID: Live] = [:]
         var perTenant: [TenantID: Int] = [:]
         var isDraining = false
+        var isLeaving = false
         var offers: [CallID: Offer] = [:]
     }
     private let state = Mutex(State())
@@ -140,7 +141,10 @@ package final class Gateway: Sendable {
     func sentence(_ sentence: HouseSentence, language: String) -> String { self.sentences(sentence, language) }
 
     package var liveCalls: Int { self.state.withLock { $0.live.count } }
+    /// New calls are refused.
     package var isDraining: Bool { self.state.withLock { $0.isDraining } }
+    /// `/health` says 503, so that a balancer sends new calls elsewhere. Those that still come are taken until the drain.
+    package var isLeaving: Bool { self.state.withLock { $0.isLeaving || $0.isDraining } }
 
     // MARK: The register
 
@@ -228,6 +232,9 @@ package final class Gateway: Sendable {
     }
 
     // MARK: The end of the process
+
+    /// Before the drain: whoever asks is told to send no more calls.
+    package func announceLeaving() { self.state.withLock { $0.isLeaving = true } }
 
     /// Phase one of leaving: no new calls. Those that live go on.
     package func drain() { self.state.withLock { $0.isDraining = true } }

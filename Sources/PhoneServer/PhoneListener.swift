@@ -52,7 +52,7 @@ package final class PhoneListener {
     }
 
     private func health(_ responder: HTTPResponder) {
-        let isDraining = self.gateway.isDraining
+        let isDraining = self.gateway.isLeaving
         let status = isDraining ? "draining" : "healthy"
         responder.respond(
             HTTPResponse(

@@ -23,6 +23,7 @@ final class NodeDesk {
     private var hasListened = false
     private var beatTimer: TimerID?
     private var refusals: Set<String> = []
+    var address = ""
     var onReachable: ((Bool) -> Void)?
     var onNews: ((NodeNews) -> Void)?
 
@@ -38,9 +39,7 @@ final class NodeDesk {
         self.scripts = NodeScripts(keys: keys, instance: instance)
         // The probe writes: a replica, or a Redis whose disk is full, is none.
         let probe = RedisCommand("SET", "\(keys.prefix):greeting:\(instance)", "1", "PX", "1000")
-        var session = RedisSession.Configuration(
-            user: configuration.user, password: configuration.password, database: configuration.database, probe: probe)
-        session.stall = configuration.stall
+        var session = configuration.session(probe: probe)
         self.commands = RedisLink(configuration.endpoint, session, seed: seed, on: loop)
         session.channels = [keys.news]
         self.listener = RedisLink(configuration.endpoint, session, seed: seed &+ 1, on: loop)
@@ -136,7 +135,7 @@ final class NodeDesk {
         let expectation = self.register.expectation
         let state = NodeState(
             name: self.configuration.name, isDraining: self.isDraining, calls: self.register.count,
-            address: self.configuration.address)
+            address: self.address)
         self.commands.ask(self.scripts.heartbeat(state), within: Self.patience) { [unowned self] outcome in
             self.note(outcome, of: "heartbeat")
             guard case .value(let value) = outcome, let counts = value.elements, counts.count == 2 else { return }

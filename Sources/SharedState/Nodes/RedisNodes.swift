@@ -15,8 +15,6 @@ package final class RedisNodes: OtherNodes, Sendable {
         package var prefix = "pronto"
         /// What this node is called in logs and consoles.
         package var name: String
-        /// Where its media port is: for people who look.
-        package var address = ""
         /// How long a call waits for the others' answer.
         package var deadline: Duration = .milliseconds(50)
         /// How long Redis may be silent before it counts as away.
@@ -25,6 +23,13 @@ package final class RedisNodes: OtherNodes, Sendable {
         package init(endpoint: RedisEndpoint, name: String) {
             self.endpoint = endpoint
             self.name = name
+        }
+
+        func session(probe: RedisCommand) -> RedisSession.Configuration {
+            var session = RedisSession.Configuration(
+                user: self.user, password: self.password, database: self.database, probe: probe)
+            session.stall = self.stall
+            return session
         }
     }
 
@@ -54,12 +59,15 @@ package final class RedisNodes: OtherNodes, Sendable {
     package var isReachable: Bool { self.reach.isReachable.load(ordering: .relaxed) }
 
     /// Connects, once. `onNews` is called on the thread of the connections, and must not block.
-    package func start(onNews: @escaping @Sendable (NodeNews) -> Void) {
+    ///
+    /// - Parameter address: where its media port is: for people who look.
+    package func start(address: String = "", onNews: @escaping @Sendable (NodeNews) -> Void) {
         guard !self.isStarted.exchange(true, ordering: .relaxed) else { return }
         self.loop.start()
         self.loop.execute { [desk, reach] in
             desk.value.onReachable = { reach.isReachable.store($0, ordering: .relaxed) }
             desk.value.onNews = onNews
+            desk.value.address = address
             desk.value.start()
         }
     }
@@ -186,7 +194,7 @@ package struct NodeSighting: Sendable, Equatable {
     /// Since its last sign of life, by Redis' clock.
     package var age: Duration
 
-    init?(_ value: RedisValue) {
+    package init?(_ value: RedisValue) {
         guard let words = value.elements, words.count == 5, let name = words[0].text, let state = words[1].text,
             let calls = words[2].number, let age = words[4].number
         else { return nil }

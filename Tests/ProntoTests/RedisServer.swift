@@ -1,0 +1,1 @@
+../SharedStateTests/RedisServer.swift
