@@ -40,6 +40,7 @@ package final class RedisNodes: OtherNodes, Sendable {
     private final class Reach: Sendable { let isReachable = Atomic<Bool>(false) }
     private let reach = Reach()
     private let isStarted = Atomic<Bool>(false)
+    private let isStopped = Atomic<Bool>(false)
 
     /// - Parameters:
     ///   - instance: fresh for each start of the process: what an earlier one left behind is not ours.
@@ -72,9 +73,11 @@ package final class RedisNodes: OtherNodes, Sendable {
         }
     }
 
-    /// Gives this node's calls back and lets go: half a second at most.
+    /// Gives this node's calls back and lets go: half a second at most. A second time it does nothing.
     package func stop() async {
-        guard self.isStarted.load(ordering: .relaxed) else { return }
+        guard self.isStarted.load(ordering: .relaxed), !self.isStopped.exchange(true, ordering: .relaxed) else {
+            return
+        }
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
             self.loop.execute { [desk] in desk.value.stop { done.resume() } }
         }
