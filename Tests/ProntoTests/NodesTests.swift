@@ -1,6 +1,7 @@
 import Foundation
 import Simulators
 import Telephony
+import TestDatabases
 import Testing
 
 @testable import pronto

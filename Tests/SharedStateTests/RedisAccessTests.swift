@@ -3,6 +3,7 @@ import Networking
 import Records
 import SharedState
 import Telephony
+import TestDatabases
 import Testing
 
 /// Who is let in, and what is no Redis.
@@ -45,6 +46,53 @@ struct RedisAccessTests {
                 "an ACL with the prefix's keys and channels is enough")
             await node.nodes.stop()
         }
+    }
+
+    @Test("The rights that docs/several-nodes.md lists are enough for all that nodes do")
+    func rights() async throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let page = try String(contentsOf: root.appendingPathComponent("docs/several-nodes.md"), encoding: .utf8)
+        let line = try #require(page.split(separator: "\n").first { $0.contains("An ACL needs") })
+        let rights = line.replacing("`", with: " ").replacing("PREFIX", with: "test").split(separator: " ")
+            .map {
+                String($0.trimmingPrefix { "(".contains($0) }).trimmingCharacters(in: CharacterSet(charactersIn: ".,"))
+            }
+            .filter { $0.hasPrefix("+") || $0.hasPrefix("~") || $0.hasPrefix("&") }
+        #expect(rights.count > 20)
+        let words = ["--requirepass", "nutmeg", "--user", "node", "on", ">cinnamon"] + rights
+        try await RedisServer.with(words) { server in
+            let (a, b) = (TestNode("a", on: server.port, Self.asNode), TestNode("b", on: server.port, Self.asNode))
+            try await a.isReady()
+            try await b.isReady()
+            let tenant = try #require(TenantID("00000000-0000-4000-8000-00000000000a"))
+            let (call, circuit) = (try #require(CallID("c")), CircuitName(provider: "openai", tenant: tenant))
+            #expect(await a.claim(call, of: tenant) == .taken)
+            #expect(await b.claim(call, of: tenant) == .elsewhere(node: "a"))
+            a.nodes.circuitChanged(.opened(circuit, pause: .seconds(5)))
+            try await soon("heard") { !b.news.isEmpty }
+            #expect(await b.probe(circuit) == .granted)
+            a.nodes.circuitChanged(.closed(circuit))
+            a.nodes.configurationChanged()
+            try await soon("heard") { b.news.last == .configurationChanged }
+            #expect(await b.nodes.spend("x", limit: 2, window: .seconds(9), within: .seconds(5))?.isAllowed == true)
+            a.nodes.tell(
+                CallEvent(
+                    .began, call: call, tenant: tenant,
+                    assistant: try #require(AssistantID("00000000-0000-4000-8000-0000000000aa"))))
+            try await soon("written and forgotten") { await b.nodes.forget([call], of: tenant) == 1 }
+            #expect(await b.nodes.nodes()?.count == 2)
+            a.nodes.release(call)
+            try await soon("released") { await b.claim(call, of: tenant) == .taken }
+            await a.nodes.stop()
+            await b.nodes.stop()
+            for node in [a, b] { #expect(!node.lines.contains { $0.contains("refuses") }, "\(node.lines)") }
+        }
+    }
+
+    private static func asNode(_ configuration: inout RedisNodes.Configuration) {
+        configuration.user = "node"
+        configuration.password = Redacted("cinnamon")
     }
 
     @Test("A database by its number, and one that there is not")

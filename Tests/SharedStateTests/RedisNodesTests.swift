@@ -2,6 +2,7 @@ import Foundation
 import Records
 import SharedState
 import Telephony
+import TestDatabases
 import Testing
 
 /// Nodes that share a real Redis.

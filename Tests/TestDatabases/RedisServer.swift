@@ -1,25 +1,30 @@
 import Foundation
-import Testing
+import Glibc
 
-/// A real Redis of its own: Debian's server on loopback, without a disk, in a folder that goes away. Stopped by its pid.
-final class RedisServer: @unchecked Sendable {
-    // One test uses it, one step after another.
-    let port: Int
-    let folder: String
+/// A real Redis of its own: Debian's server on a free port of loopback, without a disk, in a folder that goes away.
+/// Stopped by its pid.
+///
+/// `@unchecked Sendable`: one test uses it, one step after another.
+package final class RedisServer: @unchecked Sendable {
+    package struct Failure: Error, CustomStringConvertible {
+        package var description: String
+    }
+
+    package let port: Int
+    private let folder: String
     private let arguments: [String]
     private var process: Process?
 
-    /// - Parameter arguments: of redis-server, beside those that make it harmless.
     private init(port: Int, folder: String, arguments: [String]) {
         self.port = port
         self.folder = folder
         self.arguments = arguments
     }
 
-    static func with(_ arguments: [String] = [], _ body: (RedisServer) async throws -> Void) async throws {
+    /// - Parameter arguments: of redis-server, beside those that make it harmless.
+    package static func with(_ arguments: [String] = [], _ body: (RedisServer) async throws -> Void) async throws {
         guard FileManager.default.isExecutableFile(atPath: "/usr/bin/redis-server") else {
-            Issue.record("redis-server is missing: scripts/install installs it")
-            return
+            throw Failure(description: "redis-server is missing: scripts/install installs it")
         }
         let folder = "/tmp/pronto-redis-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
@@ -32,12 +37,12 @@ final class RedisServer: @unchecked Sendable {
             result = .failure(error)
         }
         server.kill()
-        try? FileManager.default.removeItem(atPath: folder)
+        try FileManager.default.removeItem(atPath: folder)
         try result.get()
     }
 
     /// Starts it (again), empty, and waits until it listens.
-    func start() async throws {
+    package func start() async throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/redis-server")
         process.arguments =
@@ -49,16 +54,16 @@ final class RedisServer: @unchecked Sendable {
         process.standardError = FileHandle.nullDevice
         try process.run()
         self.process = process
-        for _ in 0..<400 {
+        for _ in 0..<1000 {
             if Self.accepts(self.port) { return }
-            try #require(process.isRunning, "redis-server ended: \(process.arguments ?? [])")
+            guard process.isRunning else { throw Failure(description: "redis-server ended: \(self.arguments)") }
             try await Task.sleep(for: .milliseconds(10))
         }
-        Issue.record("redis-server does not listen")
+        throw Failure(description: "redis-server does not listen")
     }
 
     /// As by a crash: nothing is said to anybody.
-    func kill() {
+    package func kill() {
         guard let process = self.process else { return }
         self.process = nil
         self.signal(SIGCONT, process)
@@ -67,38 +72,42 @@ final class RedisServer: @unchecked Sendable {
     }
 
     /// It keeps its connections, and answers nothing.
-    func freeze() { if let process = self.process { self.signal(SIGSTOP, process) } }
-    func thaw() { if let process = self.process { self.signal(SIGCONT, process) } }
+    package func freeze() { if let process = self.process { self.signal(SIGSTOP, process) } }
+    package func thaw() { if let process = self.process { self.signal(SIGCONT, process) } }
 
     private func signal(_ number: Int32, _ process: Process) { _ = Glibc.kill(process.processIdentifier, number) }
 
-    static func accepts(_ port: Int) -> Bool {
+    private static func accepts(_ port: Int) -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
+        return Self.withLoopback(port) { connect(descriptor, $0, $1) } == 0
+    }
+
+    /// A port that was free a moment ago.
+    package static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        guard Self.withLoopback(0, { bind(descriptor, $0, $1) }) == 0 else {
+            throw Failure(description: "no free port on loopback")
+        }
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        guard status == 0 else { throw Failure(description: "no free port on loopback") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    private static func withLoopback(_ port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
         address.sin_port = in_port_t(UInt16(port).bigEndian)
         return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-    }
-
-    static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
-            }
-        }
-        try #require(isBound)
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

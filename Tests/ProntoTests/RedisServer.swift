@@ -1,1 +1,0 @@
-../SharedStateTests/RedisServer.swift
