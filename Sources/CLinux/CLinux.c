@@ -2,12 +2,14 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -105,3 +107,8 @@ int pronto_attach_filter(int fd, const void *instructions, uint16_t count) {
 }
 
 int pronto_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int pronto_unread(int fd) {
+    int count = 0;
+    return ioctl(fd, SIOCOUTQ, &count) == 0 ? count : -1;
+}

@@ -67,7 +67,8 @@ final class GatewayProcess: Sendable {
         self.links.replace(with: self.directory.switches)
         self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         let http = ProviderHTTP(authorities: settings.caFile)
-        let services = try PipelineSettings.services(settings)
+        var services = try PipelineSettings.services(settings)
+        services.localVoices = speech.listedVoices
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
             elevenLabs: Self.elevenLabs(settings), gemini: Self.gemini(settings), pipeline: services,

@@ -20,13 +20,14 @@ enum PipelineSettings {
             .elevenlabs: access(settings.elevenLabsBaseURL, settings.elevenLabsKey),
             .compatible: access(settings.pipelineWriterURL, settings.pipelineWriterKey),
         ]
-        services.recogniser = settings.pipelineRecogniser == .flux ? .flux : .deepgram
+        services.recogniser = RecogniserConfiguration.Service(rawValue: settings.pipelineRecogniser.rawValue) ?? .deepgram
         services.recogniserModel = settings.pipelineRecogniserModel
         services.turnBasedRecogniser =
             switch settings.turnBasedRecogniser {
             case .deepgram: .deepgramBatch
             case .openai: .openAI
             case .groq: .groq
+            case .sherpa: .sherpa
             }
         services.writer = WriterConfiguration.Service(rawValue: settings.pipelineWriter.rawValue) ?? .groq
         services.writerModel = settings.pipelineWriterModel

@@ -37,7 +37,7 @@ enum Pronto {
                     name, arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
                 print(text, terminator: text.hasSuffix("\n") ? "" : "\n")
                 return 0
-            case "check-vad-model": return VoiceDetectorCheck.run(arguments)
+            case "check-speech-model": return SpeechModelTrial.run(arguments)
             case "version", "--version":
                 print("pronto \(self.version)")
                 return 0
