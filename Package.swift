@@ -92,7 +92,7 @@ let package = Package(
             name: "pronto-bench",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
-                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Simulators",
+                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Simulators", "SpeechEngines",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -129,7 +129,7 @@ let package = Package(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio", "EventSocket",
+                "Stores", "Telephony", "Audio", "EventSocket", "SpeechEngines", "Assistants",
             ]),
         tests(
             "IntegrationTests",

@@ -7,7 +7,8 @@ import Telephony
 /// The speech pipeline's services from the settings.
 enum PipelineSettings {
     /// Throws `StartError`, naming the setting, where the ladder of every assistant needs what is not configured.
-    static func services(_ settings: Settings) throws -> PipelineServices {
+    /// - Parameter checks: false where one assistant is looked at by itself.
+    static func services(_ settings: Settings, checks: Bool = true) throws -> PipelineServices {
         var services = PipelineServices()
         func access(_ base: String?, _ key: String?) -> PipelineServices.Access {
             PipelineServices.Access(baseURL: base, key: key.map { Redacted($0) })
@@ -36,7 +37,7 @@ enum PipelineSettings {
         services.voice = settings.pipelineVoice
         if services.speaker == .elevenLabs { services.voice = services.voice ?? settings.elevenLabsVoice }
         for (name, mode) in [("pipeline", PipelineServices.Mode.streaming), ("turn-based", .turnBased)]
-        where settings.fallbackProviders.contains(name) {
+        where checks && settings.fallbackProviders.contains(name) {
             do throws(SpeechPipelineError) {
                 _ = try services.configuration(mode)
             } catch {

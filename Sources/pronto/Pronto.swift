@@ -73,6 +73,7 @@ enum Pronto {
           pronto assistant add|list|remove the assistants of a tenant
           pronto destination add|list      where callers can be handed to
           pronto provider set-key          a tenant's own key for a provider (stored encrypted)
+          pronto provider voices NAME      its voices, languages and models; `preview` speaks one into a WAV file
           pronto calls list|show ID        what happened on calls
           pronto migrate up|down|status    the database's schema
           pronto token issue               a signed token for a stream

@@ -113,4 +113,73 @@ struct AccuracyTests {
         }
         print(report)
     }
+
+    @Test(
+        "Free recognition on this machine, in figures",
+        .enabled(if: SileroDetector.isBuiltIn, "built without the trait LocalSpeech"),
+        .enabled(if: LocalModels.hasVoice && LocalModels.hasRecogniser, "no models here: scripts/install --with-models"))
+    func free() async throws {
+        let scribe = try SherpaRecognizer(folder: LocalModels.recogniser, threads: 1)
+        defer { scribe.stop() }
+        let piper = try SherpaSynthesizer(.init(voices: try VoiceFiles([LocalModels.voice]), threads: 1))
+        defer { piper.stop() }
+        let sentences = [
+            "Good morning, I would like to speak to the sales department.", "When do you open on Sunday?",
+            "Can you tell me where my order is?", "I need to change my appointment to next Tuesday afternoon.",
+            "The printer on the second floor does not work since yesterday.", "How much does the annual contract cost?",
+            "Please call me back tomorrow morning.", "I have a question about my last invoice.",
+            "My name is Sarah and I am calling about the apartment.", "Could you send me the documents by email?",
+        ]
+        var report = "| voice | sentences | words | words wrong | time of a sentence, median | longest |\n|---|---|---|---|---|---|\n"
+        for (name, voices) in [("espeak-ng, 5 voices", Self.languages[0].voices), ("en_US-joe-medium", [""])] {
+            var words = 0
+            var wrong = 0
+            var times: [Duration] = []
+            for sentence in sentences {
+                for voice in voices {
+                    let samples: [Int16]
+                    if voice.isEmpty {
+                        let (audio, _) = await Voices.collect {
+                            piper.speak(SynthesisRequest(text: sentence, language: "en", format: .pcmu), $0)
+                        }
+                        samples = try Voices.wideband(audio)
+                    } else {
+                        samples = try await Voices.telephone(sentence, language: "en", voice: voice)
+                    }
+                    let began = ContinuousClock.now
+                    let result = await withCheckedContinuation { continuation in
+                        _ = scribe.transcribe(samples, language: "en") { continuation.resume(returning: $0) }
+                    }
+                    times.append(ContinuousClock.now - began)
+                    let wanted = Self.words(sentence)
+                    words += wanted.count
+                    wrong += Self.distance(wanted, Self.words(try result.get().value))
+                }
+            }
+            times.sort()
+            let percent = Double(wrong) * 100 / Double(words)
+            report +=
+                "| \(name) | \(times.count) | \(words) | \(String(format: "%.1f", percent)) % | \(times[times.count / 2].milliseconds) ms | \(times[times.count - 1].milliseconds) ms |\n"
+        }
+        print(report)
+    }
+
+    private static func words(_ text: String) -> [String] {
+        text.lowercased().split(whereSeparator: { !$0.isLetter && !$0.isNumber && $0 != "'" }).map(String.init)
+    }
+
+    /// Words inserted, left out or replaced (Levenshtein).
+    private static func distance(_ a: [String], _ b: [String]) -> Int {
+        var row = Array(0...b.count)
+        for (i, x) in a.enumerated() {
+            var previous = row[0]
+            row[0] = i + 1
+            for (j, y) in b.enumerated() {
+                let old = row[j + 1]
+                row[j + 1] = min(old + 1, row[j] + 1, previous + (x == y ? 0 : 1))
+                previous = old
+            }
+        }
+        return row[b.count]
+    }
 }

@@ -34,7 +34,7 @@ private let standIn = """
             try standIn.write(toFile: program, atomically: true, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
             let voice: String = folder + "/it_IT-test-low.onnx"
-            FileManager.default.createFile(atPath: voice, contents: Data("no model".utf8))
+            try Data("no model".utf8).write(to: URL(fileURLWithPath: voice))
             try #"{"audio":{"sample_rate":16000},"espeak":{"voice":"it"},"num_speakers":1}"#
                 .write(toFile: voice + ".json", atomically: true, encoding: .utf8)
             let piper = PiperSynthesizer(
@@ -160,7 +160,7 @@ private let standIn = """
                 toFile: program, atomically: true, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
             let voice: String = folder + "/v.onnx"
-            FileManager.default.createFile(atPath: voice, contents: Data())
+            try Data().write(to: URL(fileURLWithPath: voice))
             try #"{"audio":{"sample_rate":16000}}"#.write(toFile: voice + ".json", atomically: true, encoding: .utf8)
             let piper = PiperSynthesizer(.init(program: program, voices: try VoiceFiles([voice])))
             defer { piper.stop() }

@@ -25,7 +25,7 @@ import Testing
             func model(_ name: String, _ files: [String]) throws -> (SherpaRecogniserModel, Set<String>?) {
                 let folder = root + "/" + name
                 try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-                for file in files { FileManager.default.createFile(atPath: folder + "/" + file, contents: Data()) }
+                for file in files { try Data().write(to: URL(fileURLWithPath: folder + "/" + file)) }
                 let model = try SherpaRecogniserModel(folder: folder)
                 return (model, model.languages(folder: folder))
             }
@@ -55,7 +55,7 @@ import Testing
     @Test("The metadata of a voice is protobuf that a reader of ONNX finds at the file's end")
     func metadata() async throws {
         try await withTemporaryFolder { folder in
-            FileManager.default.createFile(atPath: folder + "/v.onnx", contents: Data())
+            try Data().write(to: URL(fileURLWithPath: folder + "/v.onnx"))
             try #"{"audio":{"sample_rate":16000},"espeak":{"voice":"it"},"phoneme_id_map":{"a":[4],"_":[0]}}"#
                 .write(toFile: folder + "/v.onnx.json", atomically: true, encoding: .utf8)
             let voice = try VoiceFile(path: folder + "/v.onnx")
@@ -100,24 +100,23 @@ struct SherpaTests {
         defer { speaker.stop() }
         let scribe = try SherpaRecognizer(folder: LocalModels.recogniser, threads: 1)
         defer { scribe.stop() }
-        for text in ["I would like to speak to the sales department, please.", "My order number is four seven two."] {
+        let sentences = [
+            ("I would like to speak to the sales department, please.", [["sales department"]]),
+            ("My order number is four seven two.", [["order number"], ["472", "four seven two", "four, seven, two"]]),
+        ]
+        for (text, expected) in sentences {
             let (audio, events) = await Voices.collect {
                 speaker.speak(SynthesisRequest(text: text, language: "en-US", format: .pcmu), $0)
             }
             #expect(events.first == .started && events.last == .finished)
+            let samples = try Voices.wideband(audio)
             let result = await withCheckedContinuation { continuation in
-                do {
-                    let samples = try Voices.wideband(audio)
-                    _ = scribe.transcribe(samples, language: "en") { continuation.resume(returning: $0) }
-                } catch {
-                    Issue.record(error)
-                    continuation.resume(returning: .failure(.noVoice))
-                }
+                _ = scribe.transcribe(samples, language: "en") { continuation.resume(returning: $0) }
             }
-            let words = try result.get().value.lowercased().filter { $0.isLetter || $0.isNumber || $0 == " " }
-            let expected =
-                text.hasPrefix("My") ? ["order", "number", "4"] : ["speak", "to", "the", "sales", "department"]
-            for word in expected { #expect(words.contains(word) || words.contains("four")) }
+            let words = try result.get().value.lowercased()
+            for spellings in expected {
+                #expect(spellings.contains { words.contains($0) }, "what was written: \(words)")
+            }
         }
     }
 

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct VoiceFilesTests {
     private func write(_ name: String, _ description: String, in folder: String) throws {
-        FileManager.default.createFile(atPath: folder + "/\(name).onnx", contents: Data())
+        try Data().write(to: URL(fileURLWithPath: folder + "/\(name).onnx"))
         try description.write(toFile: folder + "/\(name).onnx.json", atomically: true, encoding: .utf8)
     }
 
@@ -54,9 +54,9 @@ import Testing
         try await withTemporaryFolder { folder in
             #expect(complaint([folder + "/none.onnx"]) == "speech model missing: \(folder)/none.onnx")
             #expect(complaint([folder]).contains("\(folder): the folder holds no NAME.onnx"))
-            FileManager.default.createFile(atPath: folder + "/a.bin", contents: Data())
+            try Data().write(to: URL(fileURLWithPath: folder + "/a.bin"))
             #expect(complaint([folder + "/a.bin"]).contains("NAME.onnx"))
-            FileManager.default.createFile(atPath: folder + "/a.onnx", contents: Data())
+            try Data().write(to: URL(fileURLWithPath: folder + "/a.onnx"))
             #expect(complaint([folder + "/a.onnx"]) == "speech model missing: \(folder)/a.onnx.json")
             for text in ["", "[]", "{}", #"{"audio":{"sample_rate":"x"}}"#, #"{"audio":{"sample_rate":1}}"#] {
                 try text.write(toFile: folder + "/a.onnx.json", atomically: true, encoding: .utf8)
