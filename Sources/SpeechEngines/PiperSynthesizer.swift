@@ -64,7 +64,8 @@ package final class PiperSynthesizer: Sendable {
     package var voices: VoiceFiles { self.configuration.voices }
 
     /// Starts a process and has it say a word: what is wrong with the program or the first voice shows here. Blocks for
-    /// as long as a voice takes to load. The process is kept for the first call.
+    /// as long as a voice takes to load. The process is kept for the first call, and the others that may run are started
+    /// beside it, one a voice in turn: a caller's second clause should not wait for a voice to load.
     package func check() throws(SpeechEngineError) {
         guard let voice = self.voices.voices.first.map({ VoiceFiles.Choice(voice: $0, speaker: nil) }) else {
             throw .noVoice
@@ -85,6 +86,12 @@ package final class PiperSynthesizer: Sendable {
             throw .badVoice(path: voice.voice.path, "\(self.configuration.program) \(what)")
         }
         self.giveBack(process, voice)
+        for index in 1..<max(1, self.configuration.processes) {
+            let next = VoiceFiles.Choice(voice: self.voices.voices[index % self.voices.voices.count], speaker: nil)
+            let warming: PiperProcess = try self.start(next)
+            // Before the one that is ready: the last is taken first.
+            self.pool.withLock { $0.idle.insert((next, warming), at: 0) }
+        }
     }
 
     /// Ends every process and thread.

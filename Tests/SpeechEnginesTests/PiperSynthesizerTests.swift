@@ -5,41 +5,24 @@ import Testing
 
 @testable import SpeechEngines
 
-/// A program with piper's manners and no model: a line in, samples out, an empty line skipped. `die` ends it in the
-/// middle of a word, `slow` takes a second, `mute` makes nothing.
-private let standIn = """
-    #!/usr/bin/python3
-    import sys, time
-    assert sys.argv[1] == "-m" and sys.argv[3] == "--output-raw", sys.argv
-    with open(sys.argv[2] + ".starts", "a") as starts: starts.write("x")
-    for line in sys.stdin:
-        line = line.strip()
-        if not line: continue
-        if "mute" in line: continue
-        if "slow" in line: time.sleep(1)
-        for word in line.split():
-            sys.stdout.buffer.write(b"\\x00\\x10" * 1600)
-            sys.stdout.buffer.flush()
-            if "die" in word: sys.exit(1)
-    """
-
+/// With `scripts/lib/piper-stand-in` in Piper's place. A file of the repository: a program that a test has just written
+/// may still be open in another test's child, and cannot be started then (ETXTBSY).
 @Suite struct PiperSynthesizerTests {
+    private static let program = Voices.repository.appendingPathComponent("scripts/lib/piper-stand-in").path
+
     /// A synthesizer with the stand-in and a described voice of 16 kHz.
     private func withStandIn(
         processes: Int = 1, timeout: Duration = .seconds(10), patience: Duration = .seconds(5),
         _ body: (PiperSynthesizer, String) async throws -> Void
     ) async throws {
         try await withTemporaryFolder { folder in
-            let program: String = folder + "/piper"
-            try standIn.write(toFile: program, atomically: true, encoding: .utf8)
-            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
             let voice: String = folder + "/it_IT-test-low.onnx"
             try Data("no model".utf8).write(to: URL(fileURLWithPath: voice))
             try #"{"audio":{"sample_rate":16000},"espeak":{"voice":"it"},"num_speakers":1}"#
                 .write(toFile: voice + ".json", atomically: true, encoding: .utf8)
             let piper = PiperSynthesizer(
                 .init(
-                    program: program, voices: try VoiceFiles([folder]), processes: processes, timeout: timeout,
+                    program: Self.program, voices: try VoiceFiles([folder]), processes: processes, timeout: timeout,
                     patience: patience, cacheBytes: 0))
             try await body(piper, voice + ".starts")
             piper.stop()
@@ -154,15 +137,20 @@ private let standIn = """
             #expect(await self.speak("bene", piper).events.last == .finished)
             #expect(self.starts(starts) == 1)
         }
+        try await self.withStandIn(processes: 3) { piper, starts in
+            try piper.check()
+            for _ in 0..<500 where self.starts(starts) < 3 { try await Task.sleep(for: .milliseconds(10)) }
+            async let first = self.speak("slow bene", piper)
+            async let second = self.speak("slow bene bene", piper)
+            let sizes = await [first.audio.count, second.audio.count]
+            #expect(sizes == [6400, 9600])
+            #expect(self.starts(starts) == 3, "none was started when two spoke at a time")
+        }
         try await withTemporaryFolder { folder in
-            let program: String = folder + "/piper"
-            try "#!/bin/sh\necho 'No module named onnxruntime' >&2\nexit 1\n".write(
-                toFile: program, atomically: true, encoding: .utf8)
-            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
-            let voice: String = folder + "/v.onnx"
+            let voice: String = folder + "/broken.onnx"
             try Data().write(to: URL(fileURLWithPath: voice))
             try #"{"audio":{"sample_rate":16000}}"#.write(toFile: voice + ".json", atomically: true, encoding: .utf8)
-            let piper = PiperSynthesizer(.init(program: program, voices: try VoiceFiles([voice])))
+            let piper = PiperSynthesizer(.init(program: Self.program, voices: try VoiceFiles([voice])))
             defer { piper.stop() }
             let error = #expect(throws: SpeechEngineError.self) { try piper.check() }
             #expect("\(try #require(error))".contains("No module named onnxruntime"))

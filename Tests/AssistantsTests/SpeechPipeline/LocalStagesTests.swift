@@ -110,7 +110,7 @@ import Testing
         #expect(desk.turns.isEmpty)
         desk.hear(.milliseconds(500))
         #expect(desk.turns == ["When do you open"])
-        #expect(desk.requests == 0 && desk.recordings.isEmpty)
+        #expect(desk.requests == 1 && desk.recordings.isEmpty)
     }
 
     @Test("A caller who goes on is written down again as a whole, and the first writing is called off")
