@@ -306,7 +306,8 @@ package struct SettingKeys: Sendable {
     ).secret
     package let pipelineSpeaker = Setting<PipelineSpeakerName>.choice(
         "PRONTO_PIPELINE_TTS", default: .deepgram,
-        "Who speaks the answer: a service; piper or sherpa, this machine by voice files; local = as PRONTO_LOCAL_VOICE.")
+        "Who speaks the answer: a service; piper or sherpa, this machine by voice files; local = as PRONTO_LOCAL_VOICE."
+    )
     package let pipelineSpeakerModel = Setting<String?>.optionalText(
         "PRONTO_PIPELINE_TTS_MODEL", longest: 128, "Its model. Unset: the service's.")
     package let pipelineVoice = Setting<String?>.optionalText(
@@ -319,7 +320,8 @@ package struct SettingKeys: Sendable {
         "PRONTO_LOCAL_VOICE", default: .espeak,
         "Who speaks for the local assistant and the house. espeak stands in where a voice file cannot.")
     package let piperProgram = Setting<String?>.optionalPath(
-        "PIPER_BINARY", "The piper program. Needed by PIPER_VOICE; scripts/install --with-piper makes .deps/piper/bin/piper.")
+        "PIPER_BINARY",
+        "The piper program. Needed by PIPER_VOICE; scripts/install --with-piper makes .deps/piper/bin/piper.")
     package let piperVoices = Setting<[String]>.paths(
         "PIPER_VOICE",
         "Piper's voices: files NAME.onnx with NAME.onnx.json beside them, or folders of them. An assistant's voice is NAME, "

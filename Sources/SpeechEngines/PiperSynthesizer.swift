@@ -27,7 +27,8 @@ package final class PiperSynthesizer: Sendable {
         package var cacheBytes: Int
 
         package init(
-            program: String, voices: VoiceFiles, processes: Int = 2, waiting: Int = 64, timeout: Duration = .seconds(20),
+            program: String, voices: VoiceFiles, processes: Int = 2, waiting: Int = 64,
+            timeout: Duration = .seconds(20),
             patience: Duration = .seconds(1), maximumText: Int = 4000, cacheBytes: Int = 8 << 20
         ) {
             self.program = program

@@ -135,7 +135,9 @@ package enum SherpaRecogniserModel: Sendable, Equatable {
             return encoder.contains(".en") || name.contains(".en") ? ["en"] : nil
         case .moonshine, .transducer:
             // Models of one language say which in their name: `tiny-en`, `sherpa-onnx-zipformer-en-2023-06-26`.
-            let words: [Substring] = (name.split(separator: "/").last ?? "").split(whereSeparator: { "-_.".contains($0) })
+            let words: [Substring] = (name.split(separator: "/").last ?? "").split(whereSeparator: {
+                "-_.".contains($0)
+            })
             let known: Set<String> = [
                 "en", "it", "pt", "es", "fr", "de", "ar", "ja", "ko", "zh", "vi", "uk", "ru", "nl", "pl",
             ]

@@ -220,7 +220,8 @@ package final class SherpaSynthesizer: Sendable {
                         self.engine, "", &configuration,
                         { _, _, _, question in
                             guard let question else { return 1 }
-                            return Unmanaged<StopQuestion>.fromOpaque(question).takeUnretainedValue().isStopped() ? 0 : 1
+                            return Unmanaged<StopQuestion>.fromOpaque(question).takeUnretainedValue().isStopped()
+                                ? 0 : 1
                         }, Unmanaged.passUnretained(stop).toOpaque())
                 }
             }

@@ -110,7 +110,8 @@ enum AssistantReadiness {
             let languages = try SherpaRecogniserModel(folder: folder).languages(folder: folder)
             let wanted = assistant.language.split(whereSeparator: { $0 == "-" || $0 == "_" }).first?.lowercased() ?? ""
             guard let languages, !languages.contains(wanted) else { return nil }
-            return "--language: the model in PRONTO_SHERPA_STT understands \(languages.sorted().joined(separator: ", "))"
+            return
+                "--language: the model in PRONTO_SHERPA_STT understands \(languages.sorted().joined(separator: ", "))"
         } catch {
             return "PRONTO_SHERPA_STT: \(error)"
         }

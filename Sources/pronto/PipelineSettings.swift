@@ -21,7 +21,8 @@ enum PipelineSettings {
             .elevenlabs: access(settings.elevenLabsBaseURL, settings.elevenLabsKey),
             .compatible: access(settings.pipelineWriterURL, settings.pipelineWriterKey),
         ]
-        services.recogniser = RecogniserConfiguration.Service(rawValue: settings.pipelineRecogniser.rawValue) ?? .deepgram
+        services.recogniser =
+            RecogniserConfiguration.Service(rawValue: settings.pipelineRecogniser.rawValue) ?? .deepgram
         services.recogniserModel = settings.pipelineRecogniserModel
         services.turnBasedRecogniser =
             switch settings.turnBasedRecogniser {

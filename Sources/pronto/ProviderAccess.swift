@@ -122,7 +122,8 @@ extension ProviderVoices.Access {
         case 404: throw CommandFailure("\(self.host) does not know this (HTTP 404): check the name and the base URL")
         case 429: throw CommandFailure("\(self.host) has no capacity or credit left for this key (HTTP 429)")
         default:
-            let said = String(decoding: body.prefix(300), as: UTF8.self).split(whereSeparator: \.isNewline).joined(separator: " ")
+            let said = String(decoding: body.prefix(300), as: UTF8.self).split(whereSeparator: \.isNewline).joined(
+                separator: " ")
             throw CommandFailure("\(self.host) refuses (HTTP \(status)): \(said)")
         }
     }

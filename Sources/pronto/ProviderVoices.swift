@@ -191,8 +191,11 @@ enum ProviderVoices {
     static func models(_ answer: JSONValue) -> [Model] {
         (answer["data"]?.elements ?? []).compactMap { $0["id"]?.text }.sorted().map { id in
             let kind =
-                id.contains("realtime") ? "realtime" : id.contains("tts") ? "speech"
-                : id.contains("transcribe") || id.contains("whisper") ? "recognition" : "-"
+                id.contains("realtime")
+                ? "realtime"
+                : id.contains("tts")
+                    ? "speech"
+                    : id.contains("transcribe") || id.contains("whisper") ? "recognition" : "-"
             return Model(kind: kind, id: id, languages: [])
         }
     }
@@ -222,7 +225,8 @@ enum ProviderVoices {
         } else {
             guard let service = SpeakerConfiguration.Service(rawValue: name) else {
                 throw CommandFailure(
-                    "\(name) has no speech of its own to preview; openai, deepgram, elevenlabs, piper, sherpa and espeak have")
+                    "\(name) has no speech of its own to preview; openai, deepgram, elevenlabs, piper, sherpa and espeak have"
+                )
             }
             let access = try await Self.access(name, arguments, store, settings)
             var speaker = SpeakerConfiguration(
@@ -265,7 +269,8 @@ enum ProviderVoices {
         }
         voices.stop()
         switch end {
-        case .failed("no-voice"): throw CommandFailure("no configured voice has that name or language: pronto provider voices")
+        case .failed("no-voice"):
+            throw CommandFailure("no configured voice has that name or language: pronto provider voices")
         case .failed(let slug): throw CommandFailure("the engine failed: \(slug)")
         default: return audio
         }

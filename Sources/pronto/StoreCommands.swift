@@ -45,7 +45,8 @@ enum StoreCommands {
             "--tenant", "--id", "--context", "--alias", "--assistant", "--kind", "--department", "--summary",
             "--priority", "--ring-seconds",
         ],
-        "provider": ["--tenant", "--id", "--language", "--voice", "--model", "--text", "--out"], "calls": ["--tenant", "--limit"], "migrate": ["--to"],
+        "provider": ["--tenant", "--id", "--language", "--voice", "--model", "--text", "--out"],
+        "calls": ["--tenant", "--limit"], "migrate": ["--to"],
         "token": ["--tenant", "--call", "--assistant", "--lifetime", "--id"], "config": [],
     ]
 

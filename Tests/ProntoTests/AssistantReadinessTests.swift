@@ -11,7 +11,9 @@ import Testing
 @Suite("Whether an assistant could answer")
 struct AssistantReadinessTests {
     /// What `pronto assistant add` says, with these settings and, where given, a tenant's own key.
-    private func saved(_ words: String, _ given: [String: String] = [:], key provider: String? = nil) async throws -> String {
+    private func saved(_ words: String, _ given: [String: String] = [:], key provider: String? = nil) async throws
+        -> String
+    {
         try await withFolder { folder in
             let environment = ["PRONTO_DATABASE": folder + "/pronto.db", "PRONTO_SECRET_KEY": key(7)]
                 .merging(given) { $1 }
@@ -88,7 +90,8 @@ struct AssistantReadinessTests {
             try #"{"audio":{"sample_rate":22050},"language":{"code":"it_IT"},"espeak":{"voice":"it"}}"#
                 .write(toFile: folder + "/it_IT-paola-medium.onnx.json", atomically: true, encoding: .utf8)
             let base = [
-                "DEEPGRAM_API_KEY": "d", "GROQ_API_KEY": "g", "PRONTO_PIPELINE_TTS": "piper", "PIPER_BINARY": "/bin/true",
+                "DEEPGRAM_API_KEY": "d", "GROQ_API_KEY": "g", "PRONTO_PIPELINE_TTS": "piper",
+                "PIPER_BINARY": "/bin/true",
             ]
             let given = base.merging(["PIPER_VOICE": folder]) { $1 }
             func saved(_ words: String, _ given: [String: String]) async throws -> String {

@@ -12,13 +12,16 @@ import Testing
 /// (`scripts/install --with-piper --with-models`).
 @Suite("Local speech", .serialized, .timeLimit(.minutes(3)))
 struct LocalSpeechTests {
-    private static let root = (0..<3).reduce(URL(fileURLWithPath: #filePath)) { url, _ in url.deletingLastPathComponent() }
+    private static let root = (0..<3).reduce(URL(fileURLWithPath: #filePath)) { url, _ in
+        url.deletingLastPathComponent()
+    }
     private static func path(_ name: String) -> String { root.appendingPathComponent(name).path }
     private static let piper = path(".deps/piper/bin/piper")
     private static let voice = path(".deps/voices/en_US-joe-medium.onnx")
     private static let recogniser = path(".deps/recognisers/tiny-en")
     private static let isInstalled =
-        SileroDetector.isBuiltIn && [piper, voice, recogniser + "/tokenizer.bin"].allSatisfy {
+        SileroDetector.isBuiltIn
+        && [piper, voice, recogniser + "/tokenizer.bin"].allSatisfy {
             FileManager.default.fileExists(atPath: $0)
         }
 
@@ -80,7 +83,8 @@ struct LocalSpeechTests {
             defer { voices.stop() }
             for language in ["it", "en"] {
                 let (stream, continuation) = AsyncStream.makeStream(of: Int?.self)
-                _ = voices.synthesise(.init(text: "Pronto.", language: language, voice: "it+f2", format: .pcmu)) { report in
+                _ = voices.synthesise(.init(text: "Pronto.", language: language, voice: "it+f2", format: .pcmu)) {
+                    report in
                     switch report {
                     case .started: break
                     case .audio(let bytes): continuation.yield(bytes.count)

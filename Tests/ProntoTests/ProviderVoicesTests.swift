@@ -97,7 +97,8 @@ struct ProviderVoicesTests {
             let deepgram = try await self.run(
                 ["voices", "deepgram", "--language", "it"], in: folder,
                 ["DEEPGRAM_BASE_URL": base, "DEEPGRAM_API_KEY": "dg"])
-            #expect(deepgram.contains("aura-2-livia-it") && deepgram.contains("nova-3") && deepgram.contains("recognition"))
+            #expect(
+                deepgram.contains("aura-2-livia-it") && deepgram.contains("nova-3") && deepgram.contains("recognition"))
             let gemini = try await self.run(
                 ["voices", "gemini"], in: folder, ["GEMINI_BASE_URL": base, "GOOGLE_API_KEY": "g"])
             #expect(gemini.contains("gemini-3.8-live") && !gemini.contains("other") && gemini.contains("Sulafat"))
@@ -125,12 +126,14 @@ struct ProviderVoicesTests {
         defer { service.stop() }
         let given = ["OPENAI_BASE_URL": "http://127.0.0.1:\(service.port)/v1", "OPENAI_API_KEY": "sk-secret"]
         let refused = try await self.complaint(["voices", "openai"], given)
-        #expect(refused.contains("refuses the key") && refused.contains("OPENAI_API_KEY") && !refused.contains("secret"))
+        #expect(
+            refused.contains("refuses the key") && refused.contains("OPENAI_API_KEY") && !refused.contains("secret"))
         let path = NSTemporaryDirectory() + "pronto-preview-\(UUID().uuidString).wav"
         #expect(
             try await self.complaint(["preview", "openai", "--text", "a", "--out", path], given).contains("HTTP 429"))
         #expect(!FileManager.default.fileExists(atPath: path))
-        #expect(try await self.complaint(["preview", "gemini", "--text", "a", "--out", path], given).contains("no speech"))
+        #expect(
+            try await self.complaint(["preview", "gemini", "--text", "a", "--out", path], given).contains("no speech"))
         #expect(try await self.complaint(["preview", "openai", "--out", path], given).contains("--text"))
         #expect(try await self.complaint(["preview", "espeak", "--text", "a", "--out", "/tmp"]).contains("exists"))
     }
@@ -145,7 +148,8 @@ struct ProviderVoicesTests {
                 in: folder, ["OPENAI_BASE_URL": "http://127.0.0.1:\(chat.port)/v1", "OPENAI_API_KEY": "test-key"])
             #expect(said.contains("a.wav: ") && said.contains("ms of sound"))
             _ = try await self.run(
-                ["preview", "espeak", "--language", "it", "--text", "Buongiorno.", "--out", folder + "/b.wav"], in: folder)
+                ["preview", "espeak", "--language", "it", "--text", "Buongiorno.", "--out", folder + "/b.wav"],
+                in: folder)
             for name in ["a", "b"] {
                 let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/\(name).wav"))
                 let wav = try WAV(parsing: Array(data))

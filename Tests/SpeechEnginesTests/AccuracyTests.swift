@@ -117,7 +117,8 @@ struct AccuracyTests {
     @Test(
         "Free recognition on this machine, in figures",
         .enabled(if: SileroDetector.isBuiltIn, "built without the trait LocalSpeech"),
-        .enabled(if: LocalModels.hasVoice && LocalModels.hasRecogniser, "no models here: scripts/install --with-models"))
+        .enabled(if: LocalModels.hasVoice && LocalModels.hasRecogniser, "no models here: scripts/install --with-models")
+    )
     func free() async throws {
         let scribe = try SherpaRecognizer(folder: LocalModels.recogniser, threads: 1)
         defer { scribe.stop() }
@@ -130,7 +131,8 @@ struct AccuracyTests {
             "Please call me back tomorrow morning.", "I have a question about my last invoice.",
             "My name is Sarah and I am calling about the apartment.", "Could you send me the documents by email?",
         ]
-        var report = "| voice | sentences | words | words wrong | time of a sentence, median | longest |\n|---|---|---|---|---|---|\n"
+        var report =
+            "| voice | sentences | words | words wrong | time of a sentence, median | longest |\n|---|---|---|---|---|---|\n"
         for (name, voices) in [("espeak-ng, 5 voices", Self.languages[0].voices), ("en_US-joe-medium", [""])] {
             var words = 0
             var wrong = 0

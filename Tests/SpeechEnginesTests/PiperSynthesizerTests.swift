@@ -114,7 +114,9 @@ import Testing
         }
     }
 
-    @Test("Text is one line and no phoneme codes, whatever it holds", arguments: ["a\nb\r\nc", "[[x]] y", "--help", "\u{0}"])
+    @Test(
+        "Text is one line and no phoneme codes, whatever it holds",
+        arguments: ["a\nb\r\nc", "[[x]] y", "--help", "\u{0}"])
     func hostileText(text: String) async throws {
         try await self.withStandIn { piper, _ in
             #expect(await self.speak(text, piper).events.last == .finished)

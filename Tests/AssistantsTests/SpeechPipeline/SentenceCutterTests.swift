@@ -45,8 +45,14 @@ import Testing
                 ["A Profa. Dra. Lima atende na R. Augusta,", "n. 10.", "Sim?"]
             ),
             ("pt-BR", "São 3,5 km até o Exmo. Sr. Juiz. Tá?", ["São 3,5 km até o Exmo. Sr. Juiz.", "Tá?"]),
-            ("en", "Call ext. 12 at 9 a.m. or ask for J. K. Lee. OK?", ["Call ext. 12 at 9 a.m. or ask for J. K. Lee.", "OK?"]),
-            ("en", "It weighs 1,250.75 kg, e.g. two pallets. Fine?", ["It weighs 1,250.75 kg,", "e.g. two pallets.", "Fine?"]),
+            (
+                "en", "Call ext. 12 at 9 a.m. or ask for J. K. Lee. OK?",
+                ["Call ext. 12 at 9 a.m. or ask for J. K. Lee.", "OK?"]
+            ),
+            (
+                "en", "It weighs 1,250.75 kg, e.g. two pallets. Fine?",
+                ["It weighs 1,250.75 kg,", "e.g. two pallets.", "Fine?"]
+            ),
             ("en", "**Bold** words and `code` are spoken plainly.", ["Bold words and code are spoken plainly."]),
             ("en", "---\n", []),
         ], [1, 3, 1000])
