@@ -22,18 +22,23 @@ package struct VoiceFile: Sendable, Equatable {
     /// Phonemes that the model knows, with their numbers.
     var phonemes: [String: [Int]]
 
-    /// The part of a voice's description that is read.
+    /// The part of a voice's description that is read; its keys are in snake case (`decoder`).
     private struct Description: Decodable {
-        struct Audio: Decodable { var sample_rate: Int }
+        struct Audio: Decodable { var sampleRate: Int }
         struct Espeak: Decodable { var voice: String }
         struct Language: Decodable { var code: String? }
         var audio: Audio
         var espeak: Espeak?
         var language: Language?
-        var phoneme_type: String?
-        var phoneme_id_map: [String: [Int]]?
-        var num_speakers: Int?
-        var speaker_id_map: [String: Int]?
+        var phonemeIdMap: [String: [Int]]?
+        var numSpeakers: Int?
+        var speakerIdMap: [String: Int]?
+
+        static func read(_ data: Data) throws -> Description {
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            return try decoder.decode(Description.self, from: data)
+        }
     }
 
     /// Reads the description beside `path`. Throws what is wrong, naming the file.
@@ -45,21 +50,21 @@ package struct VoiceFile: Sendable, Equatable {
             throw .modelMissing(path: beside)
         }
         let description: Description
-        do { description = try JSONDecoder().decode(Description.self, from: data) } catch {
+        do { description = try Description.read(data) } catch {
             throw .badVoice(path: beside, "it is no description of a Piper voice (audio.sample_rate is missing)")
         }
-        guard (8000...48000).contains(description.audio.sample_rate) else {
+        guard (8000...48000).contains(description.audio.sampleRate) else {
             throw .badVoice(path: beside, "audio.sample_rate: 8000 to 48000 is possible")
         }
         self.name = String(path.split(separator: "/").last?.dropLast(".onnx".count) ?? "")
         self.path = path
-        self.rate = SampleRate(hertz: description.audio.sample_rate)
+        self.rate = SampleRate(hertz: description.audio.sampleRate)
         self.espeakVoice = description.espeak?.voice ?? "en-us"
         // Voices before 2023 have no language of their own: espeak-ng's name begins with it.
         self.language = (description.language?.code ?? self.espeakVoice).replacingOccurrences(of: "_", with: "-")
-        self.speakers = description.speaker_id_map ?? [:]
-        self.speakerCount = max(1, description.num_speakers ?? 1)
-        self.phonemes = description.phoneme_id_map ?? [:]
+        self.speakers = description.speakerIdMap ?? [:]
+        self.speakerCount = max(1, description.numSpeakers ?? 1)
+        self.phonemes = description.phonemeIdMap ?? [:]
     }
 }
 

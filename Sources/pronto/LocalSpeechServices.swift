@@ -14,6 +14,7 @@ final class LocalSpeechServices: SpeechServices, Sendable {
     private let voices: LocalVoices
     private let engines: ListeningEngines
     private let scribe: SherpaRecognizer?
+    private let hears: Bool
 
     /// The voices that this machine's engines have, for listings.
     var listedVoices: [LocalVoice: [SpeakerVoices.Voice]] { self.voices.listed }
@@ -30,12 +31,24 @@ final class LocalSpeechServices: SpeechServices, Sendable {
             logger.warning("No speech recognition for the local assistant", ["reason": .string("\(error)")])
         }
         let detectors = try Self.makeDetectors(settings, logger: logger)
+        self.hears = settings.voiceDetection != .off
+        let detector = self.hears ? (detectors == nil ? "energy" : "silero") : "off"
+        logger.info("Speech is heard by this machine where turns are ours", ["detector": .string(detector)])
         self.engines = ListeningEngines(
             recognizer: recognizer, detectors: detectors, pool: WorkerPool(name: "ears", threads: 2, limit: 4096))
     }
 
     private static func makeDetectors(_ settings: Settings, logger: Logger) throws -> SileroDetectors? {
-        guard settings.voiceDetection == .silero else { return nil }
+        switch settings.voiceDetection {
+        case .energy, .off: return nil
+        case .silero: break
+        case .auto:
+            guard settings.sileroModel != nil else { return nil }
+            guard SileroDetector.isBuiltIn else {
+                logger.warning("PRONTO_SILERO_MODEL is not used: this build has no Silero, the energy gate serves")
+                return nil
+            }
+        }
         guard let model = settings.sileroModel else {
             throw StartError("PRONTO_SILERO_MODEL: needed by PRONTO_VAD=silero (scripts/install fetches .deps/models)")
         }
@@ -113,6 +126,7 @@ final class LocalSpeechServices: SpeechServices, Sendable {
     func listen(
         _ request: DetectionRequest, report: @escaping @Sendable (ListeningReport) -> Void
     ) throws -> any ListeningJob {
+        guard self.hears else { throw AssistantFailure("off", .failOver) }
         do throws(SpeechEngineError) {
             return Ears(
                 listener: try SpeechListener(

@@ -6,7 +6,7 @@ import Telephony
 
 extension StoreCommands {
     static func provider(
-        _ arguments: Arguments, _ store: SQLiteStore, _ settings: Settings, _ readInput: () -> String?
+        _ arguments: Arguments, _ store: SQLStore, _ settings: Settings, _ readInput: () -> String?
     ) async throws -> String {
         switch arguments.words.first {
         case "voices": return try await ProviderVoices.list(arguments, store, settings)

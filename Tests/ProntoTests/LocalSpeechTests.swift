@@ -19,9 +19,10 @@ struct LocalSpeechTests {
     private static let piper = path(".deps/piper/bin/piper")
     private static let voice = path(".deps/voices/en_US-joe-medium.onnx")
     private static let recogniser = path(".deps/recognisers/tiny-en")
+    private static let silero = path(".deps/models/silero_vad_16k_op15.onnx")
     private static let isInstalled =
         SileroDetector.isBuiltIn
-        && [piper, voice, recogniser + "/tokenizer.bin"].allSatisfy {
+        && [piper, voice, recogniser + "/tokenizer.bin", silero].allSatisfy {
             FileManager.default.fileExists(atPath: $0)
         }
 
@@ -123,7 +124,7 @@ struct LocalSpeechTests {
                     "PRONTO_SHERPA_VOICE": Self.voice, "PRONTO_PIPELINE_LLM": "compatible",
                     "PRONTO_PIPELINE_LLM_MODEL": "test", "PRONTO_PIPELINE_LLM_KEY": "test-key",
                     "PRONTO_PIPELINE_LLM_URL": "http://127.0.0.1:\(chat.port)/v1",
-                    "PRONTO_FIRST_AUDIO_DEADLINE_MS": "20000",
+                    "PRONTO_FIRST_AUDIO_DEADLINE_MS": "20000", "PRONTO_SILERO_MODEL": Self.silero,
                 ], provider: "pipeline")
             house.process.start()
             let phone = try await house.dial(call)
@@ -135,6 +136,7 @@ struct LocalSpeechTests {
             #expect(result.failure == nil)
             await house.stop()
             let kept = try #require(try await house.kept(call))
+            #expect(house.lines.all.contains { $0.contains("Speech is heard") && $0.contains("silero") })
             #expect(kept.call.providers.map(\.text) == ["pipeline"])
             #expect(kept.turns.map(\.role) == [.agent, .caller, .agent])
             let words = kept.turns.dropFirst().first?.text.value.lowercased() ?? ""
