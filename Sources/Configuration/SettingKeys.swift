@@ -341,6 +341,11 @@ package struct SettingKeys: Sendable {
     package let sherpaRecogniser = Setting<String?>.optionalPath(
         "PRONTO_SHERPA_STT",
         "The folder of a recognition model for sherpa-onnx: Moonshine, Whisper, a transducer or SenseVoice.")
+    package let sherpaLanguages = Setting<[String]>.list(
+        "PRONTO_SHERPA_STT_LANGUAGES", of: "language tags with commas between them, as it,en", default: nil, value: [],
+        "What that model understands; calls in other languages go to the next back end. Unset: what its folder's name says "
+            + "(tiny-en), any where it says nothing.",
+        parse: { (2...8).contains($0.count) && $0.allSatisfy { $0.isASCII && ($0.isLetter || $0 == "-") } ? $0 : nil })
     package let localThreads = Setting<Int>.integer(
         "PRONTO_SHERPA_THREADS", 1...64, unit: "threads", default: 2,
         "The most clauses, and the most talkspurts, that sherpa-onnx works on at a time.")

@@ -125,7 +125,7 @@ package enum SherpaRecogniserModel: Sendable, Equatable {
         }
     }
 
-    /// The languages that it understands, by their first part; nil: many.
+    /// The languages that it understands, by their first part, as far as its name says; nil: many, or it does not say.
     package func languages(folder: String) -> Set<String>? {
         let name: String = folder.lowercased()
         switch self {
@@ -142,7 +142,7 @@ package enum SherpaRecogniserModel: Sendable, Equatable {
                 "en", "it", "pt", "es", "fr", "de", "ar", "ja", "ko", "zh", "vi", "uk", "ru", "nl", "pl",
             ]
             let found: Set<String> = Set(words.map(String.init)).intersection(known)
-            return found.isEmpty ? ["en"] : found
+            return found.isEmpty ? nil : found
         }
     }
 

@@ -21,13 +21,17 @@ package final class SherpaRecognizer: Sendable {
         private let idle = Mutex<[SherpaEars]>([])
     #endif
 
+    /// - Parameter languages: what the model understands; empty: as its folder's name says.
+    ///
     /// Throws what is missing, or that this build has no sherpa-onnx. The model is loaded at once, once; others when
     /// several talkspurts are decoded at a time.
-    package init(folder: String, threads: Int = 2, waiting: Int = 64) throws(SpeechEngineError) {
+    package init(
+        folder: String, languages: [String] = [], threads: Int = 2, waiting: Int = 64
+    ) throws(SpeechEngineError) {
         guard SileroDetector.isBuiltIn else { throw .rejected("sherpa-onnx: built without the trait LocalSpeech") }
         let model = try SherpaRecogniserModel(folder: folder)
         self.folder = folder
-        self.languages = model.languages(folder: folder)
+        self.languages = languages.isEmpty ? model.languages(folder: folder) : Set(languages.map(Self.short))
         self.pool = WorkerPool(name: "scribe", threads: threads, limit: waiting)
         #if LocalSpeech
             // Whisper and SenseVoice are told the language when they are made; a caller's own comes then.
@@ -44,7 +48,7 @@ package final class SherpaRecognizer: Sendable {
         return languages.contains(Self.short(language))
     }
 
-    static func short(_ language: String) -> String {
+    package static func short(_ language: String) -> String {
         language.split(whereSeparator: { $0 == "-" || $0 == "_" }).first?.lowercased() ?? ""
     }
 

@@ -107,9 +107,11 @@ enum AssistantReadiness {
             return "no model: set PRONTO_SHERPA_STT to the folder of a recognition model"
         }
         do throws(SpeechEngineError) {
-            let languages = try SherpaRecogniserModel(folder: folder).languages(folder: folder)
-            let wanted = assistant.language.split(whereSeparator: { $0 == "-" || $0 == "_" }).first?.lowercased() ?? ""
-            guard let languages, !languages.contains(wanted) else { return nil }
+            let model = try SherpaRecogniserModel(folder: folder)
+            let languages =
+                settings.sherpaLanguages.isEmpty
+                ? model.languages(folder: folder) : Set(settings.sherpaLanguages.map(SherpaRecognizer.short))
+            guard let languages, !languages.contains(SherpaRecognizer.short(assistant.language)) else { return nil }
             return
                 "--language: the model in PRONTO_SHERPA_STT understands \(languages.sorted().joined(separator: ", "))"
         } catch {

@@ -83,7 +83,8 @@ final class LocalSpeechServices: SpeechServices, Sendable {
         do throws(SpeechEngineError) {
             _ = try SherpaRecogniserModel(folder: folder)
             try SpeechModelTrial.inChild(.recogniser, path: folder)
-            return try SherpaRecognizer(folder: folder, threads: settings.localThreads)
+            return try SherpaRecognizer(
+                folder: folder, languages: settings.sherpaLanguages, threads: settings.localThreads)
         } catch {
             throw StartError("PRONTO_SHERPA_STT: \(error)")
         }

@@ -79,7 +79,10 @@ enum ProviderVoices {
             var listing = try Self.files("PRONTO_SHERPA_VOICE", settings.sherpaVoices)
             if let folder = settings.sherpaRecogniser {
                 do throws(SpeechEngineError) {
-                    let languages = try SherpaRecogniserModel(folder: folder).languages(folder: folder)
+                    let model = try SherpaRecogniserModel(folder: folder)
+                    let languages =
+                        settings.sherpaLanguages.isEmpty
+                        ? model.languages(folder: folder) : Set(settings.sherpaLanguages)
                     listing.models.append(
                         Model(kind: "recognition", id: folder, languages: languages?.sorted() ?? ["multi"]))
                 } catch {

@@ -122,6 +122,11 @@ struct AssistantReadinessTests {
             #expect(
                 try await saved("--language it", sherpa.merging(["PRONTO_SHERPA_STT": model]) { $1 })
                     .contains("understands en"))
+            #expect(
+                try await saved(
+                    "--language it",
+                    sherpa.merging(["PRONTO_SHERPA_STT": model, "PRONTO_SHERPA_STT_LANGUAGES": "it,en"]) { $1 })
+                    == "saved")
         }
     }
 }

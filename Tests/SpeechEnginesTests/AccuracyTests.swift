@@ -1,3 +1,4 @@
+import Audio
 import Foundation
 import Telephony
 import Testing
@@ -162,6 +163,49 @@ struct AccuracyTests {
             let percent = Double(wrong) * 100 / Double(words)
             report +=
                 "| \(name) | \(times.count) | \(words) | \(String(format: "%.1f", percent)) % | \(times[times.count / 2].milliseconds) ms | \(times[times.count - 1].milliseconds) ms |\n"
+        }
+        print(report)
+    }
+
+    @Test(
+        "Voices of files, in figures",
+        .enabled(if: SileroDetector.isBuiltIn, "built without the trait LocalSpeech"),
+        .enabled(if: LocalModels.hasPiper, "no Piper here: scripts/install --with-piper --with-models"))
+    func voices() async throws {
+        let voices = try VoiceFiles([LocalModels.voice])
+        let piper = PiperSynthesizer(.init(program: LocalModels.piper, voices: voices, processes: 1, cacheBytes: 0))
+        defer { piper.stop() }
+        try piper.check()
+        let sherpa = try SherpaSynthesizer(.init(voices: voices, threads: 1, cacheBytes: 0))
+        defer { sherpa.stop() }
+        let engines: [(String, (SynthesisRequest, @escaping @Sendable (SynthesisEvent) -> Void) -> SpeechJob)] = [
+            ("piper", piper.speak), ("sherpa", sherpa.speak),
+        ]
+        var report =
+            "| engine | clauses | seconds of sound | first sound, median | longest | whole clause, median |\n|---|---|---|---|---|---|\n"
+        for (name, speak) in engines {
+            var firsts: [Duration] = []
+            var wholes: [Duration] = []
+            var sound: Duration = .zero
+            for number in 1...20 {
+                let began = ContinuousClock.now
+                let first = Voices.Box<Duration>()
+                let (audio, _) = await Voices.collect { deliver in
+                    let request = SynthesisRequest(
+                        text: "We are open from nine to five, number \(number).", language: "en", format: .pcmu)
+                    return speak(request) { event in
+                        if case .audio = event { first.append(ContinuousClock.now - began) }
+                        deliver(event)
+                    }
+                }
+                wholes.append(ContinuousClock.now - began)
+                firsts.append(try #require(first.all.first))
+                sound += AudioFormat.pcmu.duration(ofBytes: audio.count)
+            }
+            firsts.sort()
+            wholes.sort()
+            report +=
+                "| \(name) | \(firsts.count) | \(String(format: "%.1f", sound.inSeconds)) | \(firsts[10].milliseconds) ms | \(firsts[19].milliseconds) ms | \(wholes[10].milliseconds) ms |\n"
         }
         print(report)
     }

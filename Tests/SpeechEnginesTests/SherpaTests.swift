@@ -32,6 +32,8 @@ import Testing
             let moonshine = try model(
                 "tiny-it", ["encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"])
             #expect(moonshine.1 == ["it"])
+            #expect(
+                try model("mine", ["encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"]).1 == nil)
             let f = root + "/w"
             let whisper = try model(
                 "w", ["tiny-encoder.onnx", "tiny-encoder.int8.onnx", "tiny-decoder.onnx", "tiny-tokens.txt"])
