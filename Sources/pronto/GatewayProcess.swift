@@ -24,6 +24,7 @@ final class GatewayProcess: Sendable {
     let gateway: Gateway
     let metrics: GatewayMetrics
     let group: EventLoopGroup
+    private let loader: ConfigurationLoader
     private let calls: DurableCalls
     private let links: ControlLinks
     private let media: HTTPServer
@@ -53,12 +54,17 @@ final class GatewayProcess: Sendable {
         self.tls = try Self.makeTLS(settings)
         let trust = try Self.makeTrust(settings)
         let speech = try LocalSpeechServices(settings: settings, logger: logger)
-        self.store = try await StoreOpening.open(settings)
-        self.directory = AssistantDirectory()
-        try await self.directory.reload(from: self.store)
+        let copy = StoreOpening.copy(settings)
+        self.store = try await StoreOpening.open(settings, mayBeAway: copy?.exists ?? false)
+        self.directory = AssistantDirectory(limit: settings.configurationAge > .zero ? settings.configurationAge : nil)
+        self.metrics = GatewayMetrics()
+        self.loader = ConfigurationLoader(
+            store: self.store, directory: self.directory, copy: copy,
+            secretKeys: try StoreCommands.secretKeys(settings),
+            logger: logger, registry: self.metrics.registry)
+        do throws(StoreError) { try await self.loader.begin() } catch { throw StoreOpening.startError(settings, error) }
         let spool = try CallSpool(path: settings.database + ".spool")
         self.calls = DurableCalls(store: self.store, spool: spool)
-        self.metrics = GatewayMetrics()
         let loops = settings.loops > 0 ? settings.loops : max(1, ProcessInfo.processInfo.activeProcessorCount)
         self.group = EventLoopGroup(count: loops)
         for loop in self.group.loops {
@@ -128,36 +134,26 @@ final class GatewayProcess: Sendable {
         }
         self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
-        let (calls, logger, directory, store) = (self.calls, self.logger, self.directory, self.store)
+        let (calls, logger, directory, loader) = (self.calls, self.logger, self.directory, self.loader)
         let links = self.links
+        let replayed: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void = { outcome in
+            switch outcome {
+            case .success(let outcome):
+                logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
+            case .failure(let error):
+                logger.warning(
+                    "Spooled calls wait: the database does not take them",
+                    ["store.error": .string("\(error.code)")])
+            }
+        }
         self.background.withLock { tasks in
+            tasks.append(Task { await calls.run(report: replayed) })
             tasks.append(
                 Task {
-                    await calls.run { outcome in
-                        switch outcome {
-                        case .success(let outcome):
-                            logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
-                        case .failure(let error):
-                            logger.warning(
-                                "Spooled calls wait: the database does not take them",
-                                ["store.error": .string("\(error.code)")])
-                        }
-                    }
-                })
-            tasks.append(
-                Task {
-                    while !Task.isCancelled {
-                        // Ends early only by cancellation, which the loop's condition sees.
-                        try? await Task.sleep(for: .seconds(5))
-                        do throws(StoreError) {
-                            try await directory.reload(from: store)
-                            links.replace(with: directory.switches)
-                        } catch {
-                            logger.warning(
-                                "Configuration not reloaded: the last one stands",
-                                ["store.error": .string("\(error.code)")])
-                        }
-                    }
+                    await loader.run(
+                        applied: { links.replace(with: directory.switches) },
+                        // What waited for the database waits no longer.
+                        returned: { await calls.replayOnce(report: replayed) })
                 })
         }
         self.joinNodes()
@@ -173,7 +169,7 @@ final class GatewayProcess: Sendable {
     func reload() async {
         do {
             try self.tls?.reload()
-            try await self.directory.reload(from: self.store)
+            try await self.loader.reload()
             self.links.replace(with: self.directory.switches)
             self.logger.info("Reloaded")
         } catch {

@@ -15,7 +15,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 /// Numbers, prompts and transcripts are shown only with `--reveal`: terminals are recorded and shared.
 enum StoreCommands {
     static let names: Set<String> = [
-        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config",
+        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config", "secrets",
     ]
 
     static let usage = """
@@ -26,6 +26,7 @@ enum StoreCommands {
         pronto provider set-key PROVIDER [--tenant T] (the key on standard input) | list | rotate | new-key
         pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
         pronto migrate up | down [--to N] --yes | status
+        pronto secrets rotate | new-key
         pronto token issue --call ID [--tenant T] [--assistant UUID] [--lifetime SECONDS] | new-key
         pronto config [--markdown]
         Every setting may be given as an option, as in --database FILE; --config FILE names the file of settings.
@@ -44,6 +45,7 @@ enum StoreCommands {
             "--priority", "--ring-seconds",
         ],
         "provider": ["--tenant", "--id"], "calls": ["--tenant", "--limit"], "migrate": ["--to"],
+        "secrets": ["--id"],
         "token": ["--tenant", "--call", "--assistant", "--lifetime", "--id"], "config": [],
     ]
 
@@ -70,7 +72,8 @@ enum StoreCommands {
             // Whoever prints a command's text ends its last line.
             return String(ConfigurationPage.markdown().dropLast())
         case "migrate": return try Self.migrate(arguments, settings, at: Date())
-        case "token" where arguments.words.first == "new-key", "provider" where arguments.words.first == "new-key":
+        case "token" where arguments.words.first == "new-key", "provider" where arguments.words.first == "new-key",
+            "secrets" where arguments.words.first == "new-key":
             return try SecretKeys.generated(id: try arguments.optional("--id") ?? "1")
         default: break
         }
@@ -108,6 +111,11 @@ enum StoreCommands {
         case "destination": return try await Self.destination(arguments, store)
         case "provider": return try await Self.provider(arguments, store, readInput)
         case "calls": return try await Self.calls(arguments, store)
+        case "secrets":
+            guard arguments.words == ["rotate"] else {
+                throw Self.unknown("secrets " + arguments.words.joined(separator: " "))
+            }
+            return "encrypted again: \(try await store.rotateSecrets())"
         case "token": return try await Self.token(arguments, store, settings.tokenKeys, at: Date())
         default: throw CommandFailure("\(name): no such command\n\(Self.usage)")
         }
