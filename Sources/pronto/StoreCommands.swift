@@ -85,7 +85,9 @@ enum StoreCommands {
             result = .failure(error)
         }
         await store.close()
-        return try result.get()
+        let text = try result.get()
+        if NodesOpening.isChange(name, arguments.words) { await NodesOpening.announceChange(settings) }
+        return text
     }
 
     /// The keys of secrets at rest, from wherever the configuration has them; nil: none.
