@@ -97,7 +97,7 @@ let package = Package(
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
                 "CAllocations", "EventSocket", "Observability", "PhoneServer", "Records", "Simulators", "Stores",
-                "TestDatabases",
+                "SpeechEngines", "TestDatabases",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -139,7 +139,7 @@ let package = Package(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases",
+                "Stores", "Telephony", "Audio", "EventSocket", "SpeechEngines", "Assistants", "TestDatabases",
                 "SharedState",
             ]),
         tests(
