@@ -1,3 +1,4 @@
+import Assistants
 import Telephony
 
 /// What a client event may look like: a description that a message is checked against, strictly, as the real server
