@@ -84,6 +84,7 @@ extension SQLiteStore: ProviderAccountStore {
                         ])
                 }
                 return rows.count + (try Self.rotateSwitchPasswords(in: database, box))
+                    + (try Self.rotateSigningKeys(in: database, box))
             }
         }
     }
