@@ -87,8 +87,17 @@ package protocol ErasureStore: Sendable {
     /// Calls that one of `numbers` made, or that were made to one of them.
     func calls(ofCaller numbers: [String], tenant: TenantID, limit: Int) async throws(StoreError) -> [CallTrace]
     /// Takes the numbers off the calls' records, and removes their conversations with turns and tool uses; how many
-    /// conversations. The records stay: they are accounts of what was used.
+    /// conversations. The records stay: they are accounts of what was used. A recording that `calls` still names stays
+    /// named.
     func forgetCaller(of calls: [CallTrace], tenant: TenantID) async throws(StoreError) -> Int
+}
+
+/// Takes activities away (`voip_activity_log`).
+package protocol ActivityErasure: Sendable {
+    /// Removes activities from before `end`, at most `limit`; how many.
+    func removeActivities(of tenant: TenantID, before end: Date, limit: Int) async throws(StoreError) -> Int
+    /// Removes the activities of one caller; how many.
+    func forgetActivities(ofCaller numbers: [String], tenant: TenantID) async throws(StoreError) -> Int
 }
 
 /// Keeps API tokens. Only the owner's are seen: a tenant's (`tenant`), or the installation's (nil).
@@ -130,7 +139,7 @@ package struct ErasureReport: Sendable, Equatable {
     /// Lines of the spool.
     package var spooled = 0
     package var activities = 0
-    /// Recordings that could not be removed: their rows keep the path, and the next try may do it.
+    /// Recordings that the disk would not let go: their records keep the path, and the retention sweep tries again.
     package var left = 0
     package init() {}
 }

@@ -33,6 +33,8 @@ final class GatewayProcess: Sendable {
     private let parked: ParkedCalls
     private let tls: TLSContext?
     private let records: RecordsQueue
+    private let access: APIAccess
+    private let keeper: RecordKeeper
     private let background = Mutex<[Task<Void, Never>]>([])
 
     var mediaAddress: SocketAddress { self.media.address }
@@ -46,15 +48,22 @@ final class GatewayProcess: Sendable {
         self.logger = logger
         for warning in settings.warnings { Pronto.complain("warning: \(warning)") }
         // First all that is only read: a wrong setting is told before anything runs.
-        let configuration = try Self.gatewayConfiguration(settings)
+        var planned = try Self.gatewayConfiguration(settings)
         self.tls = try Self.makeTLS(settings)
         let trust = try Self.makeTrust(settings)
         let speech = try LocalSpeechServices(settings: settings, logger: logger)
+        let access = try APIAccess(settings, logger: logger)
+        self.access = access
+        planned.callLimit = { access.policies.limits(of: $0).calls }
+        let configuration = planned
         self.store = try await StoreOpening.open(settings)
         self.directory = AssistantDirectory()
         try await self.directory.reload(from: self.store)
+        try await access.reload(from: self.store)
         let spool = try CallSpool(path: settings.database + ".spool")
         self.calls = DurableCalls(store: self.store, spool: spool)
+        self.keeper = RecordKeeper(
+            store: self.store, spool: spool, recordings: RecordingFolder(settings.recordings))
         self.metrics = GatewayMetrics()
         let loops = settings.loops > 0 ? settings.loops : max(1, ProcessInfo.processInfo.activeProcessorCount)
         self.group = EventLoopGroup(count: loops)
@@ -90,11 +99,18 @@ final class GatewayProcess: Sendable {
                 settings, self.gateway, self.group, media: self.media.address, sip: self.sip?.address, unicast: unicast)
             self.parked = ParkedCalls(
                 gateway: self.gateway, group: self.group, ports: unicast.ours, switchPorts: unicast.switches)
+            let gate = access.gate(self.store, self.directory, limiter: LocalRateLimiter())
+            let api = APIOpening.server(
+                settings, gate, store: self.store, gateway: self.gateway, directory: self.directory, access: access,
+                keeper: self.keeper, registry: self.metrics.registry, logger: logger,
+                changed: { [store, directory, links] in
+                    await Self.reload(access, directory, links, from: store, logger)
+                })
             self.admin = try Self.administer(
-                settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
+                settings, api, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
                 try RoutingOpening.desk(settings, self.gateway, self.directory, media: self.media.address),
                 PipelineSettings.interface(
-                    settings, services, configuration, directory: self.directory, http: http, speech: speech,
+                    settings, services, configuration, gate, directory: self.directory, http: http, speech: speech,
                     logger: logger))
         } catch {
             // Ends the listeners that there are, and with them their ports: whoever started us may try again.
@@ -124,7 +140,8 @@ final class GatewayProcess: Sendable {
         self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
         let (calls, logger, directory, store) = (self.calls, self.logger, self.directory, self.store)
-        let links = self.links
+        let (links, access, keeper) = (self.links, self.access, self.keeper)
+        let retention = APIAccess.retention(self.settings)
         self.background.withLock { tasks in
             tasks.append(
                 Task {
@@ -144,16 +161,10 @@ final class GatewayProcess: Sendable {
                     while !Task.isCancelled {
                         // Ends early only by cancellation, which the loop's condition sees.
                         try? await Task.sleep(for: .seconds(5))
-                        do throws(StoreError) {
-                            try await directory.reload(from: store)
-                            links.replace(with: directory.switches)
-                        } catch {
-                            logger.warning(
-                                "Configuration not reloaded: the last one stands",
-                                ["store.error": .string("\(error.code)")])
-                        }
+                        await Self.reload(access, directory, links, from: store, logger)
                     }
                 })
+            tasks.append(Task { await APIOpening.sweep(keeper, retention, logger) })
         }
         self.logger.info(
             "Pronto answers",
@@ -163,11 +174,26 @@ final class GatewayProcess: Sendable {
             ])
     }
 
+    private static func reload(
+        _ access: APIAccess, _ directory: AssistantDirectory, _ links: ControlLinks, from store: any RecordsStore,
+        _ logger: Logger
+    ) async {
+        do throws(StoreError) {
+            try await directory.reload(from: store)
+            try await access.reload(from: store)
+            links.replace(with: directory.switches)
+        } catch {
+            logger.warning(
+                "Configuration not reloaded: the last one stands", ["store.error": .string("\(error.code)")])
+        }
+    }
+
     /// Reads the certificate and the assistants anew (SIGHUP).
     func reload() async {
         do {
             try self.tls?.reload()
             try await self.directory.reload(from: self.store)
+            try await self.access.reload(from: self.store)
             self.links.replace(with: self.directory.switches)
             self.logger.info("Reloaded")
         } catch {
@@ -361,9 +387,10 @@ final class GatewayProcess: Sendable {
     }
 
     private static func administer(
-        _ settings: Settings, _ gateway: Gateway, _ links: ControlLinks, _ loop: EventLoop,
+        _ settings: Settings, _ api: APIServer, _ gateway: Gateway, _ links: ControlLinks, _ loop: EventLoop,
         _ registry: MetricsRegistry, _ routing: RoutingDesk?, _ speech: SpeechInterface
     ) throws -> HTTPServer {
+        let peers = settings.metricsPeers
         do {
             return try AdminServer.start(
                 host: settings.adminHost, port: settings.adminPort, loops: [loop],
@@ -373,7 +400,8 @@ final class GatewayProcess: Sendable {
                         eventSockets: links.summaries.map {
                             .init(address: $0.address, status: $0.status, reason: $0.reason)
                         })
-                }, registry: registry, routing: routing, speech: speech.handle)
+                }, registry: registry, routing: routing, speech: speech.handle, api: api,
+                seesMetrics: { peer in peers.contains { $0.contains(peer.host) } })
         } catch let error as ListenError {
             throw Self.startError(error, "PRONTO_ADMIN_HOST", "HEALTH_PORT")
         }

@@ -75,7 +75,9 @@ enum Pronto {
           pronto provider set-key          a tenant's own key for a provider (stored encrypted)
           pronto calls list|show ID        what happened on calls
           pronto migrate up|down|status    the database's schema
-          pronto token issue               a signed token for a stream
+          pronto token issue|jwt           a signed token for a stream, or for the API
+          pronto api-token create|list|revoke   tokens of the HTTP API
+          pronto forget --caller NUMBER    erases what one caller left behind
           pronto doctor [--call NUMBER]    what is wrong with FreeSWITCH, FusionPBX and this, and the repair
           pronto dialplan print|install    what FreeSWITCH or FusionPBX needs, with difference and rollback
           pronto config [--markdown]       every setting, with its value and where it comes from

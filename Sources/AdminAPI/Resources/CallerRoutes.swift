@@ -21,7 +21,9 @@ extension APIBackEnd {
                             APIField("conversations", counts), APIField("recordings", counts),
                             APIField("spooled", counts, "Records that were waiting for the database"),
                             APIField("activities", counts),
-                            APIField("left", counts, "Recordings that could not be removed: ask again"),
+                            APIField(
+                                "left", counts,
+                                "Recordings that the disk would not let go; the retention sweep tries again"),
                         ]), "What was erased.")
                 ]
             ) { asked throws(APIProblem) in

@@ -186,10 +186,10 @@ extension SQLiteStore: ErasureStore {
                     // Of a call that we made, the person is the one who was called.
                     try database.run(
                         """
-                        UPDATE voip_cdr SET caller_id_number = NULL, recording_path = NULL,
+                        UPDATE voip_cdr SET caller_id_number = NULL, recording_path = ?,
                         destination_number = CASE WHEN direction = 'outbound' THEN NULL ELSE destination_number END
                         WHERE \(CallTrace.key)
-                        """, call.values(tenant))
+                        """, [call.recording.map { .text($0) } ?? .null] + call.values(tenant))
                 }
                 return removed
             }
