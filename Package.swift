@@ -32,6 +32,7 @@ let package = Package(
         .systemLibrary(name: "CSpeexDSP", pkgConfig: "speexdsp", providers: [.apt(["libspeexdsp-dev"])]),
         .systemLibrary(name: "CSpandsp", pkgConfig: "spandsp", providers: [.apt(["libspandsp-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(
             name: "CPocketSphinx", pkgConfig: "pocketsphinx", providers: [.apt(["libpocketsphinx-dev"])]),
@@ -60,7 +61,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
-        core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "COpenSSL"]),
+        core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "CPostgreSQL", "COpenSSL"]),
         core("Configuration", ["Telephony"]),
         core(
             "PhoneServer",
@@ -121,7 +122,9 @@ let package = Package(
         tests("NetworkingTests", ["Networking", "Telephony", "Observability"]),
         tests("ObservabilityTests", ["Observability", "Telephony"]),
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
-        tests("StoresTests", ["Stores", "Records", "Telephony"]),
+        // A real PostgreSQL for the tests that want one.
+        .target(name: "TestDatabases", path: "Tests/TestDatabases", swiftSettings: settings),
+        tests("StoresTests", ["Stores", "Records", "Telephony", "TestDatabases"]),
         tests(
             "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
@@ -129,7 +132,7 @@ let package = Package(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio", "EventSocket",
+                "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases",
             ]),
         tests(
             "IntegrationTests",

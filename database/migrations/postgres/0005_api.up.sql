@@ -43,5 +43,5 @@ CREATE TABLE voip_tenant_settings (
 );
 
 -- A caller's calls, for filters and for their erasure; a tenant's conversations, newest first.
-CREATE INDEX voip_cdr_caller ON voip_cdr (domain_uuid, caller_id_number);
-CREATE INDEX v_voice_conversations_start ON v_voice_conversations (domain_uuid, start_time);
+CREATE INDEX IF NOT EXISTS voip_cdr_caller ON voip_cdr (domain_uuid, caller_id_number);
+CREATE INDEX IF NOT EXISTS v_voice_conversations_start ON v_voice_conversations (domain_uuid, start_time);

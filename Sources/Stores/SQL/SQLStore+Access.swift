@@ -2,7 +2,7 @@ import Foundation
 import Records
 import Telephony
 
-extension SQLiteStore: APITokenStore {
+extension SQLStore: APITokenStore {
     package func add(_ token: APIToken) async throws(StoreError) {
         try StoreError.check("token_name", token.name, 1...512)
         let row = token.row
@@ -55,7 +55,7 @@ extension SQLiteStore: APITokenStore {
     }
 }
 
-extension SQLiteStore: TenantPolicyStore {
+extension SQLStore: TenantPolicyStore {
     package func policy(of tenant: TenantID) async throws(StoreError) -> TenantPolicy {
         try await self.perform { database throws(StoreError) in
             try database.rows("SELECT * FROM voip_tenant_settings WHERE domain_uuid = ?", [.text(tenant.text)])
@@ -131,7 +131,7 @@ extension SQLiteStore: TenantPolicyStore {
     }
 
     /// Encrypts the keys again with the first key, in the transaction of `rotateSecrets`; how many.
-    static func rotateSigningKeys(in database: SQLiteDatabase, _ box: SecretBox) throws(StoreError) -> Int {
+    static func rotateSigningKeys(in database: any SQLDatabase, _ box: SecretBox) throws(StoreError) -> Int {
         let rows = try database.rows("SELECT * FROM voip_signing_keys")
         for row in rows {
             let key = try SigningKeyRecord(row: row)

@@ -31,7 +31,7 @@ private struct Conditions {
     var sql: String { self.texts.joined(separator: " AND ") }
 }
 
-extension SQLiteStore: RecordQueries {
+extension SQLStore: RecordQueries {
     package func calls(
         of tenant: TenantID, matching filter: CallFilter, after position: ListPosition?, limit: Int
     ) async throws(StoreError) -> [CallRecord] {
@@ -90,7 +90,7 @@ extension SQLiteStore: RecordQueries {
     }
 }
 
-extension SQLiteStore: ErasureStore {
+extension SQLStore: ErasureStore {
     package func recordings(
         of tenant: TenantID, before end: Date, limit: Int
     ) async throws(StoreError) -> [CallTrace] {
@@ -149,12 +149,10 @@ extension SQLiteStore: ErasureStore {
                 for call in calls {
                     removed += try database.run("DELETE FROM voip_cdr WHERE \(CallTrace.key)", call.values(tenant))
                     // A channel that came back has records of its own under the same id: its conversations stay.
-                    try database.run(
-                        """
-                        DELETE FROM v_voice_conversations WHERE domain_uuid = ? AND call_uuid = ? AND NOT EXISTS (
-                            SELECT 1 FROM voip_cdr WHERE voip_cdr.domain_uuid = v_voice_conversations.domain_uuid
-                            AND voip_cdr.call_uuid = v_voice_conversations.call_uuid)
-                        """, [.text(tenant.text), .text(call.id.text)])
+                    let others = try database.rows(
+                        "SELECT 1 AS found FROM voip_cdr WHERE domain_uuid = ? AND call_uuid = ? LIMIT 1",
+                        [.text(tenant.text), .text(call.id.text)])
+                    if others.isEmpty { _ = try Self.removeConversations(of: call, tenant, in: database) }
                 }
                 return removed
             }
@@ -165,14 +163,41 @@ extension SQLiteStore: ErasureStore {
         of tenant: TenantID, before end: Date, limit: Int
     ) async throws(StoreError) -> Int {
         try await self.perform { database throws(StoreError) in
-            try database.run(
-                """
-                DELETE FROM v_voice_conversations WHERE voice_conversation_uuid IN (
-                    SELECT voice_conversation_uuid FROM v_voice_conversations
-                    WHERE domain_uuid = ? AND start_time < ? ORDER BY start_time LIMIT ?)
-                """,
-                [.text(tenant.text), .text(Timestamp.text(end)), .integer(Int64(min(max(limit, 1), 1000)))])
+            try database.transaction { () throws(StoreError) in
+                let rows = try database.rows(
+                    """
+                    SELECT voice_conversation_uuid FROM v_voice_conversations WHERE domain_uuid = ? AND start_time < ?
+                    ORDER BY start_time LIMIT ?
+                    """,
+                    [.text(tenant.text), .text(Timestamp.text(end)), .integer(Int64(min(max(limit, 1), 1000)))])
+                return try Self.remove(conversations: rows, tenant, in: database)
+            }
         }
+    }
+
+    private static func removeConversations(
+        of call: CallTrace, _ tenant: TenantID, in database: any SQLDatabase
+    ) throws(StoreError) -> Int {
+        let rows = try database.rows(
+            "SELECT voice_conversation_uuid FROM v_voice_conversations WHERE domain_uuid = ? AND call_uuid = ?",
+            [.text(tenant.text), .text(call.id.text)])
+        return try Self.remove(conversations: rows, tenant, in: database)
+    }
+
+    /// With turns and tool uses, whether or not the tables' foreign keys would take them along: tables of an older system
+    /// that were adopted have none.
+    private static func remove(
+        conversations rows: [Row], _ tenant: TenantID, in database: any SQLDatabase
+    ) throws(StoreError) -> Int {
+        for row in rows {
+            let id = StoredValue.text(try row.text("voice_conversation_uuid"))
+            for table in [ToolUse.table, TurnRecord.table, ConversationRecord.table] {
+                try database.run(
+                    "DELETE FROM \(table) WHERE domain_uuid = ? AND voice_conversation_uuid = ?",
+                    [.text(tenant.text), id])
+            }
+        }
+        return rows.count
     }
 
     package func forgetCaller(of calls: [CallTrace], tenant: TenantID) async throws(StoreError) -> Int {
@@ -180,9 +205,7 @@ extension SQLiteStore: ErasureStore {
             try database.transaction { () throws(StoreError) in
                 var removed = 0
                 for call in calls {
-                    removed += try database.run(
-                        "DELETE FROM v_voice_conversations WHERE domain_uuid = ? AND call_uuid = ?",
-                        [.text(tenant.text), .text(call.id.text)])
+                    removed += try Self.removeConversations(of: call, tenant, in: database)
                     // Of a call that we made, the person is the one who was called.
                     try database.run(
                         """
