@@ -26,7 +26,7 @@ extension APIBackEnd {
                 answers: [APIAnswer(200, .object([APIField("keys", .list(Self.key, atMost: 1000))]), "The keys.")]
             ) { _ in .json(self.publicKeys()) },
             APIRoute(
-                .get, "/api/me", .tenant(.viewer), name: "getAsker", "What the credential is good for.",
+                .get, "/api/me", .credential(.viewer), name: "getAsker", "What the credential is good for.",
                 answers: [
                     APIAnswer(
                         200,

@@ -23,7 +23,7 @@ package struct APIGate: Sendable {
     package var clientRate: Rate
     package var tenantRate: @Sendable (TenantID) -> Rate
     /// Wrong credentials from one address: guessing is hopeless, and need not cost us more than that.
-    package var refusalRate = Rate(perSecond: 1, burst: 20)
+    package var refusalRate: Rate
     /// Peers whose address alone is enough for routes that say so.
     package var isTrustedPeer: @Sendable (SocketAddress) -> Bool
 
@@ -35,6 +35,7 @@ package struct APIGate: Sendable {
         self.authenticator = authenticator
         self.limiter = limiter
         self.clientRate = clientRate
+        self.refusalRate = Rate(perSecond: clientRate.perSecond / 20, burst: max(5, clientRate.burst / 20))
         self.tenantRate = tenantRate
         self.isTrustedPeer = isTrustedPeer
     }

@@ -17,6 +17,13 @@ package struct APIProblem: Error, Sendable, Equatable {
             self.name = name
             self.detail = detail
         }
+
+        /// A name that the request made up, fit to be said back: it may hold anything.
+        static func shown(_ name: String) -> String {
+            String(
+                String.UnicodeScalarView(
+                    name.unicodeScalars.prefix(64).map { (0x21...0x7E).contains($0.value) ? $0 : "?" }))
+        }
     }
 
     package var status: Int

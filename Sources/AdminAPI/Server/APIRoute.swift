@@ -13,6 +13,8 @@ package struct APIRoute: Sendable {
     package enum Access: Sendable, Equatable {
         /// Anybody who reaches the port.
         case open
+        /// Any credential of this role; the route is about no tenant.
+        case credential(AccessRole)
         /// A credential of this role, for its own tenant; an installation's names one by `tenant`.
         case tenant(AccessRole)
         /// A credential of the installation.

@@ -184,7 +184,8 @@ extension APISchema {
     ) {
         var seen: Set<String> = []
         for member in members {
-            let name = "\(place).\(member.name.prefix(64))"
+            guard problems.count < 16 else { return }
+            let name = "\(place)." + APIProblem.Field.shown(member.name)
             guard seen.insert(member.name).inserted else {
                 problems.append(APIProblem.Field(name, "the field is there twice"))
                 continue
@@ -228,7 +229,9 @@ extension APISchema {
         }
         var problems: [APIProblem.Field] = []
         self.check(value, at: "", &problems)
-        return problems.isEmpty ? value : nil
+        // Not `? value : nil`: a JSON value takes nil for null.
+        guard problems.isEmpty else { return nil }
+        return value
     }
 
     /// What would be right, in words.

@@ -168,7 +168,7 @@ package final class APIServer: Sendable {
             path: path, headers: request.headers)
         switch route.access {
         case .open: break
-        case .tenant(let role), .installation(let role):
+        case .credential(let role), .tenant(let role), .installation(let role):
             asked.asker = try await self.gate.asker(of: request, at: now)
             guard asked.asker.role >= role else {
                 throw .forbidden("This takes the role \(role.rawValue); the token has \(asked.asker.role.rawValue).")
@@ -222,7 +222,8 @@ package final class APIServer: Sendable {
                 fields.append(APIProblem.Field("query", "percent-encoded UTF-8 is needed"))
                 continue
             }
-            let place = "query.\(name.prefix(64))"
+            guard fields.count < 16 else { break }
+            let place = "query." + APIProblem.Field.shown(name)
             guard let parameter = route.parameters.first(where: { $0.place == .query && $0.name == name }) else {
                 fields.append(APIProblem.Field(place, "there is no such parameter"))
                 continue

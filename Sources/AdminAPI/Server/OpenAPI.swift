@@ -73,7 +73,7 @@ package enum OpenAPI {
     private static func access(_ access: APIRoute.Access) -> String {
         switch access {
         case .open: "Anybody."
-        case .tenant(let role): "Role \(role.rawValue) or above."
+        case .credential(let role), .tenant(let role): "Role \(role.rawValue) or above."
         case .installation(let role): "Role \(role.rawValue) or above, of the installation."
         }
     }

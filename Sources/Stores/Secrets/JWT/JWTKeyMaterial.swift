@@ -229,7 +229,7 @@ final class JWTKeyMaterial: @unchecked Sendable {
 private final class KeyParameters {
     let builder: OpaquePointer
     private var numbers: [OpaquePointer] = []
-    /// The builder copies neither texts nor bytes before it is asked for the parameters.
+    /// The builder copies neither names nor texts nor bytes before it is asked for the parameters.
     private var kept: [UnsafeMutableRawBufferPointer] = []
 
     init?() {
@@ -248,17 +248,19 @@ private final class KeyParameters {
             return false
         }
         self.numbers.append(number)
-        return OSSL_PARAM_BLD_push_BN(self.builder, name, number) == 1
+        return OSSL_PARAM_BLD_push_BN(self.builder, self.keep(name), number) == 1
     }
 
     func push(_ name: String, text: String) -> Bool {
-        let bytes = self.keep(Array(text.utf8) + [0])
-        return OSSL_PARAM_BLD_push_utf8_string(
-            self.builder, name, bytes.assumingMemoryBound(to: CChar.self), text.utf8.count) == 1
+        OSSL_PARAM_BLD_push_utf8_string(self.builder, self.keep(name), self.keep(text), text.utf8.count) == 1
     }
 
     func push(_ name: String, bytes: [UInt8]) -> Bool {
-        OSSL_PARAM_BLD_push_octet_string(self.builder, name, self.keep(bytes), bytes.count) == 1
+        OSSL_PARAM_BLD_push_octet_string(self.builder, self.keep(name), self.keep(bytes), bytes.count) == 1
+    }
+
+    private func keep(_ text: String) -> UnsafeMutablePointer<CChar> {
+        self.keep(Array(text.utf8) + [0]).bindMemory(to: CChar.self, capacity: text.utf8.count + 1)
     }
 
     private func keep(_ bytes: [UInt8]) -> UnsafeMutableRawPointer {
