@@ -7,11 +7,11 @@
 /// Times of the API: RFC 3339 §5.6, any offset in, UTC with milliseconds out.
 package enum Moment {
     private static let earliest = -62_135_596_800.0
-    private static let latest = 253_402_300_799.999
+    private static let latest = 253_402_300_799.0
 
     package static func text(_ date: Date) -> String {
         let seconds = min(max(date.timeIntervalSince1970, Self.earliest), Self.latest)
-        let milliseconds = Int((seconds * 1000).rounded(.down))
+        let milliseconds = Int((seconds * 1000).rounded())
         let day = Int((Double(milliseconds) / 86_400_000).rounded(.down))
         let rest = milliseconds - day * 86_400_000
         let (year, month, dayOfMonth) = Self.civil(fromDays: day)
