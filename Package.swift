@@ -93,7 +93,8 @@ let package = Package(
             name: "pronto-bench",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
-                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Simulators",
+                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Records", "Simulators", "Stores",
+                "TestDatabases",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -113,7 +114,7 @@ let package = Package(
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
-        tests("PhoneServerTests", ["PhoneServer", "EventSocket", "Networking", "Telephony"]),
+        tests("PhoneServerTests", ["PhoneServer", "EventSocket", "Networking", "Records", "Telephony"]),
         tests("RTPMediaTests", ["RTPMedia", "Audio", "Simulators", "Telephony"]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(

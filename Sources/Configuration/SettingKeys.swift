@@ -373,6 +373,11 @@ package struct SettingKeys: Sendable {
     package let databaseMigrates = Setting<Bool>.switched(
         "PRONTO_DB_MIGRATE", default: false,
         "Whether the gateway brings PostgreSQL's tables up to date itself at its start. Otherwise: pronto migrate up.")
+    package let configurationAge = Setting<Duration>.seconds(
+        "PRONTO_CONFIGURATION_AGE", 0...31_536_000, default: 86400,
+        "For how long, while the database is away, new calls are answered by the configuration last known; then they are refused "
+            + "and reach their fallback. With PostgreSQL a restart meanwhile begins with PRONTO_DATABASE.configuration. 0: for ever."
+    )
     package let secretKey = Setting<String?>.optionalText(
         "PRONTO_SECRET_KEY", longest: 4096,
         "Keys that secrets are encrypted with at rest: [id:]base64 of 32 bytes, with commas between them; the first encrypts."

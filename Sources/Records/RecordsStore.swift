@@ -105,9 +105,10 @@ package protocol ConversationStore: Sendable {
     func toolUses(of conversation: ConversationID, tenant: TenantID) async throws(StoreError) -> [ToolUse]
 }
 
-/// A place that keeps everything: SQLite, later PostgreSQL.
+/// A place that keeps everything: SQLite or PostgreSQL.
 package protocol RecordsStore: TenantStore, AssistantStore, DestinationStore, ProviderAccountStore, CallRecordStore,
-    ConversationStore, SwitchAccountStore, RecordQueries, ErasureStore, APITokenStore, TenantPolicyStore
+    ConversationStore, SwitchAccountStore, ConfigurationStore, RecordQueries, ErasureStore, APITokenStore,
+    TenantPolicyStore
 {
     /// Ends the store after the work that waits. Later calls answer `closed`.
     func close() async

@@ -23,6 +23,9 @@ final class APIAccess: Sendable {
     let keys: JWTKeyRing
     private let settings: Settings
     private let logger: Logger
+    private let isAway = Mutex(false)
+    /// Keys that could not be read, so that each is told once.
+    private let unread = Mutex<Set<String>>([])
 
     init(_ settings: Settings, logger: Logger) throws {
         self.settings = settings
@@ -40,7 +43,12 @@ final class APIAccess: Sendable {
     /// Reads the policies and the keys anew; what cannot be read leaves what was before.
     func reload(from store: any RecordsStore) async throws(StoreError) {
         self.policies.replace(try await store.policies())
-        for key in self.keys.replace(tenants: try await store.signingKeys()) {
+        let unread = self.keys.replace(tenants: try await store.signingKeys())
+        let known = self.unread.withLock { known in
+            defer { known = Set(unread.map { "\($0.tenant.text)/\($0.id)" }).union(known.intersection(["file"])) }
+            return known
+        }
+        for key in unread where !known.contains("\(key.tenant.text)/\(key.id)") {
             self.logger.warning(
                 "Signing key not read: its tokens are refused (voip_signing_keys.key_data)",
                 ["tenant.id": .string(key.tenant.text), "key.id": .string(key.id)])
@@ -48,6 +56,23 @@ final class APIAccess: Sendable {
         do { self.keys.replace(installation: try Self.keys(self.settings)) } catch {
             self.logger.warning(
                 "Keys of signed tokens not read again: those before stand", ["error": .string("\(error)")])
+        }
+    }
+
+    /// Reads anew, whatever comes of it: what cannot be read leaves what was before, and is told once.
+    func follow(_ store: any RecordsStore) async {
+        do throws(StoreError) {
+            try await self.reload(from: store)
+            self.isAway.withLock { $0 = false }
+        } catch {
+            let isNew = self.isAway.withLock { isAway in
+                defer { isAway = true }
+                return !isAway
+            }
+            guard isNew else { return }
+            self.logger.warning(
+                "Tenants' policies and keys not read: those before stand", ["store.error": .string(error.code.rawValue)]
+            )
         }
     }
 

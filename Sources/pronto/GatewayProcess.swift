@@ -23,6 +23,7 @@ final class GatewayProcess: Sendable {
     let gateway: Gateway
     let metrics: GatewayMetrics
     let group: EventLoopGroup
+    private let loader: ConfigurationLoader
     private let calls: DurableCalls
     private let links: ControlLinks
     private let media: HTTPServer
@@ -56,15 +57,20 @@ final class GatewayProcess: Sendable {
         self.access = access
         planned.callLimit = { access.policies.limits(of: $0).calls }
         let configuration = planned
-        self.store = try await StoreOpening.open(settings)
-        self.directory = AssistantDirectory()
-        try await self.directory.reload(from: self.store)
-        try await access.reload(from: self.store)
+        let copy = StoreOpening.copy(settings)
+        self.store = try await StoreOpening.open(settings, mayBeAway: copy?.exists ?? false)
+        self.directory = AssistantDirectory(limit: settings.configurationAge > .zero ? settings.configurationAge : nil)
+        self.metrics = GatewayMetrics()
+        self.loader = ConfigurationLoader(
+            store: self.store, directory: self.directory, copy: copy,
+            secretKeys: try StoreCommands.secretKeys(settings),
+            logger: logger, registry: self.metrics.registry)
+        do throws(StoreError) { try await self.loader.begin() } catch { throw StoreOpening.startError(settings, error) }
+        await access.follow(self.store)
         let spool = try CallSpool(path: settings.database + ".spool")
         self.calls = DurableCalls(store: self.store, spool: spool)
         self.keeper = RecordKeeper(
             store: self.store, spool: spool, recordings: RecordingFolder(settings.recordings))
-        self.metrics = GatewayMetrics()
         let loops = settings.loops > 0 ? settings.loops : max(1, ProcessInfo.processInfo.activeProcessorCount)
         self.group = EventLoopGroup(count: loops)
         for loop in self.group.loops {
@@ -103,9 +109,8 @@ final class GatewayProcess: Sendable {
             let api = APIOpening.server(
                 settings, gate, store: self.store, gateway: self.gateway, directory: self.directory, access: access,
                 keeper: self.keeper, registry: self.metrics.registry, logger: logger,
-                changed: { [store, directory, links] in
-                    await Self.reload(access, directory, links, from: store, logger)
-                })
+                // Assistants, destinations and accounts are followed by the loader, within a second.
+                changed: { [store] in await access.follow(store) })
             self.admin = try Self.administer(
                 settings, api, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
                 try RoutingOpening.desk(settings, self.gateway, self.directory, media: self.media.address),
@@ -139,29 +144,34 @@ final class GatewayProcess: Sendable {
         }
         self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
-        let (calls, logger, directory, store) = (self.calls, self.logger, self.directory, self.store)
-        let (links, access, keeper) = (self.links, self.access, self.keeper)
+        let (calls, logger, directory, loader) = (self.calls, self.logger, self.directory, self.loader)
+        let (links, access, keeper, store) = (self.links, self.access, self.keeper, self.store)
         let retention = APIAccess.retention(self.settings)
+        let replayed: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void = { outcome in
+            switch outcome {
+            case .success(let outcome):
+                logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
+            case .failure(let error):
+                logger.warning(
+                    "Spooled calls wait: the database does not take them",
+                    ["store.error": .string("\(error.code)")])
+            }
+        }
         self.background.withLock { tasks in
+            tasks.append(Task { await calls.run(report: replayed) })
             tasks.append(
                 Task {
-                    await calls.run { outcome in
-                        switch outcome {
-                        case .success(let outcome):
-                            logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
-                        case .failure(let error):
-                            logger.warning(
-                                "Spooled calls wait: the database does not take them",
-                                ["store.error": .string("\(error.code)")])
-                        }
-                    }
+                    await loader.run(
+                        applied: { links.replace(with: directory.switches) },
+                        // What waited for the database waits no longer.
+                        returned: { await calls.replayOnce(report: replayed) })
                 })
             tasks.append(
                 Task {
                     while !Task.isCancelled {
                         // Ends early only by cancellation, which the loop's condition sees.
-                        try? await Task.sleep(for: .seconds(5))
-                        await Self.reload(access, directory, links, from: store, logger)
+                        try? await Task.sleep(for: .seconds(1))
+                        await access.follow(store)
                     }
                 })
             tasks.append(Task { await APIOpening.sweep(keeper, retention, logger) })
@@ -174,25 +184,11 @@ final class GatewayProcess: Sendable {
             ])
     }
 
-    private static func reload(
-        _ access: APIAccess, _ directory: AssistantDirectory, _ links: ControlLinks, from store: any RecordsStore,
-        _ logger: Logger
-    ) async {
-        do throws(StoreError) {
-            try await directory.reload(from: store)
-            try await access.reload(from: store)
-            links.replace(with: directory.switches)
-        } catch {
-            logger.warning(
-                "Configuration not reloaded: the last one stands", ["store.error": .string("\(error.code)")])
-        }
-    }
-
     /// Reads the certificate and the assistants anew (SIGHUP).
     func reload() async {
         do {
             try self.tls?.reload()
-            try await self.directory.reload(from: self.store)
+            try await self.loader.reload()
             try await self.access.reload(from: self.store)
             self.links.replace(with: self.directory.switches)
             self.logger.info("Reloaded")

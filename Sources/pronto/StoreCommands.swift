@@ -15,7 +15,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 /// Numbers, prompts and transcripts are shown only with `--reveal`: terminals are recorded and shared.
 enum StoreCommands {
     static let names: Set<String> = [
-        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config", "api-token",
+        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config", "secrets", "api-token",
         "signing-key", "forget",
     ]
 
@@ -27,6 +27,7 @@ enum StoreCommands {
         pronto provider set-key PROVIDER [--tenant T] (the key on standard input) | list | rotate | new-key
         pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
         pronto migrate up | down [--to N] --yes | status
+        pronto secrets rotate | new-key
         pronto token issue --call ID [--tenant T] [--assistant UUID] [--lifetime SECONDS] | new-key
         pronto token jwt [--tenant T] [--role R] [--audience A] [--trunk ID] [--key KID] | new-jwk [--algorithm A] [--id KID] | jwks
         pronto api-token create NAME [--role viewer|operator|admin] [--days N] [--tenant T | --installation] | list | revoke ID
@@ -49,6 +50,7 @@ enum StoreCommands {
             "--priority", "--ring-seconds",
         ],
         "provider": ["--tenant", "--id"], "calls": ["--tenant", "--limit"], "migrate": ["--to"],
+        "secrets": ["--id"],
         "token": [
             "--tenant", "--call", "--assistant", "--lifetime", "--id", "--role", "--audience", "--trunk", "--subject",
             "--key", "--algorithm", "--issuer",
@@ -80,7 +82,8 @@ enum StoreCommands {
             // Whoever prints a command's text ends its last line.
             return String(ConfigurationPage.markdown().dropLast())
         case "migrate": return try Self.migrate(arguments, settings, at: Date())
-        case "token" where arguments.words.first == "new-key", "provider" where arguments.words.first == "new-key":
+        case "token" where arguments.words.first == "new-key", "provider" where arguments.words.first == "new-key",
+            "secrets" where arguments.words.first == "new-key":
             return try SecretKeys.generated(id: try arguments.optional("--id") ?? "1")
         case "token" where arguments.words.first == "new-jwk": return try Self.newKey(arguments)
         case "token" where arguments.words.first == "jwks":
@@ -124,6 +127,11 @@ enum StoreCommands {
         case "forget": return try await Self.forget(arguments, store, settings, nil)
         case "token" where arguments.words.first == "jwt":
             return try await Self.signedToken(arguments, store, settings, at: Date())
+        case "secrets":
+            guard arguments.words == ["rotate"] else {
+                throw Self.unknown("secrets " + arguments.words.joined(separator: " "))
+            }
+            return "encrypted again: \(try await store.rotateSecrets())"
         case "token": return try await Self.token(arguments, store, settings.tokenKeys, at: Date())
         default: throw CommandFailure("\(name): no such command\n\(Self.usage)")
         }

@@ -31,7 +31,7 @@ extension APIBackEnd {
             },
             APIRoute(
                 .put, "/api/assistants/{assistant}", .tenant(.admin), name: "putAssistant",
-                "Makes an assistant, or replaces it whole. Calls that begin afterwards see it.",
+                "Makes an assistant, or replaces it whole. Calls that begin a second later see it.",
                 parameters: [Self.parameter], body: Assistant.schema(isAnswer: false),
                 answers: [APIAnswer(200, Assistant.schema(isAnswer: true), "As it is kept.")]
             ) { asked throws(APIProblem) in try await self.putAssistant(asked) },
