@@ -88,7 +88,7 @@ extension Row {
     /// A count that somebody may have written by hand.
     fileprivate func countIfAny(_ column: String) throws(StoreError) -> Int? {
         guard let count = try self.integerIfAny(column) else { return nil }
-        guard count >= 0 else { throw Row.corrupt(column) }
+        guard count >= 0 else { throw Row.corrupt(column, "0 or more") }
         return count
     }
 }

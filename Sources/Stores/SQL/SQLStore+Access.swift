@@ -67,7 +67,11 @@ extension SQLStore: TenantPolicyStore {
         try await self.perform { database throws(StoreError) in
             var policies: [TenantID: TenantPolicy] = [:]
             for row in try database.rows("SELECT * FROM voip_tenant_settings") {
-                policies[try row.value("domain_uuid") { TenantID($0) }] = try TenantPolicy(row: row)
+                // One that somebody wrote by hand harms itself only: the installation's settings hold.
+                guard let tenant = try? row.value("domain_uuid", { TenantID($0) }),
+                    let policy = try? TenantPolicy(row: row)
+                else { continue }
+                policies[tenant] = policy
             }
             return policies
         }
