@@ -38,6 +38,8 @@ let package = Package(
             name: "CPocketSphinx", pkgConfig: "pocketsphinx", providers: [.apt(["libpocketsphinx-dev"])]),
         .systemLibrary(name: "CSherpaOnnx", pkgConfig: "sherpa-onnx"),
         .systemLibrary(name: "CLibre", pkgConfig: "libre", providers: [.apt(["libre-dev"])]),
+        // Without pkgConfig: hiredis.pc sets -D_FILE_OFFSET_BITS, which SwiftPM prohibits, and nothing else is needed.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(name: "CLinux"),
 
         // Core: no sockets, files, clock, environment, random numbers, database.
@@ -62,6 +64,7 @@ let package = Package(
             swiftSettings: settings),
         core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
         core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "CPostgreSQL", "COpenSSL"]),
+        core("SharedState", ["Telephony", "Records", "Observability", "Networking", "CHiredis"]),
         core("Configuration", ["Telephony"]),
         core(
             "PhoneServer",
@@ -83,7 +86,7 @@ let package = Package(
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
                 "Conversation", "Records",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
-                "Simulators",
+                "Simulators", "SharedState",
             ],
             swiftSettings: settings),
 
@@ -94,7 +97,7 @@ let package = Package(
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
                 "CAllocations", "EventSocket", "Observability", "PhoneServer", "Records", "Simulators", "Stores",
-                "TestDatabases",
+                "SpeechEngines", "TestDatabases",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -128,6 +131,9 @@ let package = Package(
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
         // A real PostgreSQL for the tests that want one.
         .target(name: "TestDatabases", path: "Tests/TestDatabases", swiftSettings: settings),
+        tests(
+            "SharedStateTests",
+            ["SharedState", "Networking", "Observability", "Records", "Telephony", "TestDatabases"]),
         tests("StoresTests", ["Stores", "Records", "Telephony", "TestDatabases"]),
         tests(
             "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
@@ -136,7 +142,8 @@ let package = Package(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
-                "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases",
+                "Stores", "Telephony", "Audio", "EventSocket", "SpeechEngines", "Assistants", "TestDatabases",
+                "SharedState",
             ]),
         tests(
             "IntegrationTests",

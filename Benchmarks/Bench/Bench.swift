@@ -156,6 +156,7 @@ struct Bench {
         }
         findings += self.wires()
         findings += RTPBench.findings()
+        findings += try SileroBench.findings()
         return findings
     }
 

@@ -27,13 +27,24 @@ extension CallShell {
         self.closeAssistant()
         let provider = self.report.plan.assistants[index]
         // The embedded assistant fails only with this process: there is nothing to pass over to.
-        guard provider == "local" || self.gateway.breakerPermits(provider, self.identity.tenant, at: self.loop.now)
-        else {
-            self.gateway.metrics.passedOver(provider)
-            self.session.assistantUnavailable(
-                AssistantFailure(Self.passedOver, .failOver), at: self.loop.now, &self.output)
-            return
+        guard provider != "local" else { return self.makeAssistant(provider, history: history) }
+        let opening = self.openings
+        let slot = self.slot
+        self.gateway.breakerPermits(provider, self.identity.tenant, on: self.loop) { may in
+            // The other nodes may have been asked: meanwhile the call may have gone on to the next, or have ended.
+            guard let call = slot.value.call, call.openings == opening else { return }
+            if may { call.makeAssistant(provider, history: history) } else { call.passOver(provider) }
+            call.settle()
         }
+    }
+
+    private func passOver(_ provider: String) {
+        self.gateway.metrics.passedOver(provider)
+        self.session.assistantUnavailable(
+            AssistantFailure(Self.passedOver, .failOver), at: self.loop.now, &self.output)
+    }
+
+    private func makeAssistant(_ provider: String, history: [ConversationEntry]) {
         self.machineSpoke = false
         do {
             var machine = try self.gateway.assistants.make(
@@ -53,6 +64,7 @@ extension CallShell {
     static let passedOver = "circuit-open"
 
     func closeAssistant() {
+        self.openings += 1
         guard self.hasMachine else { return }
         self.machineGeneration += 1
         self.dropMachineEffects()
@@ -91,6 +103,7 @@ extension CallShell {
             }
         case .synthesise(let id, let request):
             self.add(id).kind = .engine(self.gateway.speech.synthesise(request, report: self.reporter(id)))
+        case .transcribe(let id, let request): self.transcribe(id, request)
         case .recognise(let id, let request):
             _ = self.add(id)
             self.recognition = id
@@ -288,6 +301,26 @@ extension CallShell {
                 call.engine(id, report)
             }
         }
+    }
+
+    private func transcribe(_ id: ChannelID, _ request: TranscriptionRequest) {
+        let loop = self.loop
+        let generation = self.machineGeneration
+        let slot = self.slot
+        let channel = self.add(id)
+        let job = self.gateway.speech.transcribe(request) { report in
+            loop.execute {
+                guard let call = slot.value.call, call.machineGeneration == generation, call.channel(id) != nil else {
+                    return
+                }
+                call.forget(id)
+                switch report {
+                case .words(let words): call.deliver(.transcribed(id, words))
+                case .failed(let slug): call.deliver(.closed(id, .failed(slug: slug)))
+                }
+            }
+        }
+        channel.kind = .engine(job)
     }
 
     private func engine(_ id: ChannelID, _ report: SpeechReport) {

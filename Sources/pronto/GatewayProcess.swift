@@ -9,6 +9,7 @@ import Networking
 import Observability
 import PhoneServer
 import Records
+import SharedState
 import SpeechEngines
 import Stores
 import Synchronization
@@ -36,6 +37,8 @@ final class GatewayProcess: Sendable {
     private let records: RecordsQueue
     private let access: APIAccess
     private let keeper: RecordKeeper
+    /// The other nodes; nil: REDIS_HOST is unset.
+    let nodes: RedisNodes?
     private let background = Mutex<[Task<Void, Never>]>([])
 
     var mediaAddress: SocketAddress { self.media.address }
@@ -82,7 +85,9 @@ final class GatewayProcess: Sendable {
         self.links.replace(with: self.directory.switches)
         self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         let http = ProviderHTTP(authorities: settings.caFile)
-        let services = try PipelineSettings.services(settings)
+        var services = try PipelineSettings.services(settings)
+        services.localVoices = speech.listedVoices
+        self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
             elevenLabs: Self.elevenLabs(settings), gemini: Self.gemini(settings), pipeline: services,
@@ -90,7 +95,8 @@ final class GatewayProcess: Sendable {
         self.gateway = Gateway(
             configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
-            control: { [links] in links.control(for: $0) }, observer: observer, clientTLS: trust, http: http,
+            control: { [links] in links.control(for: $0) }, observer: observer, others: self.nodes,
+            clientTLS: trust, http: http,
             sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
         do {
             self.media = try Self.listen(
@@ -176,6 +182,7 @@ final class GatewayProcess: Sendable {
                 })
             tasks.append(Task { await APIOpening.sweep(keeper, retention, logger) })
         }
+        self.joinNodes()
         self.logger.info(
             "Pronto answers",
             [
@@ -197,8 +204,39 @@ final class GatewayProcess: Sendable {
         }
     }
 
-    /// Leaves in three phases: no new calls; those that live end by themselves; the rest go to their fallback.
+    /// Connects to the other nodes: what they learn about back ends counts here, and what they change is read anew.
+    private func joinNodes() {
+        guard let nodes = self.nodes else { return }
+        // However many changes come while one is read, one more reading sees them all.
+        let (changes, changed) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let (directory, store, links, logger) = (self.directory, self.store, self.links, self.logger)
+        self.background.withLock { tasks in
+            tasks.append(
+                Task {
+                    for await _ in changes {
+                        do throws(StoreError) {
+                            try await directory.reload(from: store)
+                            links.replace(with: directory.switches)
+                            logger.info("Configuration read anew: another node changed it")
+                        } catch {
+                            logger.warning(
+                                "Configuration not reloaded: the last one stands",
+                                ["store.error": .string("\(error.code)")])
+                        }
+                    }
+                })
+        }
+        nodes.start(address: self.mediaAddress.description) { [gateway] news in
+            switch news {
+            case .circuit(let change): gateway.learned(change)
+            case .configurationChanged: changed.yield()
+            }
+        }
+    }
+
+    /// Leaves in three phases, after a notice to the balancer: no new calls; those that live end by themselves; the rest go to their fallback.
     func stop(patience: Duration) async {
+        await self.giveNotice()
         self.gateway.drain()
         self.parked.stop()
         self.sip?.server.isDraining = true
@@ -222,7 +260,18 @@ final class GatewayProcess: Sendable {
         await self.records.finish()
         RecordingFile.settle()
         await self.store.close()
+        await self.nodes?.stop()
         self.group.stop()
+    }
+
+    /// Says that no new calls should come, while those that do are still taken (PRONTO_DRAIN_NOTICE_SECONDS).
+    private func giveNotice() async {
+        self.gateway.announceLeaving()
+        self.nodes?.drain()
+        guard self.settings.drainNotice > .zero else { return }
+        self.logger.info("Leaving: new calls should go elsewhere", ["calls": .integer(self.gateway.liveCalls)])
+        // Not cancelled by anybody: a cancelled sleep would only end the notice sooner.
+        try? await Task.sleep(for: self.settings.drainNotice)
     }
 
     private func waitForCalls(_ patience: Duration) async {
@@ -392,7 +441,7 @@ final class GatewayProcess: Sendable {
                 host: settings.adminHost, port: settings.adminPort, loops: [loop],
                 health: {
                     AdminServer.Health(
-                        isDraining: gateway.isDraining, activeCalls: gateway.liveCalls,
+                        isDraining: gateway.isLeaving, activeCalls: gateway.liveCalls,
                         eventSockets: links.summaries.map {
                             .init(address: $0.address, status: $0.status, reason: $0.reason)
                         })

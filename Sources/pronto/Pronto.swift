@@ -31,13 +31,16 @@ enum Pronto {
                     arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
                 print(outcome.text, terminator: outcome.text.hasSuffix("\n") ? "" : "\n")
                 return outcome.status
+            case "nodes":
+                print(try await NodesCommand.run(arguments, environment: ProcessInfo.processInfo.environment))
+                return 0
             case "simulate": return try await SimulateCommand.run(arguments)
             case let name where StoreCommands.names.contains(name):
                 let text = try await StoreCommands.run(
                     name, arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
                 print(text, terminator: text.hasSuffix("\n") ? "" : "\n")
                 return 0
-            case "check-vad-model": return VoiceDetectorCheck.run(arguments)
+            case "check-speech-model": return SpeechModelTrial.run(arguments)
             case "version", "--version":
                 print("pronto \(self.version)")
                 return 0
@@ -73,11 +76,13 @@ enum Pronto {
           pronto assistant add|list|remove the assistants of a tenant
           pronto destination add|list      where callers can be handed to
           pronto provider set-key          a tenant's own key for a provider (stored encrypted)
+          pronto provider voices NAME      its voices, languages and models; `preview` speaks one into a WAV file
           pronto calls list|show ID        what happened on calls
           pronto migrate up|down|status    the database's schema
           pronto token issue|jwt           a signed token for a stream, or for the API
           pronto api-token create|list|revoke   tokens of the HTTP API
           pronto forget --caller NUMBER    erases what one caller left behind
+          pronto nodes                     the nodes of this installation that live (REDIS_HOST)
           pronto doctor [--call NUMBER]    what is wrong with FreeSWITCH, FusionPBX and this, and the repair
           pronto dialplan print|install    what FreeSWITCH or FusionPBX needs, with difference and rollback
           pronto config [--markdown]       every setting, with its value and where it comes from
