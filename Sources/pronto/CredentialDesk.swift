@@ -73,7 +73,7 @@ final class CredentialDesk: Authenticating {
             return Asker(
                 scope: .tenant(verified.tenant), role: verified.claims.role ?? .viewer,
                 credential: .signed(key: verified.key.id), trunk: verified.claims.trunk,
-                client: "key \(verified.key.id) \(verified.tenant.text)")
+                client: "key \(verified.tenant.text) \(verified.key.id)")
         } catch {
             throw .refused(slug: "signed-\(error.rawValue)")
         }

@@ -72,8 +72,6 @@ final class GatewayProcess: Sendable {
         await access.follow(self.store)
         let spool = try CallSpool(path: settings.database + ".spool")
         self.calls = DurableCalls(store: self.store, spool: spool)
-        self.keeper = RecordKeeper(
-            store: self.store, spool: spool, recordings: RecordingFolder(settings.recordings))
         let loops = settings.loops > 0 ? settings.loops : max(1, ProcessInfo.processInfo.activeProcessorCount)
         self.group = EventLoopGroup(count: loops)
         for loop in self.group.loops {
@@ -88,6 +86,9 @@ final class GatewayProcess: Sendable {
         var services = try PipelineSettings.services(settings)
         services.localVoices = speech.listedVoices
         self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
+        self.keeper = RecordKeeper(
+            store: self.store, spool: spool, recordings: RecordingFolder(settings.recordings),
+            elsewhere: self.nodes.map { nodes in { await nodes.forget($0, of: $1) } })
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
             elevenLabs: Self.elevenLabs(settings), gemini: Self.gemini(settings), pipeline: services,
@@ -111,7 +112,8 @@ final class GatewayProcess: Sendable {
                 settings, self.gateway, self.group, media: self.media.address, sip: self.sip?.address, unicast: unicast)
             self.parked = ParkedCalls(
                 gateway: self.gateway, group: self.group, ports: unicast.ours, switchPorts: unicast.switches)
-            let gate = access.gate(self.store, self.directory, limiter: LocalRateLimiter())
+            let limiter: any RateLimiter = self.nodes.map { SharedRateLimiter(nodes: $0) } ?? LocalRateLimiter()
+            let gate = access.gate(self.store, self.directory, limiter: limiter)
             let api = APIOpening.server(
                 settings, gate, store: self.store, gateway: self.gateway, directory: self.directory, access: access,
                 keeper: self.keeper, registry: self.metrics.registry, logger: logger,

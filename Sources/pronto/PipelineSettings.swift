@@ -65,7 +65,7 @@ enum PipelineSettings {
                 let asker = try await gate.asker(of: request, at: now)
                 // Each stage costs money.
                 guard asker.role >= .operator else { throw .forbidden("This takes the role operator.") }
-                if let tenant = asker.tenant { try gate.count(tenant, at: now) }
+                if let tenant = asker.tenant { try await gate.count(tenant, at: now) }
                 return .success(asker.tenant)
             } catch {
                 return .failure(SpeechRefusal(error.response))

@@ -58,21 +58,21 @@ package struct APIGate: Sendable {
             switch error {
             case .unavailable: throw .unavailable("Who asks cannot be found out now.")
             case .refused:
-                if let wait = self.limiter.take(RateKey(.refusals, address), self.refusalRate, at: now) {
+                if let wait = await self.limiter.take(RateKey(.refusals, address), self.refusalRate, at: now) {
                     throw .tooMany(after: wait)
                 }
                 throw .unauthenticated(shown: true)
             }
         }
-        if let wait = self.limiter.take(RateKey(.client, asker.client), self.clientRate, at: now) {
+        if let wait = await self.limiter.take(RateKey(.client, asker.client), self.clientRate, at: now) {
             throw .tooMany(after: wait)
         }
         return asker
     }
 
     /// Counts a request about a tenant.
-    package func count(_ tenant: TenantID, at now: Duration) throws(APIProblem) {
-        if let wait = self.limiter.take(RateKey(.tenant, tenant.text), self.tenantRate(tenant), at: now) {
+    package func count(_ tenant: TenantID, at now: Duration) async throws(APIProblem) {
+        if let wait = await self.limiter.take(RateKey(.tenant, tenant.text), self.tenantRate(tenant), at: now) {
             throw .tooMany(after: wait)
         }
     }

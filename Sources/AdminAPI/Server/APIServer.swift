@@ -188,7 +188,7 @@ package final class APIServer: Sendable {
         guard fields.isEmpty else { throw .parameters(fields) }
         if case .tenant = route.access {
             let tenant = try self.tenant(asked)
-            try self.gate.count(tenant, at: now)
+            try await self.gate.count(tenant, at: now)
             asked.subject = tenant
         }
         asked.body = try self.body(request, route)

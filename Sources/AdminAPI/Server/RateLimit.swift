@@ -63,9 +63,9 @@ package struct RateKey: Hashable, Sendable {
     }
 }
 
-/// Counts requests. Nil: go on; else how long to wait. Must answer at once, whatever the state that it shares does.
+/// Counts requests. Nil: go on; else how long to wait. Answers within a moment, whatever the state that it shares does.
 package protocol RateLimiter: Sendable {
-    func take(_ key: RateKey, _ rate: Rate, at now: Duration) -> Duration?
+    func take(_ key: RateKey, _ rate: Rate, at now: Duration) async -> Duration?
 }
 
 /// Counts the requests of this node, in a table that is bounded: a stranger who makes up clients cannot fill it.

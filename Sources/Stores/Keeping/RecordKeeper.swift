@@ -11,8 +11,8 @@ package struct RecordKeeper: Sendable {
     private let spool: CallSpool?
     private let recordings: RecordingFolder
     private let activities: (any ActivityErasure)?
-    /// Other places that know numbers (a shared state of several nodes).
-    private let elsewhere: (@Sendable (TenantID, [String]) async -> Int)?
+    /// Other places that know calls (a shared state of several nodes); nil: it could not be asked.
+    private let elsewhere: (@Sendable ([CallID], TenantID) async -> Int?)?
 
     /// Rows of one step.
     private static let step = 200
@@ -21,7 +21,7 @@ package struct RecordKeeper: Sendable {
     package init(
         store: any RecordsStore, spool: CallSpool?, recordings: RecordingFolder,
         activities: (any ActivityErasure)? = nil,
-        elsewhere: (@Sendable (TenantID, [String]) async -> Int)? = nil
+        elsewhere: (@Sendable ([CallID], TenantID) async -> Int?)? = nil
     ) {
         self.store = store
         self.spool = spool
@@ -39,6 +39,10 @@ package struct RecordKeeper: Sendable {
         while true {
             let calls = try await self.store.calls(ofCaller: numbers, tenant: tenant, limit: Self.step)
             guard !calls.isEmpty else { break }
+            // First: without the numbers the calls would not be found again.
+            if let elsewhere = self.elsewhere, await elsewhere(calls.map(\.id), tenant) == nil {
+                throw StoreError(.unavailable, "the state that the nodes share cannot be asked")
+            }
             let left = self.removeRecordings(of: calls, tenant, &report.recordings)
             report.left += left.count { $0.recording != nil }
             report.conversations += try await self.store.forgetCaller(of: left, tenant: tenant)
@@ -48,7 +52,6 @@ package struct RecordKeeper: Sendable {
         if let activities = self.activities {
             report.activities = try await activities.forgetActivities(ofCaller: numbers, tenant: tenant)
         }
-        if let elsewhere = self.elsewhere { report.activities += await elsewhere(tenant, numbers) }
         return report
     }
 
