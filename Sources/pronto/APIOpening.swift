@@ -13,6 +13,7 @@ import Telephony
 final class TenantPolicies: Sendable {
     private let policies = Mutex<[TenantID: TenantPolicy]>([:])
     func replace(_ policies: [TenantID: TenantPolicy]) { self.policies.withLock { $0 = policies } }
+    var all: [TenantID: TenantPolicy] { self.policies.withLock { $0 } }
     func limits(of tenant: TenantID) -> TenantLimits { self.policies.withLock { $0[tenant]?.limits } ?? TenantLimits() }
 }
 

@@ -88,7 +88,9 @@ final class GatewayProcess: Sendable {
         self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
         self.keeper = RecordKeeper(
             store: self.store, spool: spool, recordings: RecordingFolder(settings.recordings),
-            elsewhere: self.nodes.map { nodes in { await nodes.forget($0, of: $1) } })
+            elsewhere: self.nodes.map { nodes -> @Sendable ([CallID], TenantID) async -> Int? in
+                { calls, tenant in await nodes.forget(calls, of: tenant) }
+            })
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
             elevenLabs: Self.elevenLabs(settings), gemini: Self.gemini(settings), pipeline: services,

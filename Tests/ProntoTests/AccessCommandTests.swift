@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Observability
 import Records
 import Stores
 import Telephony
@@ -132,5 +133,33 @@ struct AccessCommandTests {
             #expect(try await after.call(try #require(CallID("c2")), of: tenant)?.caller == nil)
             await after.close()
         }
+    }
+}
+
+@Suite("What a tenant may spend")
+struct TenantSpendingTests {
+    @Test("A month begins at its first moment, UTC")
+    func month() {
+        let date = Date(timeIntervalSince1970: 1_772_323_199)  // 2026-02-28T23:59:59Z
+        #expect(TenantSpending.month(of: date) == Date(timeIntervalSince1970: 1_769_904_000))
+        #expect(TenantSpending.month(of: date.addingTimeInterval(1)) == Date(timeIntervalSince1970: 1_772_323_200))
+    }
+
+    @Test("At the limit no new call is let in; without a limit, and while the database is away, nothing changes")
+    func refresh() async throws {
+        let (one, two) = (
+            try #require(TenantID("00000000-0000-4000-8000-000000000001")),
+            try #require(TenantID("00000000-0000-4000-8000-000000000002"))
+        )
+        let spending = TenantSpending(logger: .silent)
+        let policies = [one: TenantPolicy(limits: TenantLimits(spendMicros: 100)), two: TenantPolicy()]
+        await spending.refresh(policies, at: Date()) { _, _ in 99 }
+        #expect(!spending.isOver(one) && !spending.isOver(two))
+        await spending.refresh(policies, at: Date()) { _, _ in 100 }
+        #expect(spending.isOver(one) && !spending.isOver(two))
+        await spending.refresh(policies, at: Date()) { _, _ throws(StoreError) in throw StoreError(.unavailable, "") }
+        #expect(spending.isOver(one))
+        await spending.refresh(policies, at: Date()) { _, _ in 0 }
+        #expect(!spending.isOver(one))
     }
 }
