@@ -107,7 +107,8 @@ package protocol ConversationStore: Sendable {
 
 /// A place that keeps everything: SQLite or PostgreSQL.
 package protocol RecordsStore: TenantStore, AssistantStore, DestinationStore, ProviderAccountStore, CallRecordStore,
-    ConversationStore, SwitchAccountStore, ConfigurationStore
+    ConversationStore, SwitchAccountStore, ConfigurationStore, RecordQueries, ErasureStore, APITokenStore,
+    TenantPolicyStore
 {
     /// Ends the store after the work that waits. Later calls answer `closed`.
     func close() async
