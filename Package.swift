@@ -47,7 +47,8 @@ let package = Package(
         core("RTPMedia", ["Telephony", "Audio", "CSpandsp"]),
         core("Assistants", ["Telephony", "Audio"]),
         core("Conversation", ["Telephony", "Audio", "Assistants", "MediaDialects", "EventSocket"]),
-        core("Records", ["Telephony"]),
+        core("Routing", ["Telephony"]),
+        core("Records", ["Telephony", "Routing"]),
 
         // Shell.
         core("Observability", ["Telephony", "CLinux"]),
@@ -109,6 +110,7 @@ let package = Package(
             name: "pronto-autobahn", dependencies: ["Networking", "Telephony"], swiftSettings: settings),
 
         tests("TelephonyTests", ["Telephony"]),
+        tests("RoutingTests", ["Routing", "Telephony"]),
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
