@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -105,3 +106,50 @@ int pronto_attach_filter(int fd, const void *instructions, uint16_t count) {
 }
 
 int pronto_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int pronto_note_arrivals(int fd) { return pronto_set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1); }
+
+static uint64_t big_endian_word(const uint8_t *bytes) {
+    uint64_t word = 0;
+    for (int i = 0; i < 8; i++) word = word << 8 | bytes[i];
+    return word;
+}
+
+int pronto_receive_many(int fd, uint8_t *buffer, uint32_t slot, pronto_datagram *datagrams, int capacity) {
+    struct mmsghdr messages[PRONTO_DATAGRAMS_MOST];
+    struct iovec pieces[PRONTO_DATAGRAMS_MOST];
+    struct sockaddr_in6 senders[PRONTO_DATAGRAMS_MOST];
+    union { struct cmsghdr aligned; char bytes[CMSG_SPACE(sizeof(struct timespec))]; } notes[PRONTO_DATAGRAMS_MOST];
+    for (int i = 0; i < capacity; i++) {
+        pieces[i] = (struct iovec){ buffer + (size_t)i * slot, slot };
+        messages[i].msg_hdr = (struct msghdr){ .msg_name = &senders[i], .msg_namelen = sizeof senders[i],
+            .msg_iov = &pieces[i], .msg_iovlen = 1, .msg_control = &notes[i], .msg_controllen = sizeof notes[i] };
+    }
+    int count = recvmmsg(fd, messages, (unsigned)capacity, 0, NULL);
+    if (count <= 0) return count;
+    int64_t now = read_clock(CLOCK_REALTIME);
+    for (int i = 0; i < count; i++) {
+        pronto_datagram *datagram = &datagrams[i];
+        *datagram = (pronto_datagram){ .length = messages[i].msg_hdr.msg_flags & MSG_TRUNC ? 0 : messages[i].msg_len };
+        if (senders[i].sin6_family == AF_INET6) {
+            datagram->is_ipv6 = 1;
+            datagram->high = big_endian_word(senders[i].sin6_addr.s6_addr);
+            datagram->low = big_endian_word(senders[i].sin6_addr.s6_addr + 8);
+            datagram->scope = senders[i].sin6_scope_id;
+            datagram->port = ntohs(senders[i].sin6_port);
+        } else {
+            const struct sockaddr_in *sender = (const struct sockaddr_in *)&senders[i];
+            datagram->low = ntohl(sender->sin_addr.s_addr);
+            datagram->port = ntohs(sender->sin_port);
+        }
+        struct cmsghdr *note = CMSG_FIRSTHDR(&messages[i].msg_hdr);
+        if (note && note->cmsg_level == SOL_SOCKET && note->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec came;
+            memcpy(&came, CMSG_DATA(note), sizeof came);
+            int64_t age = now - ((int64_t)came.tv_sec * 1000000000 + came.tv_nsec);
+            // Beyond a second the wall clock was set meanwhile, or nobody could use the datagram any more.
+            if (age > 0 && age < 1000000000) datagram->age_ns = age;
+        }
+    }
+    return count;
+}

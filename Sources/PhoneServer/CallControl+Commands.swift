@@ -13,10 +13,22 @@ extension CallControl {
         }
     }
 
+    /// Asks for what takes the channel away from us. Refused, the channel is still ours, and so is its audio.
+    private func send(
+        _ channel: CallID, away command: ApiCommand?, done: @escaping @Sendable (Bool) -> Void = { _ in }
+    ) {
+        // First: a destination that cannot be dialed must not cost the caller the audio.
+        guard let command else { return done(false) }
+        self.willDismiss(channel)
+        self.ask(command) { didWork in
+            if !didWork { self.keeps(channel) }
+            done(didWork)
+        }
+    }
+
     /// Hands the channel over for good.
     func transfer(_ channel: CallID, to destination: TransferDestination, done: @escaping @Sendable (Bool) -> Void) {
-        self.willDismiss(channel)
-        self.ask(try? .transfer(channel, to: DialplanTarget(destination)), done: done)
+        self.send(channel, away: try? .transfer(channel, to: DialplanTarget(destination)), done: done)
     }
 
     /// Rings the destination; unanswered, the channel comes back (`ApiCommand.ring`).
@@ -24,14 +36,11 @@ extension CallControl {
         _ channel: CallID, _ destination: TransferDestination, for time: Duration, otherwise back: ApiCommand.WayBack,
         done: @escaping @Sendable (Bool) -> Void
     ) {
-        self.willDismiss(channel)
-        self.ask(try? .ring(channel, DialplanTarget(destination), for: time, otherwise: back), done: done)
+        self.send(
+            channel, away: try? .ring(channel, DialplanTarget(destination), for: time, otherwise: back), done: done)
     }
 
-    func hangUp(_ channel: CallID, cause: HangupCause) {
-        self.willDismiss(channel)
-        self.ask(try? .kill(channel, cause: cause))
-    }
+    func hangUp(_ channel: CallID, cause: HangupCause) { self.send(channel, away: try? .kill(channel, cause: cause)) }
 
     /// Takes mod_audio_stream off the channel.
     func stopStream(_ channel: CallID) { self.ask(try? .stopAudioStream(channel)) }

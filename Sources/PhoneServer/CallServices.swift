@@ -103,6 +103,8 @@ package protocol CallControl: Sendable {
         done: @escaping @Sendable (Result<EventSocketReply, EventSocketFailure>) -> Void)
     /// The channel is about to be sent elsewhere, or hung up, by us.
     func willDismiss(_ channel: CallID)
+    /// The switch refused to: the channel stays with us.
+    func keeps(_ channel: CallID)
     /// Tells `observer` about the channel until `unwatch`.
     func watch(_ channel: CallID, observer: @escaping @Sendable (ChannelNews) -> Void)
     func unwatch(_ channel: CallID)
@@ -111,6 +113,7 @@ package protocol CallControl: Sendable {
 extension CallControl {
     package var isDown: Bool { false }
     package func willDismiss(_ channel: CallID) {}
+    package func keeps(_ channel: CallID) {}
 }
 
 /// What a call looks like from outside while it lives: for the console, the demo and tests.

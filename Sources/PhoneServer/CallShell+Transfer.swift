@@ -83,9 +83,15 @@ extension CallShell {
         }
     }
 
-    /// Somebody has answered.
+    /// Somebody has answered: whom we rang, or whom somebody else connected the caller with.
     func channelBridged() {
-        guard let ringing = self.ringing, !ringing.isReturning else { return }
+        guard let ringing = self.ringing else {
+            // A media module goes on streaming through a bridge (measured): an operator has the caller now, and neither
+            // our ears nor our hang-up belong there. (A SIP leg of ours is reached by a bridge itself.)
+            if self.leg is WebSocketLeg || self.leg is UnicastLeg { self.phone(.transferred) }
+            return
+        }
+        guard !ringing.isReturning else { return }
         self.ringing = nil
         self.phone(.transferred)
     }

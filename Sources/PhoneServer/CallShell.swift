@@ -154,8 +154,8 @@ final class CallShell {
     }
 
     /// The channel's own socket has ended while the call goes on: the tenant's Event Socket is what is left.
-    func controlEnded() {
-        guard !self.isFinished, self.ownControl != nil else { return }
+    func controlEnded(of visit: ObjectIdentifier) {
+        guard !self.isFinished, (self.ownControl as? SwitchControl)?.visitID == visit else { return }
         self.ownControl = nil
         if let channel = self.identity.channel { self.follow(channel) }
     }

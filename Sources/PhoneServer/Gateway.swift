@@ -200,6 +200,16 @@ package final class Gateway: Sendable {
     /// Waits for the call's media on this node. Replaces an older one.
     func offer(_ offer: Offer) { self.state.withLock { $0.offers[offer.identity.call] = offer } }
 
+    /// Takes back what that socket has offered. False: its call's media has come, or another socket offers it now.
+    @discardableResult
+    func withdrawOffer(of call: CallID, by visit: ObjectIdentifier) -> Bool {
+        self.state.withLock { state in
+            guard (state.offers[call]?.control as? SwitchControl)?.visitID == visit else { return false }
+            state.offers[call] = nil
+            return true
+        }
+    }
+
     /// The control that waits for `call`; it goes on waiting.
     func peekOffer(of call: CallID) -> Offer? { self.state.withLock { $0.offers[call] } }
 

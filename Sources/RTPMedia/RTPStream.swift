@@ -69,6 +69,10 @@ package struct RTPStream: Sendable {
     /// Where RTP goes. Nil until an address is known; one that `isNowhere` is not to be sent to.
     package var remote: RTPAddress? { self.receiver.remote }
 
+    /// `remote`, for every packet. Mutating in name only: a getter of a value with these many parts is called with a
+    /// copy of all of them when it is kept in a class of another module.
+    package mutating func destination() -> RTPAddress? { self.receiver.remote }
+
     package var controlRemote: RTPAddress? {
         guard let remote = self.remote else { return nil }
         // Latched elsewhere than announced: what was announced is behind the same NAT, and useless.
@@ -95,6 +99,9 @@ package struct RTPStream: Sendable {
 
     /// When `report` is to be called next.
     package var reportDue: Duration { self.control.due }
+
+    /// Asked each 20 ms: see `destination`.
+    package mutating func isReportDue(at now: Duration) -> Bool { now >= self.control.due }
 
     /// Appends the RTCP compound. `isLast`: the leg is over, and a BYE goes with it.
     package mutating func report(

@@ -196,7 +196,7 @@ final class DoctorEar: Sendable {
             let spare = UInt16(other.address.port)
             other.close()
             let state = State(socket)
-            socket.onDatagram = { [unowned state] bytes, _ in
+            socket.onDatagram = { [unowned state] bytes, _, _ in
                 state.summary.frames += 1
                 let level = Level(of: bytes, encoding: .l16)
                 state.summary.peak = max(state.summary.peak, level.peak)

@@ -301,9 +301,9 @@ private func stream(_ responder: HTTPResponder, _ number: Int) {
             do throws(ListenError) {
                 let server = try UDPSocket(loopback(), on: loop)
                 let client = try UDPSocket(loopback(), on: loop)
-                server.onDatagram = { [unowned server] bytes, sender in server.send(bytes, to: sender) }
+                server.onDatagram = { [unowned server] bytes, sender, _ in server.send(bytes, to: sender) }
                 let seen = Box<[String]>([])
-                client.onDatagram = { [client] bytes, sender in
+                client.onDatagram = { [client] bytes, sender, _ in
                     seen.content.append("\(bytes.count) \(sender == server.address)")
                     if seen.content.count == 3 {
                         received.fulfil(seen.content)

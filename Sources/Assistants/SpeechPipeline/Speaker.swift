@@ -381,7 +381,7 @@ package struct SpeechSynthesis: Sendable {
                 case .l16: "pcm_\(format.rate.hertz)"
                 }
             url = address.http(
-                "/v1/text-to-speech/\(StageAddress.encoded(voice))/stream", [("output_format", audio)])
+                "/v1/text-to-speech/\(ServiceAddress.percentEncoded(voice))/stream", [("output_format", audio)])
         case .deepgram:
             headers += deepgramHeaders(self.configuration.key)
             let value: JSONValue = ["text": .string(text)]

@@ -53,3 +53,18 @@ int64_t pronto_realtime_ns(void);
 int pronto_attach_filter(int fd, const void *instructions, uint16_t count);
 /// A file that exists in memory only, close-on-exec: readable by its path in /proc/self/fd. Or -1 with errno.
 int pronto_memory_file(const char *name);
+
+/// One datagram of `pronto_receive_many`.
+typedef struct {
+    uint64_t high, low; // the sender's address, network order read as big-endian words; IPv4 in the lower half of `low`
+    int64_t age_ns; // how long it lay in the socket
+    uint32_t scope, length;
+    uint16_t port;
+    uint8_t is_ipv6;
+} pronto_datagram;
+enum { PRONTO_DATAGRAMS_MOST = 16 };
+/// Takes what waits on a UDP socket in one call, at most `capacity` (1 to PRONTO_DATAGRAMS_MOST): datagram i is at
+/// `buffer + i * slot`. One that does not fit its slot has length 0. The number taken, or -1 with errno.
+int pronto_receive_many(int fd, uint8_t *buffer, uint32_t slot, pronto_datagram *datagrams, int capacity);
+/// Asks the kernel to note when datagrams come (SO_TIMESTAMPNS), for `age_ns`.
+int pronto_note_arrivals(int fd);

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// An IPv4 or IPv6 address with a port.
@@ -29,6 +30,12 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
     package init(mappedHigh high: UInt64, low: UInt64, port: UInt16) {
         self.init(high: high, low: low, isIPv6: true, port: port, scope: 0)
+    }
+
+    init(_ datagram: pronto_datagram) {
+        self.init(
+            high: datagram.high, low: datagram.low, isIPv6: datagram.is_ipv6 != 0, port: datagram.port,
+            scope: datagram.scope)
     }
 
     /// An IPv4-mapped IPv6 address becomes the IPv4 address that it is, so that an allow-list cannot be passed by

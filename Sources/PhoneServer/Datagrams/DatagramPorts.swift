@@ -60,11 +60,15 @@ package final class DatagramPorts: Sendable {
     func giveBack(_ port: UInt16) { self.range.withLock { $0.giveBack(port, at: EventLoop.freshNow()) } }
 
     /// Takes a port and binds it on `loop`, stepping over those that other programs have. Nil: there is none.
-    func bind(on loop: EventLoop) -> (port: UInt16, socket: UDPSocket)? {
+    func bind(
+        on loop: EventLoop, reading: UDPSocket.Reading = .asItComes
+    ) -> (port: UInt16, socket: UDPSocket)? {
         // Bounded: a port that was taken from us rests, so the next one is another.
         for _ in 0..<16 {
             guard let port = self.take(), let address = SocketAddress(self.host, port: Int(port)) else { return nil }
-            do throws(ListenError) { return (port, try UDPSocket(address, on: loop)) } catch { self.giveBack(port) }
+            do throws(ListenError) { return (port, try UDPSocket(address, on: loop, reading: reading)) } catch {
+                self.giveBack(port)
+            }
         }
         return nil
     }

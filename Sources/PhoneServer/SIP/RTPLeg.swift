@@ -33,6 +33,7 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     private var events: [RTPEvent] = []
     private var frame: [UInt8] = []
     private var packet: [UInt8] = []
+    private var remote: (key: RTPAddress?, address: SocketAddress?) = (nil, nil)
     private var isHeld = false
     private var isClosed = false
     private var hasSaidBye = false
@@ -83,12 +84,12 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
 
     func attach(to call: CallShell) {
         self.call = call
-        self.rtp.onDatagram = { [unowned self] bytes, sender in
-            self.lastPacket = self.loop.now
-            self.stream.received(bytes, from: RTPAddress(sender), at: self.loop.now, into: &self.events)
+        self.rtp.onDatagram = { [unowned self] bytes, sender, arrival in
+            self.lastPacket = arrival
+            self.stream.received(bytes, from: RTPAddress(sender), at: arrival, into: &self.events)
             if !self.events.isEmpty { self.tell() }
         }
-        self.rtcp?.onDatagram = { [unowned self] bytes, sender in
+        self.rtcp?.onDatagram = { [unowned self] bytes, sender, _ in
             self.lastPacket = self.loop.now
             self.stream.receivedControl(bytes, from: RTPAddress(sender), at: self.loop.now, into: &self.events)
             if !self.events.isEmpty { self.tell() }
@@ -154,12 +155,16 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     // MARK: The beat
 
     func frameTick(at now: Duration, missed: Int) {
+        // Nobody needs a packet before the jitter buffer is asked for the next frame: the socket is read here, and the
+        // buffer learns from the kernel when each came.
+        self.rtp.drain()
+        guard !self.isClosed else { return }
         for _ in 0...missed {
             self.hear(at: now)
             guard !self.isClosed else { return }
             self.speak(at: now)
         }
-        if now >= self.stream.reportDue { self.report(at: now) }
+        if self.stream.isReportDue(at: now) { self.report(at: now) }
         if self.isHeld { self.lastPacket = now }
         if now - self.lastPacket > Self.silenceLimit, let call = self.call {
             // The phone, or its switch, is gone without a word: nobody could hear that caller, a human neither.
@@ -179,15 +184,23 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     }
 
     private func speak(at now: Duration) {
-        guard let remote = self.stream.remote, !remote.isNowhere else { return }
+        guard let address = self.destination() else { return }
         self.packet.removeAll(keepingCapacity: true)
         if self.pacer.waitingBytes > 0, !self.isHeld {
             self.pacer.next(160, into: &self.frame) { self.stream.send($0, at: now, into: &self.packet) }
         } else {
             self.stream.send(UnsafeRawBufferPointer(start: nil, count: 0), at: now, into: &self.packet)
         }
-        let address = SocketAddress(remote)
         _ = self.packet.withUnsafeBytes { self.rtp.send($0, to: address) }
+    }
+
+    /// Where RTP goes, as the kernel wants it: made anew when it changes.
+    private func destination() -> SocketAddress? {
+        let remote = self.stream.destination()
+        if remote != self.remote.key {
+            self.remote = (remote, remote.flatMap { $0.isNowhere ? nil : SocketAddress($0) })
+        }
+        return self.remote.address
     }
 
     private func report(at now: Duration, isLast: Bool = false) {

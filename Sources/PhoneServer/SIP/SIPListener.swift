@@ -228,7 +228,7 @@ final class SIPDesk {
         let ports = self.configuration.ports
         // Bounded: what another program has rests, and the next pair is another.
         for _ in 0..<8 {
-            guard let (port, rtp) = ports.bind(on: self.loop) else { return nil }
+            guard let (port, rtp) = ports.bind(on: self.loop, reading: .byOwner) else { return nil }
             do throws(ListenError) {
                 let rtcp = try UDPSocket(rtp.address.with(port: port + 1), on: self.loop)
                 return Media(rtp: rtp, rtcp: rtcp) { ports.giveBack(port) }

@@ -69,6 +69,8 @@ final class ParkedCall {
     private let audio: UnicastAudio
     private var listener: ControlLink.Listener?
     private(set) var quietUntil: Duration?
+    /// On its way elsewhere by our doing.
+    private var isDismissed = false
     private var chosen: CallReception.Chosen?
 
     init(
@@ -112,8 +114,18 @@ final class ParkedCall {
     }
 
     private func happened(_ event: SwitchEvent) {
-        self.audio.happened(event)
-        if event.name == .channelHangup || event.name == .channelUnpark || event.name == .channelBridge { self.end() }
+        if !self.isDismissed { self.audio.happened(event) }
+        switch event.name {
+        case .channelHangup: self.end()
+        case .channelUnpark, .channelBridge:
+            if !self.isDismissed, event.headers["Answer-State"] != "hangup" {
+                // Somebody else has the caller now, who must not be hung up by us for being silent here.
+                let live = self.gateway.live(self.dial.channel)
+                live?.loop.execute { live?.call.value.call?.phone(.transferred) }
+            }
+            self.end()
+        default: break
+        }
     }
 
     private func answer(with leg: any PhoneLeg) {
@@ -132,12 +144,18 @@ final class ParkedCall {
         self.dismiss()
         let (link, channel) = (self.link, self.dial.channel)
         self.whenQuiet { link.ask(try? .park(channel)) }
-        self.end()
     }
 
     func dismiss() {
+        self.isDismissed = true
         self.quietUntil = self.audio.quiet()
-        self.end()
+    }
+
+    /// The switch would not send it away.
+    func keep() {
+        self.isDismissed = false
+        self.quietUntil = nil
+        self.audio.resume()
     }
 
     /// Runs `body` as soon as the channel may be transferred (see `UnicastLeg`).
@@ -191,6 +209,12 @@ final class ParkedControl: CallControl, Sendable {
         guard channel == self.channel else { return }
         let call = self.call
         if call.loop.isInLoop { call.value.dismiss() } else { call.loop.execute { call.value.dismiss() } }
+    }
+
+    func keeps(_ channel: CallID) {
+        guard channel == self.channel else { return }
+        let call = self.call
+        call.loop.execute { call.value.keep() }
     }
 
     func watch(_ channel: CallID, observer: @escaping @Sendable (ChannelNews) -> Void) {

@@ -7,10 +7,13 @@ import Telephony
 final class SwitchControl: CallControl, Sendable {
     private let visit: LoopBound<SwitchVisit>
     private let channel: CallID
+    /// Which socket this is: a channel may have had several.
+    let visitID: ObjectIdentifier
 
     init?(_ visit: SwitchVisit) {
         guard let channel = visit.dial?.channel else { return nil }
         self.channel = channel
+        self.visitID = ObjectIdentifier(visit)
         self.visit = LoopBound(visit, on: visit.loop)
     }
 
@@ -34,6 +37,11 @@ final class SwitchControl: CallControl, Sendable {
     func willDismiss(_ channel: CallID) {
         guard channel == self.channel else { return }
         self.perform { $0.dismiss() }
+    }
+
+    func keeps(_ channel: CallID) {
+        guard channel == self.channel else { return }
+        self.perform { $0.keep() }
     }
 
     func watch(_ channel: CallID, observer: @escaping @Sendable (ChannelNews) -> Void) {

@@ -206,7 +206,7 @@ final class SwitchVisit {
         self.gateway.offer(.init(identity: identity, control: control))
         self.matchTimer = self.loop.schedule(after: self.listener.configuration.matchTimeout) { [unowned self] in
             self.matchTimer = nil
-            guard self.gateway.takeOffer(of: identity.call, tenant: identity.tenant) != nil else { return }
+            guard self.gateway.withdrawOffer(of: identity.call, by: ObjectIdentifier(self)) else { return }
             self.giveUp("no-media", "The call's audio did not come in time (PRONTO_MATCH_SECONDS)")
         }
     }
@@ -247,7 +247,13 @@ final class SwitchVisit {
     func dismiss() {
         self.isDismissed = true
         self.quietUntil = self.audio?.quiet()
-        self.audio?.close()
+    }
+
+    /// The switch would not send it away.
+    func keep() {
+        self.isDismissed = false
+        self.quietUntil = nil
+        self.audio?.resume()
     }
 
     /// Runs `body` as soon as the channel may be transferred: at once, unless a frame of ours may still be on its way in.
@@ -270,7 +276,8 @@ final class SwitchVisit {
             // The SIP leg ended and the caller is still here: the dialplan's next line is the fallback.
             return self.line.leave()
         }
-        self.audio?.happened(event)
+        // What takes a dismissed channel's unicast away is our own doing.
+        if !self.isDismissed { self.audio?.happened(event) }
         if case .playback(let file)? = event.audioStream, let channel = self.dial?.channel {
             // The community module has put our audio into a file; playing it is our job (freeswitch.md §3.4).
             return self.api(try? .broadcast(file, to: channel))
@@ -292,8 +299,12 @@ final class SwitchVisit {
             self.observer?(.phone(isGone ? .hungUp(.normalClearing) : .mediaLost(reason: "socket")))
         }
         if let channel = self.dial?.channel {
-            if let tenant = self.chosen?.entry.tenant.id { _ = self.gateway.takeOffer(of: channel, tenant: tenant) }
-            if let live = self.gateway.live(channel) { live.loop.execute { live.call.value.call?.controlEnded() } }
+            // Only what is of this socket: the channel may have come back by another one meanwhile.
+            let visit = ObjectIdentifier(self)
+            self.gateway.withdrawOffer(of: channel, by: visit)
+            if let live = self.gateway.live(channel) {
+                live.loop.execute { live.call.value.call?.controlEnded(of: visit) }
+            }
         }
         self.observer = nil
         self.listener.ended(self)

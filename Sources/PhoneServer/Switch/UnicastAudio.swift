@@ -72,6 +72,9 @@ final class UnicastAudio {
         return safe > self.loop.now ? safe : nil
     }
 
+    /// The channel was not transferred after all.
+    func resume() { self.leg?.resume() }
+
     /// The connection to the switch is gone. A leg that is in use stays: it belongs to the call.
     func close() {
         guard !self.isClosed else { return }
@@ -137,7 +140,7 @@ final class UnicastAudio {
             return nil
         }
         self.ends = Ends(socket: socket, port: port, remote: remote)
-        socket.onDatagram = { [unowned self] bytes, sender in self.first(bytes, from: sender) }
+        socket.onDatagram = { [unowned self] bytes, sender, _ in self.first(bytes, from: sender) }
         return UnicastPorts(
             switchAddress: self.switchPorts.host, switchPort: remote.port, ourAddress: self.ports.host, ourPort: port)
     }

@@ -76,7 +76,7 @@ final class UnicastLeg: PhoneLeg, FrameClockMember {
 
     func attach(to call: CallShell) {
         self.call = call
-        self.socket.onDatagram = { [unowned self] bytes, sender in self.received(bytes, from: sender) }
+        self.socket.onDatagram = { [unowned self] bytes, sender, _ in self.received(bytes, from: sender) }
         self.clock.add(self, period: self.ptime)
     }
 
@@ -138,6 +138,9 @@ final class UnicastLeg: PhoneLeg, FrameClockMember {
         self.isQuiet = true
         self.pacer.flush()
     }
+
+    /// The transfer was refused: the audio goes on.
+    func resume() { self.isQuiet = false }
 
     func close(_ reason: LegClosing) {
         guard !self.isClosed else { return }

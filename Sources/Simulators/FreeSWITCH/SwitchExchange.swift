@@ -211,7 +211,7 @@ package final class SwitchExchange {
         else { return }
         self.core.unicastOpened(channel, ports)
         self.audio[channel] = RawAudio(socket: socket, remote: remote)
-        socket.onDatagram = { [weak self] bytes, _ in
+        socket.onDatagram = { [weak self] bytes, _, _ in
             // The source is not checked (measured): whoever reaches the port is heard.
             guard let self else { return }
             if bytes.isEmpty { self.emptyDatagrams += 1 }

@@ -1,4 +1,5 @@
 import Assistants
+import Telephony
 
 /// What a client event may look like: a description that a message is checked against, strictly, as the real server
 /// does (`unknown_parameter`, `missing_required_parameter`, `invalid_type`, `invalid_value`).

@@ -48,10 +48,10 @@ final class SIPPhoneLine: PhoneLine {
         else { return self.end(.unreachable("bind")) }
         self.signalling = signalling
         self.media = media
-        signalling.onDatagram = { [unowned self] bytes, _ in
+        signalling.onDatagram = { [unowned self] bytes, _, _ in
             self.step { $0.received(bytes, at: $1, into: &$2) }
         }
-        media.onDatagram = { [unowned self] bytes, _ in self.heard(bytes) }
+        media.onDatagram = { [unowned self] bytes, _, _ in self.heard(bytes) }
         var core = SIPCallerCore(
             target: self.target, local: signalling.address.description, mediaPort: Int(media.address.port),
             identity: UUID().uuidString.lowercased().replacing("-", with: ""), timeout: self.timeout)

@@ -36,6 +36,38 @@ func eventually(
     Issue.record("not within \(limit): \(what)", sourceLocation: sourceLocation)
 }
 
+/// What the calls of one gateway noted, for tests that wait until something was heard and not for a number of bytes.
+final class CallNotes: CallObserver {
+    private let notes = Observed<[SessionNote]>([])
+
+    var all: [SessionNote] { self.notes.value }
+
+    /// Replies that are complete and were heard to their end; those of all calls, greetings included.
+    ///
+    /// Some back ends tell a reply's whole text when all of its audio has come, others before the first: both the text
+    /// and the sound must have been there, and nothing may sound or wait any more.
+    var repliesHeard: Int {
+        var texts = 0
+        var sounds = 0
+        var isSounding = false
+        for note in self.notes.value {
+            switch note {
+            case .agentSaid(_, isFinal: true): texts += 1
+            case .agentSpeaking(let speaks):
+                isSounding = speaks
+                if !speaks { sounds += 1 }
+            default: break
+            }
+        }
+        return isSounding ? 0 : min(texts, sounds)
+    }
+
+    func call(_ identity: CallIdentity, noted note: SessionNote, at sinceStart: Duration) {
+        self.notes.change { $0.append(note) }
+    }
+    func callEnded(_ identity: CallIdentity, record: CallRecord) {}
+}
+
 /// A house voice that beeps for 200 ms instead of speaking, on no thread of its own.
 struct BeepingVoice: SpeechServices {
     private struct Job: SpeechJob {
@@ -70,6 +102,7 @@ final class TestGateway: Sendable {
     let freeSwitch: FreeSwitchSimulator
     let control: ControlLink
     let voice = BeepingVoice()
+    let notes = CallNotes()
     let finished = Observed<[FinishedCall]>([])
     var port: UInt16 { self.server.address.port }
 
@@ -145,7 +178,7 @@ final class TestGateway: Sendable {
             speech: speech ?? voice,
             assistants: backEnds?.make(directory, defaults)
                 ?? SeveralOpenAIs(directory, defaults, self.simulators.map(\.port), pipeline),
-            plans: StandardPlans(defaults: defaults), control: { [control] _ in control },
+            plans: StandardPlans(defaults: defaults), control: { [control] _ in control }, observer: self.notes,
             sentences: { sentence, _ in sentence.slug },
             finished: { call in finished.change { $0.append(call) } })
         let gateway = self.gateway

@@ -175,6 +175,15 @@ import Testing
         #expect(try await gateway.base.simulators[0].records().count == 1, "the same conversation")
         #expect(gateway.base.gateway.liveCalls == 1)
         #expect(!gateway.isSwitchHarmed)
+        // The socket that the channel left ends only now (its linger); the new one must go on controlling the call.
+        try await gateway.base.freeSwitch.change { core, effects in
+            core.lingerEnded(of: phone.channel, into: &effects)
+        }
+        try await Task.sleep(for: .milliseconds(200))
+        phone.perform([.digit(Redacted("7"))])
+        try await eventually("a key by the new socket") {
+            try await gateway.base.record()?.items.contains { $0.text.contains("pressed the key 7") } ?? false
+        }
         phone.hangUp()
         #expect(try await phone.ended().end == .hungUp)
         try await eventually("one record") { gateway.base.finished.value.count == 1 }
@@ -182,10 +191,11 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test("A transfer that the switch refuses leaves caller and assistant together")
-    func transferRefused() async throws {
+    @Test("A transfer that the switch refuses leaves caller and assistant together", arguments: [false, true])
+    func transferRefused(isParked: Bool) async throws {
         let gateway = try await LegGateway(script: Self.transferScript())
-        let phone = try await gateway.greeted(.unicast)
+        if isParked { try await gateway.serveParkedCalls() }
+        let phone = try await gateway.greeted(.unicast, variables: isParked ? ["pronto_mode": "esl"] : [:])
         try await phone.quiet()
         try await gateway.base.freeSwitch.change { core, _ in core.scriptedAnswers["uuid_transfer"] = "-ERR refused\n" }
         phone.say()
@@ -194,9 +204,15 @@ import Testing
             return !outputs.isEmpty || gateway.base.voice.spoken.value.contains("transfer-failed")
         }
         #expect(gateway.base.gateway.liveCalls == 1)
+        // The leg was silenced for the transfer: it must sound again.
+        try await phone.quiet()
+        let before = phone.events.value.voiced
+        phone.say()
+        try await eventually("the conversation goes on") { phone.events.value.voiced > before + .milliseconds(200) }
         phone.hangUp()
         _ = try await phone.ended()
         try await eventually("a record") { gateway.base.finished.value.count == 1 }
+        try await eventually("ports") { gateway.ports.taken == 0 && gateway.switchPorts.taken == 0 }
         try await gateway.stop()
     }
 

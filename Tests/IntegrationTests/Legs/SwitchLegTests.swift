@@ -62,10 +62,11 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test("An operator bridges the channel: nobody fetches it back, and the call is over")
-    func bridgedAway() async throws {
+    @Test("An operator bridges the channel: nobody fetches it back or hangs it up", arguments: [false, true])
+    func bridgedAway(isParked: Bool) async throws {
         let gateway = try await LegGateway()
-        let phone = try await gateway.greeted(.unicast)
+        if isParked { try await gateway.serveParkedCalls() }
+        let phone = try await gateway.greeted(.unicast, variables: isParked ? ["pronto_mode": "esl"] : [:])
         let channel = phone.channel
         let other = try #require(CallID(UUID().uuidString))
         try await gateway.base.freeSwitch.change { core, effects in
@@ -73,12 +74,15 @@ import Testing
             core.bridgeAway(channel, to: other, into: &effects)
         }
         try await eventually("a record") { gateway.base.finished.value.count == 1 }
+        #expect(gateway.base.finished.value.first?.call.termination.reason == "transferred")
         #expect(gateway.unicastAsks == 1)
         #expect(!gateway.isSwitchHarmed)
         #expect(
             !gateway.notices.value.contains { if case .transferred(_, "8000", _, _) = $0 { true } else { false } })
         try await eventually("ports") { gateway.ports.taken == 0 && gateway.switchPorts.taken == 0 }
+        #expect(phone.events.value.result == nil, "the caller is not hung up")
         phone.hangUp()
+        _ = try await phone.ended()
         try await gateway.stop()
     }
 

@@ -104,16 +104,15 @@ struct PipelineGateway {
     func greeted(_ call: CallID) async throws -> TestPhone {
         let phone = try await TestPhone.dial(
             port: self.gateway.port, path: "/stream/\(TestGateway.tenant)/\(call)", on: self.gateway.group.loops[0])
-        try await eventually("a greeting") { phone.heard.value.audio > 3200 }
-        try await self.quiet(phone)
+        try await self.heard(replies: 1)
         return phone
     }
 
-    func quiet(_ phone: TestPhone) async throws {
-        try await eventually("silence") {
-            let before = phone.heard.value.audio
-            try await Task.sleep(for: .milliseconds(250))
-            return phone.heard.value.audio == before
+    /// Waits until so many replies, the greeting among them, were heard to their ends.
+    func heard(replies: Int, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let notes = self.gateway.notes
+        try await eventually(within: .seconds(30), "reply \(replies) to be heard", sourceLocation: sourceLocation) {
+            notes.repliesHeard >= replies
         }
     }
 

@@ -1,5 +1,3 @@
-import Telephony
-
 /// One JSON value (RFC 8259), for messages that come a few times a second at most.
 ///
 /// Members keep their order, so that what we write reads the same every time. The audio path never makes one: it
