@@ -61,16 +61,16 @@ let package = Package(
             ],
             swiftSettings: settings),
         core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
-        core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "COpenSSL"]),
+        core("Stores", ["Telephony", "Records", "Routing", "Observability", "CSQLite", "COpenSSL"]),
         core("Configuration", ["Telephony"]),
         core(
             "PhoneServer",
             [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
-                "Conversation", "Records",
+                "Conversation", "Records", "Routing",
                 "Networking", "SpeechEngines", "Observability", "COpenSSL",
             ]),
-        core("AdminAPI", ["Telephony", "Records", "Networking", "Observability"]),
+        core("AdminAPI", ["Telephony", "Records", "Routing", "Networking", "Observability"]),
         core(
             "Simulators",
             [
@@ -81,7 +81,7 @@ let package = Package(
             name: "pronto",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
-                "Conversation", "Records",
+                "Conversation", "Records", "Routing",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
                 "Simulators",
             ],

@@ -56,13 +56,16 @@ package enum AdminServer {
         return try HTTPServer(on: loops, address: address) { _ in
             { request, responder in
                 if speech?(request, responder) ?? false { return }
-                responder.respond(self.answer(request, health, registry, routing))
+                if let routing, let form = RoutingDesk.Form.of(request.path) {
+                    return routing.handle(request, as: form, responder)
+                }
+                responder.respond(self.answer(request, health, registry))
             }
         }
     }
 
     private static func answer(
-        _ request: HTTPRequest, _ health: () -> Health, _ registry: MetricsRegistry, _ routing: RoutingDesk?
+        _ request: HTTPRequest, _ health: () -> Health, _ registry: MetricsRegistry
     ) -> HTTPResponse {
         guard request.method == "GET" || request.method == "HEAD" else {
             return HTTPResponse(status: 405, headers: ["Allow": "GET, HEAD"])
@@ -73,11 +76,10 @@ package enum AdminServer {
             return HTTPResponse(status: now.isDraining ? 503 : 200, text: now.json, type: "application/json")
         case "/metrics":
             return HTTPResponse(status: 200, text: registry.text, type: "text/plain; version=0.0.4; charset=utf-8")
-        case RoutingDesk.path[...]:
-            return routing?.answer(request)
-                ?? HTTPResponse(status: 404, text: "PRONTO_AI_ROUTING is unset: this node does not answer routing.\n")
         default:
-            return HTTPResponse(status: 404, text: "There is /health, /metrics and \(RoutingDesk.path).\n")
+            return HTTPResponse(
+                status: 404,
+                text: "There is /health, /metrics, /api/voip/ai-routing and /api/freeswitch/ai-routing.\n")
         }
     }
 }

@@ -30,6 +30,8 @@ package final class AssistantDirectory: Sendable {
         var switches: [SwitchAccount] = []
     }
     private let snapshot = Mutex(Snapshot())
+    /// Who answers, and when; and the agents of it that are assistants themselves.
+    let routing = Mutex(RoutingSnapshot())
 
     package init() {}
 
@@ -98,10 +100,16 @@ package final class AssistantDirectory: Sendable {
     }
 
     package func entry(of tenant: TenantID) -> Entry? { self.snapshot.withLock { $0.tenants[tenant] } }
-    package func owner(of assistant: AssistantID) -> TenantID? { self.snapshot.withLock { $0.owners[assistant] } }
+    package func owner(of assistant: AssistantID) -> TenantID? {
+        self.snapshot.withLock { $0.owners[assistant] } ?? self.agent(assistant)?.tenant
+    }
     package var isEmpty: Bool { self.snapshot.withLock { $0.tenants.isEmpty } }
 
     package func assistant(_ id: AssistantID) -> (Entry, Assistant)? {
+        self.configured(id) ?? self.agent(id).flatMap { agent in self.entry(of: agent.tenant).map { ($0, agent) } }
+    }
+
+    private func configured(_ id: AssistantID) -> (Entry, Assistant)? {
         self.snapshot.withLock { snapshot in
             guard let owner = snapshot.owners[id], let entry = snapshot.tenants[owner],
                 let assistant = entry.assistants.first(where: { $0.id == id })

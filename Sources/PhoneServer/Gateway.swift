@@ -43,10 +43,13 @@ package struct VerifiedToken: Sendable {
     package var tenant: TenantID
     package var call: CallID
     package var assistant: AssistantID?
-    package init(tenant: TenantID, call: CallID, assistant: AssistantID?) {
+    /// The row of routing that sent the call.
+    package var route: RouteID?
+    package init(tenant: TenantID, call: CallID, assistant: AssistantID?, route: RouteID? = nil) {
         self.tenant = tenant
         self.call = call
         self.assistant = assistant
+        self.route = route
     }
 }
 
@@ -142,6 +145,13 @@ package final class Gateway: Sendable {
         self.breaker.withLock { $0.permits(.init(provider: provider, tenant: tenant), at: now) }
     }
 
+    /// Whether none of these back ends is passed over for the tenant now. Makes nobody the probe.
+    func breakerWouldPermit(anyOf providers: [String], _ tenant: TenantID, at now: Duration) -> Bool {
+        self.breaker.withLock { breaker in
+            providers.contains { breaker.wouldPermit(.init(provider: $0, tenant: tenant), at: now) }
+        }
+    }
+
     func breakerSucceeded(_ provider: String, _ tenant: TenantID) {
         self.changeBreaker(provider) { $0.succeeded(.init(provider: provider, tenant: tenant)) }
     }
@@ -183,6 +193,14 @@ package final class Gateway: Sendable {
             state.perTenant[tenant, default: 0] += 1
             self.metrics.activeSessions.set(state.live.count)
             return .admitted
+        }
+    }
+
+    /// Whether the register has no place for another call of the tenant.
+    func isFull(for tenant: TenantID) -> Bool {
+        self.state.withLock { state in
+            state.live.count >= self.configuration.maximumCalls
+                || state.perTenant[tenant, default: 0] >= self.configuration.maximumCallsPerTenant
         }
     }
 
@@ -272,4 +290,6 @@ package struct NoTools: ToolRunning {
 /// Works out how a call is to go from the assistant's configuration.
 package protocol CallPlanning: Sendable {
     func plan(for assistant: Assistant, in entry: AssistantDirectory.Entry) -> CallPlan
+    /// The back ends that the assistant is meant to speak by: without the last resort that every call has.
+    func backEnds(of assistant: Assistant) -> [String]
 }

@@ -65,6 +65,14 @@ package struct ProviderBreaker: Sendable {
         }
     }
 
+    /// Whether a call that came now would be let try, as its first or as the probe. Changes nothing.
+    package func wouldPermit(_ key: Key, at now: Duration) -> Bool {
+        switch self.circuits[key] {
+        case nil, .closed: true
+        case .open(let until, _), .probing(let until, _): now >= until
+        }
+    }
+
     /// The back end was heard: it works.
     package mutating func succeeded(_ key: Key) { self.circuits[key] = nil }
 

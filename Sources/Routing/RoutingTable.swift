@@ -118,6 +118,9 @@ package final class RoutingTable: Sendable {
         return RoutedAgent(found, agent)
     }
 
+    /// The SIP domain of a tenant.
+    package func domain(of tenant: TenantID) -> String? { self.tenants[tenant]?.domain }
+
     /// Whose a row is.
     package func owner(of route: RouteID) -> TenantID? { self.routeOwners[route] }
 

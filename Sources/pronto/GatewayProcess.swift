@@ -33,6 +33,7 @@ final class GatewayProcess: Sendable {
     private let parked: ParkedCalls
     private let tls: TLSContext?
     private let records: RecordsQueue
+    private let routing: RoutingProcess
     private let background = Mutex<[Task<Void, Never>]>([])
 
     var mediaAddress: SocketAddress { self.media.address }
@@ -53,9 +54,12 @@ final class GatewayProcess: Sendable {
         self.store = try await StoreOpening.open(settings)
         self.directory = AssistantDirectory()
         try await self.directory.reload(from: self.store)
+        self.metrics = GatewayMetrics()
+        self.routing = try RoutingProcess(
+            settings, self.store, self.directory, self.metrics.registry, logger)
+        try await self.routing.load()
         let spool = try CallSpool(path: settings.database + ".spool")
         self.calls = DurableCalls(store: self.store, spool: spool)
-        self.metrics = GatewayMetrics()
         let loops = settings.loops > 0 ? settings.loops : max(1, ProcessInfo.processInfo.activeProcessorCount)
         self.group = EventLoopGroup(count: loops)
         for loop in self.group.loops {
@@ -92,7 +96,7 @@ final class GatewayProcess: Sendable {
                 gateway: self.gateway, group: self.group, ports: unicast.ours, switchPorts: unicast.switches)
             self.admin = try Self.administer(
                 settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
-                try RoutingOpening.desk(settings, self.gateway, self.directory, media: self.media.address),
+                try self.routing.desk(self.gateway, media: self.media.address),
                 PipelineSettings.interface(
                     settings, services, configuration, directory: self.directory, http: http, speech: speech,
                     logger: logger))
@@ -124,7 +128,8 @@ final class GatewayProcess: Sendable {
         self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
         let (calls, logger, directory, store) = (self.calls, self.logger, self.directory, self.store)
-        let links = self.links
+        let (links, routing) = (self.links, self.routing)
+        routing.start()
         self.background.withLock { tasks in
             tasks.append(
                 Task {
@@ -147,6 +152,7 @@ final class GatewayProcess: Sendable {
                         do throws(StoreError) {
                             try await directory.reload(from: store)
                             links.replace(with: directory.switches)
+                            try await routing.load()
                         } catch {
                             logger.warning(
                                 "Configuration not reloaded: the last one stands",
@@ -169,6 +175,7 @@ final class GatewayProcess: Sendable {
             try self.tls?.reload()
             try await self.directory.reload(from: self.store)
             self.links.replace(with: self.directory.switches)
+            try await self.routing.load()
             self.logger.info("Reloaded")
         } catch {
             self.logger.error("Not reloaded: what was before stands", ["error": .string("\(error)")])
@@ -198,6 +205,7 @@ final class GatewayProcess: Sendable {
         self.links.stop()
         for task in self.background.withLock({ $0 }) { task.cancel() }
         await self.records.finish()
+        await self.routing.finish()
         RecordingFile.settle()
         await self.store.close()
         self.group.stop()
@@ -310,7 +318,9 @@ final class GatewayProcess: Sendable {
             configuration.verifyToken = { text, tenant, call in
                 do throws(StreamTokenError) {
                     let token = try StreamToken.verified(text, keys: keys, tenant: tenant, call: call, at: Date())
-                    return .success(VerifiedToken(tenant: token.tenant, call: token.call, assistant: token.assistant))
+                    return .success(
+                        VerifiedToken(
+                            tenant: token.tenant, call: token.call, assistant: token.assistant, route: token.route))
                 } catch {
                     return .failure(TokenRefusal(slug: error.rawValue))
                 }

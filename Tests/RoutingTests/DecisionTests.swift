@@ -45,6 +45,17 @@ struct Rows {
     }
 }
 
+/// What somebody wrote into a row, and the column that is named for it.
+struct Breakage: Sendable, CustomTestStringConvertible {
+    var column: String
+    var change: @Sendable (inout TrunkSettings) -> Void
+    init(_ column: String, _ change: @escaping @Sendable (inout TrunkSettings) -> Void) {
+        self.column = column
+        self.change = change
+    }
+    var testDescription: String { self.column }
+}
+
 @Suite("Decisions")
 struct DecisionTests {
     @Test("In hours the AI answers, out of hours the fallback rings (requirements 2)")
@@ -206,16 +217,19 @@ struct DecisionTests {
     @Test(
         "A broken row says its table, id and column, sends its own calls to its fallback, and harms no other",
         arguments: [
-            ("time_windows", { (row: inout TrunkSettings) in row.timeWindows = "nonsense" }),
-            ("time_windows[0].tz", { $0.timeWindows = #"[{"start":"09:00","end":"10:00","tz":"Mars/Base"}]"# }),
-            ("did_allowlist", { $0.didAllow = "+39" }), ("did_allowlist[0]", { $0.didAllow = #"["x"]"# }),
-            ("did_blocklist[1]", { $0.didBlock = #"["+39061",7]"# }), ("calendar_ids[0]", { $0.calendars = #"["x"]"# }),
-            ("calendar_ids", { $0.calendars = #"{"a":1}"# }), ("agent_id", { $0.agent = "agent_voice_default" }),
-            ("language", { $0.language = "it_IT\r\nX: y" }), ("tts_voice", { $0.voice = "" }),
-            ("max_ai_minutes", { $0.maximumMinutes = -5 }), ("recording", { $0.recording = "sometimes" }),
-            ("store_id", { ($0.store) = "a\nb" }), ("enabled", { $0.unreadable = ["enabled"] }),
-        ] as [(String, @Sendable (inout TrunkSettings) -> Void)])
-    func broken(column: String, change: @Sendable (inout TrunkSettings) -> Void) throws {
+            Breakage("time_windows") { $0.timeWindows = "nonsense" },
+            Breakage("time_windows[0].tz") { $0.timeWindows = #"[{"start":"09:00","end":"10:00","tz":"Mars/Base"}]"# },
+            Breakage("did_allowlist") { $0.didAllow = "+39" }, Breakage("did_allowlist[0]") { $0.didAllow = #"["x"]"# },
+            Breakage("did_blocklist[1]") { $0.didBlock = #"["+39061",7]"# },
+            Breakage("calendar_ids[0]") { $0.calendars = #"["x"]"# },
+            Breakage("calendar_ids") { $0.calendars = #"{"a":1}"# },
+            Breakage("agent_id") { $0.agent = "agent_voice_default" },
+            Breakage("language") { $0.language = "it_IT\r\nX: y" }, Breakage("tts_voice") { $0.voice = "" },
+            Breakage("max_ai_minutes") { $0.maximumMinutes = -5 }, Breakage("recording") { $0.recording = "sometimes" },
+            Breakage("store_id") { $0.store = "a\nb" }, Breakage("enabled") { $0.unreadable = ["enabled"] },
+        ])
+    func broken(by breakage: Breakage) throws {
+        let (column, change) = (breakage.column, breakage.change)
         let table = Rows.table([
             Rows.trunk(1, change), Rows.trunk(2) { $0.didAllow = #"["+39068888888"]"# },
             Rows.trunk(3) { $0.trunk = "other" },

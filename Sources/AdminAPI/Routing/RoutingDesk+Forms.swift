@@ -39,7 +39,8 @@ extension RoutingDesk {
             fields.append(("agent_id", JSONText.quoted(agent.id.text)))
             fields.append(("name", JSONText.quoted(agent.name)))
         }
-        fields.append(("gateway_url", JSONText.quoted(self.address(decision, tenant, parameters, "/rt/\(tenant.text)"))))
+        fields.append(
+            ("gateway_url", JSONText.quoted(self.address(decision, tenant, parameters, "/rt/\(tenant.text)"))))
         if let agent = decision.agent, let assistant = self.assistant(agent, tenant) {
             fields.append(("language", JSONText.quoted(assistant.language)))
             if let voice = assistant.voice { fields.append(("tts_voice", JSONText.quoted(voice))) }
@@ -63,7 +64,8 @@ extension RoutingDesk {
     /// RFC 9457. `fields` names what is wrong with the question, one member a parameter.
     private static func problem(_ status: Int, _ detail: String, _ answer: Answer) -> HTTPResponse {
         let titles = [
-            400: "The question is not well formed", 401: "Not authenticated", 403: "Not permitted", 404: "Unknown tenant",
+            400: "The question is not well formed", 401: "Not authenticated", 403: "Not permitted",
+            404: "Unknown tenant",
             429: "Too many questions",
         ]
         var fields: [(String, String)] = [

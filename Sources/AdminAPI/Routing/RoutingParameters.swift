@@ -45,7 +45,9 @@ struct RoutingParameters {
         for pair in pairs {
             let mark = pair.firstIndex(of: "=") ?? pair.endIndex
             // What we do not know is stepped over: dialplans pass what they were given.
-            guard let key = percentDecoded(pair[..<mark], plusIsSpace: false), let name = Self.names[key] else { continue }
+            guard let key = percentDecoded(pair[..<mark], plusIsSpace: false), let name = Self.names[key] else {
+                continue
+            }
             guard seen.insert(name).inserted else {
                 self.forget(name)
                 self.refuse(name, "once only")
