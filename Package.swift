@@ -36,6 +36,7 @@ let package = Package(
         .systemLibrary(
             name: "CPocketSphinx", pkgConfig: "pocketsphinx", providers: [.apt(["libpocketsphinx-dev"])]),
         .systemLibrary(name: "CSherpaOnnx", pkgConfig: "sherpa-onnx"),
+        .systemLibrary(name: "CICal", pkgConfig: "libical", providers: [.apt(["libical-dev"])]),
         .systemLibrary(name: "CLibre", pkgConfig: "libre", providers: [.apt(["libre-dev"])]),
         .target(name: "CLinux"),
 
@@ -62,6 +63,7 @@ let package = Package(
             swiftSettings: settings),
         core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
         core("Stores", ["Telephony", "Records", "Routing", "Observability", "CSQLite", "COpenSSL"]),
+        core("Calendars", ["Telephony", "Routing", "CICal"]),
         core("Configuration", ["Telephony"]),
         core(
             "PhoneServer",
@@ -83,7 +85,7 @@ let package = Package(
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
                 "Conversation", "Records", "Routing",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
-                "Simulators",
+                "Simulators", "Calendars",
             ],
             swiftSettings: settings),
 
@@ -111,6 +113,7 @@ let package = Package(
 
         tests("TelephonyTests", ["Telephony"]),
         tests("RoutingTests", ["Routing", "Telephony"]),
+        tests("CalendarsTests", ["Calendars", "Routing", "Telephony"]),
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),

@@ -107,7 +107,7 @@ package protocol ConversationStore: Sendable {
 
 /// A place that keeps everything: SQLite, later PostgreSQL.
 package protocol RecordsStore: TenantStore, AssistantStore, DestinationStore, ProviderAccountStore, CallRecordStore,
-    ConversationStore, SwitchAccountStore
+    ConversationStore, SwitchAccountStore, RoutingStore
 {
     /// Ends the store after the work that waits. Later calls answer `closed`.
     func close() async

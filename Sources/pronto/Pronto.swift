@@ -73,6 +73,11 @@ enum Pronto {
           pronto assistant add|list|remove the assistants of a tenant
           pronto destination add|list      where callers can be handed to
           pronto provider set-key          a tenant's own key for a provider (stored encrypted)
+          pronto route --did N --at TIME   whether the AI would answer, step by step
+          pronto trunk add|list|remove     which calls are the AI's, when, and who else rings
+          pronto agent add|list|remove     the agents that trunks name
+          pronto calendar import FILE      holidays and exceptions from an iCalendar file
+          pronto activity [list]           what routing decided
           pronto calls list|show ID        what happened on calls
           pronto migrate up|down|status    the database's schema
           pronto token issue               a signed token for a stream

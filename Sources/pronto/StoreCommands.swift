@@ -16,6 +16,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 enum StoreCommands {
     static let names: Set<String> = [
         "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config",
+        "route", "trunk", "agent", "calendar", "activity",
     ]
 
     static let usage = """
@@ -27,6 +28,7 @@ enum StoreCommands {
         pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
         pronto migrate up | down [--to N] --yes | status
         pronto token issue --call ID [--tenant T] [--assistant UUID] [--lifetime SECONDS] | new-key
+        \(RoutingCommands.usage)
         pronto config [--markdown]
         Every setting may be given as an option, as in --database FILE; --config FILE names the file of settings.
         """
@@ -59,8 +61,9 @@ enum StoreCommands {
         _ name: String, _ words: [String], folder: String, environment: [String: String],
         readInput: () -> String? = { readLine() }
     ) async throws -> String {
-        let options = (Self.options[name] ?? []).union(["--config"])
-        let arguments = try Arguments(words, options: options, flags: Self.flags[name] ?? [])
+        let options = (Self.options[name] ?? RoutingCommands.options[name] ?? []).union(["--config"])
+        let arguments = try Arguments(
+            words, options: options, flags: Self.flags[name] ?? RoutingCommands.flags[name] ?? [])
         let settings = try Settings.load(
             folder: folder, file: try arguments.optional("--config"), environment: environment,
             arguments: arguments.settings)
@@ -107,7 +110,7 @@ enum StoreCommands {
         case "provider": return try await Self.provider(arguments, store, readInput)
         case "calls": return try await Self.calls(arguments, store)
         case "token": return try await Self.token(arguments, store, settings.tokenKeys, at: Date())
-        default: throw CommandFailure("\(name): no such command\n\(Self.usage)")
+        default: return try await RoutingCommands.run(name, arguments, store, settings)
         }
     }
 
