@@ -126,14 +126,14 @@ let package = Package(
         tests("NetworkingTests", ["Networking", "Telephony", "Observability"]),
         tests("ObservabilityTests", ["Observability", "Telephony"]),
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
-        tests("StoresTests", ["Stores", "Records", "Telephony"]),
+        tests("StoresTests", ["Stores", "Records", "Routing", "Telephony"]),
         tests(
             "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
             "ProntoTests",
             [
-                "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
+                "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Routing", "Simulators",
                 "Stores", "Telephony", "Audio", "EventSocket",
             ]),
         tests(

@@ -145,6 +145,11 @@ package struct RoutingDecision: Sendable {
 
     package var isAI: Bool { self.reason.isAI }
 
+    package init(reason: RoutingReason, tenant: TenantID? = nil) {
+        self.reason = reason
+        self.tenant = tenant
+    }
+
     /// One thing that was looked at, and what was found.
     package struct Step: Sendable, Equatable {
         /// `tenant`, `number`, `row`, `blocklist`, `agent`, `exceptions`, `hours`, `result`.

@@ -37,10 +37,14 @@ struct RoutingParameters {
     init(_ query: Substring?) {
         guard let query, !query.isEmpty else { return }
         guard query.utf8.count <= Self.queryLimit else {
-            return self.refuse("query", "at most \(Self.queryLimit) bytes")
+            self.refuse("query", "at most \(Self.queryLimit) bytes")
+            return
         }
         let pairs = query.split(separator: "&")
-        guard pairs.count <= Self.keyLimit else { return self.refuse("query", "at most \(Self.keyLimit) parameters") }
+        guard pairs.count <= Self.keyLimit else {
+            self.refuse("query", "at most \(Self.keyLimit) parameters")
+            return
+        }
         var seen: Set<String> = []
         for pair in pairs {
             let mark = pair.firstIndex(of: "=") ?? pair.endIndex
