@@ -32,6 +32,7 @@ let package = Package(
         .systemLibrary(name: "CSpeexDSP", pkgConfig: "speexdsp", providers: [.apt(["libspeexdsp-dev"])]),
         .systemLibrary(name: "CSpandsp", pkgConfig: "spandsp", providers: [.apt(["libspandsp-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(
             name: "CPocketSphinx", pkgConfig: "pocketsphinx", providers: [.apt(["libpocketsphinx-dev"])]),
@@ -62,8 +63,12 @@ let package = Package(
             ],
             swiftSettings: settings),
         core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
+<<<<<<< HEAD
         core("Stores", ["Telephony", "Records", "Routing", "Observability", "CSQLite", "COpenSSL"]),
         core("Calendars", ["Telephony", "Routing", "CICal"]),
+=======
+        core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "CPostgreSQL", "COpenSSL"]),
+>>>>>>> main
         core("Configuration", ["Telephony"]),
         core(
             "PhoneServer",
@@ -126,15 +131,26 @@ let package = Package(
         tests("NetworkingTests", ["Networking", "Telephony", "Observability"]),
         tests("ObservabilityTests", ["Observability", "Telephony"]),
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
+<<<<<<< HEAD
         tests("StoresTests", ["Stores", "Records", "Routing", "Telephony"]),
+=======
+        // A real PostgreSQL for the tests that want one.
+        .target(name: "TestDatabases", path: "Tests/TestDatabases", swiftSettings: settings),
+        tests("StoresTests", ["Stores", "Records", "Telephony", "TestDatabases"]),
+>>>>>>> main
         tests(
             "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
             "ProntoTests",
             [
+<<<<<<< HEAD
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Routing", "Simulators",
                 "Stores", "Telephony", "Audio", "EventSocket",
+=======
+                "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
+                "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases",
+>>>>>>> main
             ]),
         tests(
             "IntegrationTests",

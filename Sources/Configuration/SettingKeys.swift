@@ -28,13 +28,20 @@ package enum PhoneEncoding: String, Sendable, CaseIterable { case l16, pcmu, pcm
 /// How a module with playback by message wants its audio.
 package enum PhoneDownlink: String, Sendable, CaseIterable { case binary, streamAudio = "stream-audio" }
 
-/// Where OpenAI's protocol is spoken.
+/// How PostgreSQL is spoken to: libpq's sslmode.
+package enum DatabaseTLS: String, Sendable, CaseIterable {
+    case disable, allow, prefer, require
+    case verifyCA = "verify-ca"
+    case verifyFull = "verify-full"
+}
+
 /// What of an ElevenLabs agent a call replaces.
 package enum ElevenLabsOverride: String, Sendable, CaseIterable {
     case prompt, language, voice, variables
     case firstMessage = "first_message"
 }
 
+/// Where OpenAI's protocol is spoken.
 package enum OpenAIService: String, Sendable, CaseIterable { case openai, azure, azureLegacy = "azure-legacy" }
 
 /// The shape of OpenAI's Realtime protocol: the present one, or the older one of Azure's legacy path and of some
@@ -346,6 +353,29 @@ package struct SettingKeys: Sendable {
     package let database = Setting<String>.path(
         "PRONTO_DATABASE", default: "pronto.db",
         "The SQLite file. Beside it, PRONTO_DATABASE.spool keeps calls that the database could not take.")
+    package let databaseHost = Setting<String?>.optionalText(
+        "DB_HOST",
+        "The PostgreSQL server: a name, an address, or the folder of its socket; several with commas between them. Set, or DB_NAME "
+            + "set: records are kept there, not in PRONTO_DATABASE.")
+    package let databasePort = Setting<Int>.port("DB_PORT", default: 5432, "Its port.")
+    package let databaseName = Setting<String?>.optionalText(
+        "DB_NAME", "The database. Unset, with DB_HOST set: fusionpbx.")
+    package let databaseUser = Setting<String>.text("DB_USER", default: "fusionpbx", "The user to log in as.")
+    package let databasePassword = Setting<String?>.optionalText("DB_PASS", longest: 1024, "The user's password.")
+        .secret
+    package let databaseTLS = Setting<DatabaseTLS>.choice(
+        "PRONTO_DB_SSLMODE", default: .prefer,
+        "Whether the connection is encrypted and the server checked, in libpq's words.")
+    package let databaseAuthorities = Setting<String?>.optionalPath(
+        "PRONTO_DB_SSLROOTCERT", "The certificates that the server's must come from, for verify-ca and verify-full.")
+    package let databasePool = Setting<Int>.integer(
+        "PRONTO_DB_POOL", 1...64, unit: "connections", default: 4, "Connections to PostgreSQL at once.")
+    package let databaseTime = Setting<Duration>.seconds(
+        "PRONTO_DB_TIMEOUT", 1...60, default: 5,
+        "What a question to PostgreSQL may take; then it is given up, and a finished call goes to the spool.")
+    package let databaseMigrates = Setting<Bool>.switched(
+        "PRONTO_DB_MIGRATE", default: false,
+        "Whether the gateway brings PostgreSQL's tables up to date itself at its start. Otherwise: pronto migrate up.")
     package let secretKey = Setting<String?>.optionalText(
         "PRONTO_SECRET_KEY", longest: 4096,
         "Keys that secrets are encrypted with at rest: [id:]base64 of 32 bytes, with commas between them; the first encrypts."
@@ -419,7 +449,6 @@ package struct SettingKeys: Sendable {
     /// error, so that an existing `.env` serves.
     package static let unread: [(names: [String], why: String)] = [
         (["FREESWITCH_RTP_IP"], "the far end of RTP is learnt from SDP and from the packets"),
-        (["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"], "the PostgreSQL store comes later"),
         (["REDIS_HOST", "REDIS_PORT"], "several nodes as one system come later"),
         (
             ["ESL_HOST_ALLOW_LOOPBACK"], "loopback is always allowed for the Event Socket"

@@ -18,7 +18,7 @@ import Telephony
 final class GatewayProcess: Sendable {
     let settings: Settings
     let logger: Logger
-    let store: SQLiteStore
+    let store: SQLStore
     let directory: AssistantDirectory
     let gateway: Gateway
     let metrics: GatewayMetrics
@@ -462,29 +462,5 @@ final class RecordsQueue: Sendable {
     func finish() async {
         self.continuation.finish()
         await self.writer.withLock { $0 }?.value
-    }
-}
-
-/// Opens the store as the settings say.
-enum StoreOpening {
-    static func open(_ settings: Settings) async throws -> SQLiteStore {
-        let keys = try StoreCommands.secretKeys(settings)
-        do throws(StoreError) {
-            return try await SQLiteStore(path: settings.database, secretKeys: keys)
-        } catch {
-            throw StartError("PRONTO_DATABASE: \(settings.database): \(error); \(Self.repair(of: error))")
-        }
-    }
-
-    private static func repair(of error: StoreError) -> String {
-        switch error.code {
-        case .unavailable: "make its folder, or name another file"
-        case .readOnly: "let this user write there, or name another file"
-        case .corrupt: "restore a copy, or name another file"
-        case .full: "make room, or name another file"
-        case .locked: "stop the program that holds it"
-        case .wrongSchema: "run this file's version of Pronto, or `pronto migrate`"
-        default: "name another file"
-        }
     }
 }

@@ -6,7 +6,7 @@ import Telephony
 
 extension StoreCommands {
     static func provider(
-        _ arguments: Arguments, _ store: SQLiteStore, _ readInput: () -> String?
+        _ arguments: Arguments, _ store: SQLStore, _ readInput: () -> String?
     ) async throws -> String {
         if arguments.words.first == "rotate" { return "encrypted again: \(try await store.rotateSecrets())" }
         let tenant = try await Self.tenant(of: arguments, store)

@@ -72,12 +72,12 @@ enum StoreCommands {
             guard arguments.has("--markdown") else { return ConfigurationPage.list(settings) }
             // Whoever prints a command's text ends its last line.
             return String(ConfigurationPage.markdown().dropLast())
-        case "migrate": return try Self.migrate(arguments, path: settings.database, at: Date())
+        case "migrate": return try Self.migrate(arguments, settings, at: Date())
         case "token" where arguments.words.first == "new-key", "provider" where arguments.words.first == "new-key":
             return try SecretKeys.generated(id: try arguments.optional("--id") ?? "1")
         default: break
         }
-        let store = try await StoreOpening.open(settings)
+        let store = try await StoreOpening.open(settings, connections: 1)
         let result: Result<String, any Error>
         do {
             result = .success(try await Self.run(name, arguments, store, settings, readInput))
@@ -101,7 +101,7 @@ enum StoreCommands {
     }
 
     private static func run(
-        _ name: String, _ arguments: Arguments, _ store: SQLiteStore, _ settings: Settings, _ readInput: () -> String?
+        _ name: String, _ arguments: Arguments, _ store: SQLStore, _ settings: Settings, _ readInput: () -> String?
     ) async throws -> String {
         switch name {
         case "tenant": return try await Self.tenant(arguments, store, readInput)
@@ -143,31 +143,6 @@ enum StoreCommands {
                     [$0.id.text, $0.name, $0.isEnabled ? "yes" : "no", switches[$0.id] ?? "-"]
                 })
         case let word?: throw Self.unknown("tenant \(word)")
-        }
-    }
-
-    static func migrate(_ arguments: Arguments, path: String, at now: Date) throws -> String {
-        func said(_ what: String, _ numbers: [Int]) -> String {
-            numbers.isEmpty ? "nothing to do" : "\(what) " + numbers.map(String.init).joined(separator: ", ")
-        }
-        switch arguments.words.first {
-        case "up": return said("applied", try SQLiteStore.Schema.up(path: path, at: now))
-        case "down":
-            guard arguments.has("--yes") else {
-                throw CommandFailure("migrate down drops tables with their rows; add --yes to do it")
-            }
-            let applied = try SQLiteStore.Schema.status(path: path).filter { $0.appliedAt != nil }.map(\.number)
-            let target = try arguments.optional("--to", allowed: "a migration's number, or 0") { text in
-                Int(text).flatMap { $0 >= 0 ? $0 : nil }
-            }
-            return said("took back", try SQLiteStore.Schema.down(path: path, to: target ?? (applied.last ?? 1) - 1))
-        case "status", nil:
-            return Self.table(
-                ["number", "name", "applied"],
-                try SQLiteStore.Schema.status(path: path).map { status in
-                    [String(status.number), status.name, status.appliedAt.map(Self.text) ?? "no"]
-                })
-        case let word?: throw Self.unknown("migrate \(word)")
         }
     }
 

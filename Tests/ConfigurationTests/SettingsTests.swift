@@ -153,7 +153,7 @@ struct SettingsTests {
             [RawValue(key: "FREESWITCH_RTP_IP", text: "1", origin: .file(".env", line: 1))],
             [
                 RawValue(key: "PRONTO_PROT", text: "1", origin: .environment),
-                RawValue(key: "DB_HOST", text: "1", origin: .environment),
+                RawValue(key: "DEBUG", text: "1", origin: .environment),
                 RawValue(key: "PRONTO_DEVELOPMENT", text: "1", origin: .environment),
                 RawValue(key: "ESL_PASSWORD", text: "x", origin: .environment),
             ],

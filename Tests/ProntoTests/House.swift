@@ -138,7 +138,7 @@ struct House: Sendable {
 
     /// What the database has of a call, once the gateway is stopped.
     func kept(_ call: CallID) async throws -> (call: CallRecord, turns: [TurnRecord])? {
-        let store = try await SQLiteStore(path: self.folder + "/pronto.db")
+        let store = try await SQLStore(path: self.folder + "/pronto.db")
         var found: (CallRecord, [TurnRecord])?
         if let record = try await store.call(call, of: self.tenant) {
             var turns: [TurnRecord] = []

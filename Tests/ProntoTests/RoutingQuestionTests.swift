@@ -91,7 +91,7 @@ struct RoutingQuestionTests {
             for line in house.lines.all { #expect(!line.contains("rhubarb") && !line.contains("061234567")) }
 
             // Every decision is in the log, with its number as the policy has it.
-            let store = try await SQLiteStore(path: folder + "/pronto.db")
+            let store = try await SQLStore(path: folder + "/pronto.db")
             let log = try await store.activity(of: house.tenant, before: nil, limit: 100)
             #expect(log.count == 7 && Set(log.map(\.reason)).count == 4)
             #expect(log.allSatisfy { $0.did.map { $0.contains("*") } ?? false && $0.trunk == Self.trunk })

@@ -38,9 +38,9 @@ private struct Desk {
         }
     }
 
-    func withStore<Value>(_ body: (SQLiteStore) async throws -> Value) async throws -> Value {
+    func withStore<Value>(_ body: (SQLStore) async throws -> Value) async throws -> Value {
         let keys = try self.environment["PRONTO_SECRET_KEY"].map { try SecretKeys($0) }
-        let store = try await SQLiteStore(path: self.folder + "/pronto.db", secretKeys: keys)
+        let store = try await SQLStore(path: self.folder + "/pronto.db", secretKeys: keys)
         let value = try await body(store)
         await store.close()
         return value

@@ -12,9 +12,9 @@ struct FailureTests {
         try await withFolder { folder in
             let path = folder + "/pronto.db"
             let tenant = try Sample.tenantID(1)
-            var options = SQLiteStore.Options()
+            var options = SQLStore.Options()
             options.database.pageLimit = 60
-            let store = try await SQLiteStore(path: path, options: options)
+            let store = try await SQLStore(path: path, options: options)
             let spool = try CallSpool(path: path + ".spool")
             let calls = DurableCalls(store: store, spool: spool)
             var outcomes: [DurableCalls.Outcome] = []
@@ -30,7 +30,7 @@ struct FailureTests {
             #expect(try await calls.replay() == CallSpool.Outcome(kept: spooled))
             await store.close()
 
-            let larger = try await SQLiteStore(path: path)
+            let larger = try await SQLStore(path: path)
             let again = DurableCalls(store: larger, spool: spool)
             #expect(try await again.replay() == CallSpool.Outcome(written: spooled))
             #expect(try await again.replay() == CallSpool.Outcome())
@@ -44,9 +44,9 @@ struct FailureTests {
         try await withFolder { folder in
             let path = folder + "/pronto.db"
             let tenant = try Sample.tenantID(1)
-            var options = SQLiteStore.Options()
+            var options = SQLStore.Options()
             options.database.busyTimeout = .milliseconds(10)
-            let store = try await SQLiteStore(path: path, options: options)
+            let store = try await SQLStore(path: path, options: options)
             let other = try SQLiteDatabase(path: path)
             try other.execute("BEGIN IMMEDIATE")
             let finished = try Sample.finished(1, of: tenant)
@@ -62,11 +62,11 @@ struct FailureTests {
         try await withFolder { folder in
             let garbage = folder + "/garbage.db"
             try Data(repeating: 0x41, count: 8192).write(to: URL(fileURLWithPath: garbage))
-            #expect(await code { _ = try await SQLiteStore(path: garbage) } == .corrupt)
-            #expect(await code { _ = try await SQLiteStore(path: folder + "/no/such/x.db") } == .unavailable)
+            #expect(await code { _ = try await SQLStore(path: garbage) } == .corrupt)
+            #expect(await code { _ = try await SQLStore(path: folder + "/no/such/x.db") } == .unavailable)
 
             let path = folder + "/pronto.db"
-            let store = try await SQLiteStore(path: path)
+            let store = try await SQLStore(path: path)
             let tenant = try Sample.tenantID(1)
             try await store.finish(try Sample.finished(1, of: tenant), of: tenant)
             let other = try SQLiteDatabase(path: path)
@@ -83,7 +83,7 @@ struct FailureTests {
     func modes() async throws {
         try await withFolder { folder in
             let path = folder + "/pronto.db"
-            let store = try await SQLiteStore(path: path)
+            let store = try await SQLStore(path: path)
             let spool = try CallSpool(path: path + ".spool")
             let tenant = try Sample.tenantID(1)
             try await store.finish(try Sample.finished(1, of: tenant), of: tenant)
@@ -97,10 +97,10 @@ struct FailureTests {
 
     @Test("More questions than may wait are refused, not queued for ever")
     func overloaded() async throws {
-        var options = SQLiteStore.Options()
+        var options = SQLStore.Options()
         options.waitingLimit = 0
         let limited = options
-        #expect(await code { _ = try await SQLiteStore(path: ":memory:", options: limited) } == .overloaded)
+        #expect(await code { _ = try await SQLStore(path: ":memory:", options: limited) } == .overloaded)
     }
 }
 
@@ -118,7 +118,7 @@ struct CallSpoolTests {
             try (whole + whole.prefix(whole.count / 2)).write(to: URL(fileURLWithPath: path))
             try await spool.append(try Sample.finished(2, of: tenant, at: 2))
 
-            let store = try await SQLiteStore(path: ":memory:")
+            let store = try await SQLStore(path: ":memory:")
             #expect(try await spool.replay(into: store) == CallSpool.Outcome(written: 2, damaged: 1))
             let stored = try await store.call(try #require(CallID("call-1")), of: tenant)
             #expect(stored == (try Sample.finished(1, of: tenant).call))
@@ -132,7 +132,7 @@ struct CallSpoolTests {
         try await withFolder { folder in
             let path = folder + "/spool"
             let tenant = try Sample.tenantID(1)
-            let store = try await SQLiteStore(path: ":memory:")
+            let store = try await SQLStore(path: ":memory:")
             let spool = try CallSpool(path: path)
             for number in 1...3 { try await spool.append(try Sample.finished(number, of: tenant, at: Double(number))) }
             // One was stored; the file was not removed; a new call came.
@@ -179,7 +179,7 @@ struct CallSpoolTests {
             let tenant = try Sample.tenantID(1)
             let spool = try CallSpool(path: folder + "/spool")
             try await spool.append(try Sample.finished(1, of: tenant))
-            let calls = DurableCalls(store: try await SQLiteStore(path: ":memory:"), spool: spool)
+            let calls = DurableCalls(store: try await SQLStore(path: ":memory:"), spool: spool)
             let (reports, report) = AsyncStream.makeStream(of: CallSpool.Outcome?.self)
             let service = Task { await calls.run(every: .seconds(3600)) { report.yield(try? $0.get()) } }
             #expect(await reports.first { _ in true } == CallSpool.Outcome(written: 1))
@@ -193,7 +193,7 @@ struct CallSpoolTests {
         try await withFolder { folder in
             let (tenant, other) = (try Sample.tenantID(1), try Sample.tenantID(2))
             let spool = try CallSpool(path: folder + "/spool")
-            let calls = DurableCalls(store: try await SQLiteStore(path: ":memory:"), spool: spool)
+            let calls = DurableCalls(store: try await SQLStore(path: ":memory:"), spool: spool)
             let finished = try Sample.finished(1, of: tenant)
             #expect(await code { try await calls.finish(finished, of: other) } == .otherTenant)
             #expect(await spool.isEmpty)

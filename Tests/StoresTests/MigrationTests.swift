@@ -16,15 +16,16 @@ struct MigrationTests {
             let path = folder + "/pronto.db"
             let numbers = Migration.sqlite.map(\.number)
             let now = Sample.moment(0)
-            #expect(try SQLiteStore.Schema.status(path: path).allSatisfy { $0.appliedAt == nil })
-            #expect(try SQLiteStore.Schema.up(path: path, at: now) == numbers)
-            #expect(try SQLiteStore.Schema.up(path: path, at: now) == [])
-            #expect(try SQLiteStore.Schema.status(path: path).allSatisfy { $0.appliedAt == now })
+            let migrator = Migrator(database: try SQLiteDatabase(path: path))
+            #expect(try migrator.status().allSatisfy { $0.appliedAt == nil })
+            #expect(try migrator.up(at: now) == numbers)
+            #expect(try migrator.up(at: now) == [])
+            #expect(try migrator.status().allSatisfy { $0.appliedAt == now })
             let tables = try Self.tables(path)
-            #expect(try SQLiteStore.Schema.down(path: path, to: 0) == numbers.reversed())
-            #expect(try SQLiteStore.Schema.down(path: path, to: 0) == [])
+            #expect(try migrator.down(to: 0) == numbers.reversed())
+            #expect(try migrator.down(to: 0) == [])
             #expect(try Self.tables(path) == ["pronto_migrations"])
-            #expect(try SQLiteStore.Schema.up(path: path, at: now) == numbers)
+            #expect(try migrator.up(at: now) == numbers)
             #expect(try Self.tables(path) == tables)
         }
     }
@@ -33,66 +34,81 @@ struct MigrationTests {
     func halfStep() throws {
         let database = try SQLiteDatabase(path: ":memory:")
         let broken = Migration(number: 1, name: "broken", up: "CREATE TABLE a (x); CREATE TABLE a (x)", down: "")
-        var migrator = Migrator(database: database, migrations: [broken])
-        #expect(throws: StoreError.self) { try migrator.up(at: Sample.moment(0)) }
-        migrator.migrations[0].up = "CREATE TABLE a (x)"
-        #expect(try migrator.up(at: Sample.moment(0)) == [1])
+        #expect(throws: StoreError.self) {
+            try Migrator(database: database, migrations: [broken]).up(at: Sample.moment(0))
+        }
+        var whole = broken
+        whole.up = "CREATE TABLE a (x)"
+        #expect(try Migrator(database: database, migrations: [whole]).up(at: Sample.moment(0)) == [1])
     }
 
     @Test("A database of a newer program is refused, and so is an older one where nobody may migrate")
     func wrongSchema() async throws {
         try await withFolder { folder in
             let path = folder + "/pronto.db"
-            var options = SQLiteStore.Options()
+            var options = SQLStore.Options()
             options.migrates = false
             let strict = options
-            #expect(await code { _ = try await SQLiteStore(path: path, options: strict) } == .wrongSchema)
-            _ = try SQLiteStore.Schema.up(path: path, at: Sample.moment(0))
-            _ = try await SQLiteStore(path: path, options: strict)
+            #expect(await code { _ = try await SQLStore(path: path, options: strict) } == .wrongSchema)
+            _ = try Migrator(database: SQLiteDatabase(path: path)).up(at: Sample.moment(0))
+            _ = try await SQLStore(path: path, options: strict)
             try SQLiteDatabase(path: path).run(
-                "INSERT INTO pronto_migrations VALUES (999, 'future', '2030-01-01T00:00:00.000Z')")
-            #expect(await code { _ = try await SQLiteStore(path: path) } == .wrongSchema)
+                "INSERT INTO pronto_migrations VALUES (999, 'future', '2030-01-01T00:00:00.000Z')", [])
+            #expect(await code { _ = try await SQLStore(path: path) } == .wrongSchema)
         }
     }
 
-    @Test("The embedded migrations are the files of database/migrations/sqlite")
-    func generated() throws {
-        let names = try FileManager.default.contentsOfDirectory(atPath: Self.root + "sqlite").sorted()
-        let wanted = Migration.sqlite.flatMap { migration -> [String] in
+    @Test("The embedded migrations are the files of database/migrations", arguments: SQLDialect.allCases)
+    func generated(dialect: SQLDialect) throws {
+        let folder = Self.root + dialect.rawValue + "/"
+        let migrations = dialect == .sqlite ? Migration.sqlite : Migration.postgres
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+        let wanted = migrations.flatMap { migration -> [String] in
             let number = String(migration.number)
             let base = String(repeating: "0", count: 4 - number.count) + number + "_" + migration.name
             return [base + ".down.sql", base + ".up.sql"]
         }
         #expect(names == wanted, "run scripts/generate-migrations")
-        for (index, migration) in Migration.sqlite.enumerated() where names == wanted {
-            let up = try String(contentsOfFile: Self.root + "sqlite/" + names[index * 2 + 1], encoding: .utf8)
-            let down = try String(contentsOfFile: Self.root + "sqlite/" + names[index * 2], encoding: .utf8)
+        for (index, migration) in migrations.enumerated() where names == wanted {
+            let up = try String(contentsOfFile: folder + names[index * 2 + 1], encoding: .utf8)
+            let down = try String(contentsOfFile: folder + names[index * 2], encoding: .utf8)
             #expect(migration.up + "\n" == up, "run scripts/generate-migrations")
             #expect(migration.down + "\n" == down, "run scripts/generate-migrations")
         }
-        #expect(zip(Migration.sqlite, Migration.sqlite.dropFirst()).allSatisfy { $0.number < $1.number })
+        #expect(zip(migrations, migrations.dropFirst()).allSatisfy { $0.number < $1.number })
     }
 
-    @Test("PostgreSQL's migrations have the same numbers, tables and columns")
-    func postgres() throws {
-        let sqlite = try FileManager.default.contentsOfDirectory(atPath: Self.root + "sqlite").sorted()
-        let postgres = try FileManager.default.contentsOfDirectory(atPath: Self.root + "postgres").sorted()
-        #expect(sqlite == postgres)
-        var found = 0
-        for name in sqlite where name.hasSuffix(".up.sql") {
-            let ours = Self.columns(try String(contentsOfFile: Self.root + "sqlite/" + name, encoding: .utf8))
-            let theirs = Self.columns(try String(contentsOfFile: Self.root + "postgres/" + name, encoding: .utf8))
-            #expect(ours == theirs)
-            found += ours.count
+    @Test("Both databases have the same migrations, tables and columns")
+    func same() async throws {
+        #expect(Migration.sqlite.map(\.number) == Migration.postgres.map(\.number))
+        #expect(Migration.sqlite.map(\.name) == Migration.postgres.map(\.name))
+        let sqlite = try SQLiteDatabase(path: ":memory:")
+        _ = try Migrator(database: sqlite).up(at: Sample.moment(0))
+        let ours = try sqlite.rows(
+            """
+            SELECT m.name || '.' || c.name AS name FROM sqlite_master AS m, pragma_table_info(m.name) AS c
+            WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> 'pronto_changes'
+            """
+        ).map { try $0.text("name") }
+        try await withPostgres { options in
+            let postgres = try PostgresDatabase(options: options.database)
+            _ = try Migrator(database: postgres).up(at: Sample.moment(0))
+            let theirs = try postgres.rows(
+                """
+                SELECT table_name || '.' || column_name AS name FROM information_schema.columns
+                WHERE table_schema = 'public'
+                """
+            ).map { try $0.text("name") }
+            #expect(ours.sorted() == theirs.sorted())
+            #expect(ours.count > 100, "the reading of the schemas finds their columns")
         }
-        #expect(found > 100, "the reading of the files finds their columns")
     }
 
     @Test("Every table says whose a row is: domain_uuid, or tenant_id as requirements 2 have it")
     func tenantEverywhere() async throws {
         try await withFolder { folder in
             let path = folder + "/pronto.db"
-            _ = try SQLiteStore.Schema.up(path: path, at: Sample.moment(0))
+            _ = try Migrator(database: SQLiteDatabase(path: path)).up(at: Sample.moment(0))
             let database = try SQLiteDatabase(path: path)
             for table in try Self.tables(path) where table != "pronto_migrations" {
                 let columns = try database.rows("SELECT name FROM pragma_table_info('\(table)')").map {
@@ -107,22 +123,5 @@ struct MigrationTests {
         try SQLiteDatabase(path: path)
             .rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
             .map { try $0.text("name") }
-    }
-
-    /// `table.column` of each column line: four spaces, a lower-case name, a type.
-    private static func columns(_ sql: String) -> [String] {
-        var table = ""
-        var columns: [String] = []
-        for line in sql.split(separator: "\n") {
-            let words = line.split(separator: " ")
-            if line.hasPrefix("CREATE TABLE") {
-                table = String(words[words.count - 2])
-            } else if line.hasPrefix("    "), !line.hasPrefix("     "), let name = words.first,
-                name.allSatisfy({ $0.isLowercase || $0 == "_" || $0.isNumber })
-            {
-                columns.append("\(table).\(name)")
-            }
-        }
-        return columns
     }
 }

@@ -11,7 +11,7 @@ struct SecretsTests {
     func atRest() async throws {
         try await withFolder { folder in
             let path = folder + "/pronto.db"
-            let store = try await SQLiteStore(path: path, secretKeys: SecretKeys(Sample.secretKey))
+            let store = try await SQLStore(path: path, secretKeys: SecretKeys(Sample.secretKey))
             let tenants = [try Sample.tenant(1), try Sample.tenant(2)]
             for tenant in tenants {
                 try await store.save(tenant)
@@ -40,15 +40,15 @@ struct SecretsTests {
             let path = folder + "/pronto.db"
             let tenant = try Sample.tenant(1)
             let account = ProviderAccount(tenant: tenant.id, provider: .openAI, secret: "sk-x")
-            let old = try await SQLiteStore(path: path, secretKeys: SecretKeys(Sample.secretKey))
+            let old = try await SQLStore(path: path, secretKeys: SecretKeys(Sample.secretKey))
             try await old.save(tenant)
             try await old.save(account, of: tenant.id)
             await old.close()
 
-            let onlyNew = try await SQLiteStore(path: path, secretKeys: SecretKeys(Sample.otherSecretKey))
+            let onlyNew = try await SQLStore(path: path, secretKeys: SecretKeys(Sample.otherSecretKey))
             let id = tenant.id
             #expect(await code { _ = try await onlyNew.account(.openAI, kind: .realtime, of: id) } == .unreadableSecret)
-            let both = try await SQLiteStore(
+            let both = try await SQLStore(
                 path: path, secretKeys: SecretKeys(Sample.otherSecretKey + "," + Sample.secretKey))
             #expect(try await both.account(.openAI, kind: .realtime, of: tenant.id) == account)
             #expect(try await both.rotateSecrets() == 1)

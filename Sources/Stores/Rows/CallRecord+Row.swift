@@ -117,13 +117,15 @@ extension ConversationRecord {
     }
 
     init(row: Row) throws(StoreError) {
+        let start = try row.date("start_time")
         self.init(
             id: try row.value("voice_conversation_uuid") { ConversationID($0) },
             tenant: try row.value("domain_uuid") { TenantID($0) }, call: try row.value("call_uuid") { CallID($0) },
-            startedAt: try row.date("start_time"), endedAt: try row.date("end_time"),
-            finalAction: try row.value("final_action") { FinalAction(rawValue: $0) })
+            // An older system left these empty for calls that it did not see end.
+            startedAt: start, endedAt: try row.dateIfAny("end_time") ?? start,
+            finalAction: try row.valueIfAny("final_action") { FinalAction(rawValue: $0) } ?? .abandoned)
         self.assistant = try row.valueIfAny("voice_secretary_uuid") { AssistantID($0) }
-        self.mode = try row.value("processing_mode") { ProcessingMode(rawValue: $0) }
+        self.mode = try row.valueIfAny("processing_mode") { ProcessingMode(rawValue: $0) } ?? self.mode
         self.language = try row.textIfAny("language")
     }
 }

@@ -6,7 +6,9 @@ import Records
 ///
 /// WAL, foreign keys on, `synchronous=FULL`: what a commit has answered survives a power cut. A call is a handful of
 /// rows at its end, so that the sync it costs is of no weight.
-package final class SQLiteDatabase {
+package final class SQLiteDatabase: SQLDatabase {
+    package var dialect: SQLDialect { .sqlite }
+
     package struct Options: Sendable {
         /// How long to wait for another writer's lock.
         package var busyTimeout: Duration = .seconds(5)
@@ -65,7 +67,7 @@ package final class SQLiteDatabase {
 
     /// Runs one statement and says how many rows it changed.
     @discardableResult
-    package func run(_ sql: String, _ values: [StoredValue] = []) throws(StoreError) -> Int {
+    package func run(_ sql: String, _ values: [StoredValue]) throws(StoreError) -> Int {
         let statement = try self.prepared(sql, values)
         defer { Self.reset(statement) }
         var code = sqlite3_step(statement)
@@ -74,14 +76,19 @@ package final class SQLiteDatabase {
         return Int(sqlite3_changes(self.handle))
     }
 
-    package func rows(_ sql: String, _ values: [StoredValue] = []) throws(StoreError) -> [Row] {
+    package func each(
+        _ sql: String, _ values: [StoredValue], _ body: (Row) throws(StoreError) -> Void
+    ) throws(StoreError) {
         let statement = try self.prepared(sql, values)
         defer { Self.reset(statement) }
-        var rows: [Row] = []
+        let columns = RowColumns(
+            (0..<sqlite3_column_count(statement)).map { index in
+                sqlite3_column_name(statement, index).map { String(cString: $0) } ?? ""
+            })
         while true {
             switch sqlite3_step(statement) {
-            case SQLITE_ROW: rows.append(Self.row(statement))
-            case SQLITE_DONE: return rows
+            case SQLITE_ROW: try body(Self.row(statement, columns))
+            case SQLITE_DONE: return
             case let code: throw Self.failure(code)
             }
         }
@@ -147,25 +154,22 @@ package final class SQLiteDatabase {
         sqlite3_clear_bindings(statement)
     }
 
-    private static func row(_ statement: OpaquePointer) -> Row {
-        var row = Row()
-        for index in 0..<sqlite3_column_count(statement) {
-            guard let name = sqlite3_column_name(statement, index) else { continue }
-            let value: StoredValue
-            switch sqlite3_column_type(statement, index) {
-            case SQLITE_INTEGER: value = .integer(sqlite3_column_int64(statement, index))
-            case SQLITE_FLOAT: value = .real(sqlite3_column_double(statement, index))
-            case SQLITE_NULL: value = .null
-            default:
-                let start = sqlite3_column_text(statement, index)
-                // No text at all: SQLite is out of memory.
-                let count = start == nil ? 0 : Int(sqlite3_column_bytes(statement, index))
-                let bytes = UnsafeBufferPointer(start: start, count: count)
-                value = .text(String(decoding: bytes, as: UTF8.self))
-            }
-            row.values[String(cString: name)] = value
-        }
-        return row
+    private static func row(_ statement: OpaquePointer, _ columns: RowColumns) -> Row {
+        Row(
+            columns,
+            (0..<Int32(columns.names.count)).map { index in
+                switch sqlite3_column_type(statement, index) {
+                case SQLITE_INTEGER: return .integer(sqlite3_column_int64(statement, index))
+                case SQLITE_FLOAT: return .real(sqlite3_column_double(statement, index))
+                case SQLITE_NULL: return .null
+                default:
+                    let start = sqlite3_column_text(statement, index)
+                    // No text at all: SQLite is out of memory.
+                    let count = start == nil ? 0 : Int(sqlite3_column_bytes(statement, index))
+                    let bytes = UnsafeBufferPointer(start: start, count: count)
+                    return .text(String(decoding: bytes, as: UTF8.self))
+                }
+            })
     }
 
     /// What SQLite's code means to us (sqlite.org/rescode.html); the low byte is the primary code.

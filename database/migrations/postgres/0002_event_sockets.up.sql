@@ -1,6 +1,6 @@
 -- The Event Socket of the FreeSWITCH that has a tenant's channels, where it is not the one of the settings.
 
-CREATE TABLE v_voice_event_sockets (
+CREATE TABLE IF NOT EXISTS v_voice_event_sockets (
     domain_uuid uuid PRIMARY KEY REFERENCES v_domains (domain_uuid),
     esl_host text NOT NULL,
     esl_port bigint NOT NULL DEFAULT 8021,

@@ -3,7 +3,7 @@ import Records
 import Routing
 import Telephony
 
-extension SQLiteStore: RoutingStore {
+extension SQLStore: RoutingStore {
     package func routingRows() async throws(StoreError) -> RoutingRows {
         try await self.perform { database throws(StoreError) in
             var rows = RoutingRows()
@@ -104,7 +104,7 @@ extension SQLiteStore: RoutingStore {
     }
 
     private static func demand(
-        _ table: String, _ id: String, _ tenant: TenantID, _ message: String, _ database: SQLiteDatabase
+        _ table: String, _ id: String, _ tenant: TenantID, _ message: String, _ database: any SQLDatabase
     ) throws(StoreError) {
         // A text that is no UUID would be PostgreSQL's error, and not ours.
         guard isUUID(id) else { throw StoreError(.invalid, message) }
@@ -252,7 +252,7 @@ extension SQLiteStore: RoutingStore {
     }
 }
 
-extension SQLiteDatabase {
+extension SQLDatabase {
     /// Adds the row, or changes the one with the same key if it is of the same tenant (`tenant_id`).
     fileprivate func put(_ row: Row, into table: String, key: String = "id") throws(StoreError) {
         let changes = row.values.keys.sorted().filter { $0 != key && $0 != "tenant_id" }

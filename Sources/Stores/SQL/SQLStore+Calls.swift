@@ -2,9 +2,9 @@ import Foundation
 import Records
 import Telephony
 
-extension SQLiteStore: RecordsStore {}
+extension SQLStore: RecordsStore {}
 
-extension SQLiteStore: CallRecordStore {
+extension SQLStore: CallRecordStore {
     @discardableResult
     package func finish(_ finished: FinishedCall, of tenant: TenantID) async throws(StoreError) -> FinishOutcome {
         try finished.check(tenant)
@@ -40,20 +40,20 @@ extension SQLiteStore: CallRecordStore {
 
     package func calls(of tenant: TenantID, before: Date?, limit: Int) async throws(StoreError) -> [CallRecord] {
         let limit = min(max(limit, 1), 1000)
-        // Every stored time begins with a digit and sorts before `Z`.
-        let end = before.map(Timestamp.text) ?? "Z"
+        let (earlier, end): (String, [StoredValue]) =
+            before.map { ("AND start_time < ?", [.text(Timestamp.text($0))]) } ?? ("", [])
         return try await self.perform { database throws(StoreError) in
             try database.rows(
                 """
-                SELECT * FROM voip_cdr WHERE domain_uuid = ? AND start_time < ?
+                SELECT * FROM voip_cdr WHERE domain_uuid = ? \(earlier)
                 ORDER BY start_time DESC, call_uuid LIMIT ?
-                """, [.text(tenant.text), .text(end), .integer(Int64(limit))]
+                """, [.text(tenant.text)] + end + [.integer(Int64(limit))]
             ).map { row throws(StoreError) in try CallRecord(row: row) }
         }
     }
 }
 
-extension SQLiteStore: ConversationStore {
+extension SQLStore: ConversationStore {
     package func conversations(
         of call: CallID, tenant: TenantID
     ) async throws(StoreError) -> [ConversationRecord] {

@@ -2,7 +2,7 @@ import Foundation
 import Records
 import Telephony
 
-extension SQLiteStore: ProviderAccountStore {
+extension SQLStore: ProviderAccountStore {
     package func account(
         _ provider: ProviderName, kind: ProviderAccount.Kind, of tenant: TenantID
     ) async throws(StoreError) -> ProviderAccount? {

@@ -2,7 +2,7 @@ import Foundation
 import Records
 import Telephony
 
-extension SQLiteStore: TenantStore {
+extension SQLStore: TenantStore {
     package func tenant(_ id: TenantID) async throws(StoreError) -> Tenant? {
         try await self.perform { database throws(StoreError) in
             try database.rows("SELECT * FROM v_domains WHERE domain_uuid = ?", [.text(id.text)]).first
@@ -34,9 +34,13 @@ extension SQLiteStore: TenantStore {
 
     package func save(_ tenant: Tenant) async throws(StoreError) {
         try StoreError.check("domain_name", tenant.name, 1...253)
+        var row = tenant.row
+        // FusionPBX's v_domains has a boolean here, in older versions a text: both take this word.
+        if self.dialect == .postgres { row.set("domain_enabled", tenant.isEnabled ? "true" : "false") }
+        let saved = row
         try await self.perform { database throws(StoreError) in
             _ = try database.insert(
-                tenant.row, into: Tenant.table,
+                saved, into: Tenant.table,
                 or: """
                     ON CONFLICT (domain_uuid) DO UPDATE
                     SET domain_name = excluded.domain_name, domain_enabled = excluded.domain_enabled
@@ -45,21 +49,22 @@ extension SQLiteStore: TenantStore {
     }
 }
 
-extension SQLiteStore: AssistantStore {
+extension SQLStore: AssistantStore {
     package func assistant(_ id: AssistantID, of tenant: TenantID) async throws(StoreError) -> Assistant? {
-        try await self.assistants("voice_secretary_uuid = ?2", tenant, [.text(id.text)]).first
+        try await self.assistants("voice_secretary_uuid = ?", tenant, [.text(id.text)]).first
     }
 
     package func assistant(number: String, of tenant: TenantID) async throws(StoreError) -> Assistant? {
-        try await self.assistants("extension = ?2 AND enabled AND is_enabled", tenant, [.text(number)]).first
+        // Judged here: in a table of FusionPBX's making `enabled` may be a text.
+        try await self.assistants("extension = ?", tenant, [.text(number)]).first(where: \.isEnabled)
     }
 
     package func assistant(named name: String, of tenant: TenantID) async throws(StoreError) -> Assistant? {
-        try await self.assistants("secretary_name = ?2", tenant, [.text(name)]).first
+        try await self.assistants("secretary_name = ?", tenant, [.text(name)]).first
     }
 
     package func assistants(of tenant: TenantID) async throws(StoreError) -> [Assistant] {
-        try await self.assistants("1", tenant, [])
+        try await self.assistants("TRUE", tenant, [])
     }
 
     private func assistants(
@@ -67,7 +72,7 @@ extension SQLiteStore: AssistantStore {
     ) async throws(StoreError) -> [Assistant] {
         try await self.perform { database throws(StoreError) in
             try database.rows(
-                "SELECT * FROM v_voice_secretaries WHERE domain_uuid = ?1 AND \(condition) ORDER BY secretary_name",
+                "SELECT * FROM v_voice_secretaries WHERE domain_uuid = ? AND \(condition) ORDER BY secretary_name",
                 [.text(tenant.text)] + values
             ).map { row throws(StoreError) in try Assistant(row: row) }
         }
@@ -100,22 +105,23 @@ extension SQLiteStore: AssistantStore {
     }
 }
 
-extension SQLiteStore: DestinationStore {
+extension SQLStore: DestinationStore {
     package func destination(
         _ id: DestinationID, of tenant: TenantID
     ) async throws(StoreError) -> DestinationRecord? {
-        try await self.destinations("transfer_destination_uuid = ?2", tenant, [.text(id.text)]).first
+        try await self.destinations("transfer_destination_uuid = ?", tenant, [.text(id.text)]).first
     }
 
     package func destinations(
         for assistant: AssistantID, of tenant: TenantID
     ) async throws(StoreError) -> [DestinationRecord] {
         try await self.destinations(
-            "is_enabled AND (secretary_uuid IS NULL OR secretary_uuid = ?2)", tenant, [.text(assistant.text)])
+            "(secretary_uuid IS NULL OR secretary_uuid = ?)", tenant, [.text(assistant.text)]
+        ).filter(\.isEnabled)
     }
 
     package func destinations(of tenant: TenantID) async throws(StoreError) -> [DestinationRecord] {
-        try await self.destinations("1", tenant, [])
+        try await self.destinations("TRUE", tenant, [])
     }
 
     private func destinations(
@@ -124,7 +130,7 @@ extension SQLiteStore: DestinationStore {
         try await self.perform { database throws(StoreError) in
             try database.rows(
                 """
-                SELECT * FROM v_voice_transfer_destinations WHERE domain_uuid = ?1 AND \(condition)
+                SELECT * FROM v_voice_transfer_destinations WHERE domain_uuid = ? AND \(condition)
                 ORDER BY priority, name
                 """, [.text(tenant.text)] + values
             ).map { row throws(StoreError) in try DestinationRecord(row: row) }

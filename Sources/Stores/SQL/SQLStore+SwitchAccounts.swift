@@ -1,7 +1,7 @@
 import Records
 import Telephony
 
-extension SQLiteStore: SwitchAccountStore {
+extension SQLStore: SwitchAccountStore {
     package func switchAccount(of tenant: TenantID) async throws(StoreError) -> SwitchAccount? {
         guard let row = try await self.switchRow(of: tenant) else { return nil }
         var account = try SwitchAccount(row: row)
@@ -61,7 +61,7 @@ extension SQLiteStore: SwitchAccountStore {
     }
 
     /// Encrypts the passwords again with the first key, in the transaction of `rotateSecrets`; how many.
-    static func rotateSwitchPasswords(in database: SQLiteDatabase, _ box: SecretBox) throws(StoreError) -> Int {
+    static func rotateSwitchPasswords(in database: any SQLDatabase, _ box: SecretBox) throws(StoreError) -> Int {
         let rows = try database.rows("SELECT * FROM v_voice_event_sockets")
         for row in rows {
             let account = try SwitchAccount(row: row)
