@@ -63,12 +63,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
-<<<<<<< HEAD
-        core("Stores", ["Telephony", "Records", "Routing", "Observability", "CSQLite", "COpenSSL"]),
+        core("Stores", ["Telephony", "Records", "Routing", "Observability", "CSQLite", "CPostgreSQL", "COpenSSL"]),
         core("Calendars", ["Telephony", "Routing", "CICal"]),
-=======
-        core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "CPostgreSQL", "COpenSSL"]),
->>>>>>> main
         core("Configuration", ["Telephony"]),
         core(
             "PhoneServer",
@@ -100,7 +96,8 @@ let package = Package(
             name: "pronto-bench",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
-                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Simulators",
+                "AdminAPI", "Records", "Routing", "CAllocations", "EventSocket", "Observability", "PhoneServer",
+                "Simulators",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -131,26 +128,18 @@ let package = Package(
         tests("NetworkingTests", ["Networking", "Telephony", "Observability"]),
         tests("ObservabilityTests", ["Observability", "Telephony"]),
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
-<<<<<<< HEAD
-        tests("StoresTests", ["Stores", "Records", "Routing", "Telephony"]),
-=======
         // A real PostgreSQL for the tests that want one.
         .target(name: "TestDatabases", path: "Tests/TestDatabases", swiftSettings: settings),
-        tests("StoresTests", ["Stores", "Records", "Telephony", "TestDatabases"]),
->>>>>>> main
+        tests("StoresTests", ["Stores", "Records", "Routing", "Telephony", "TestDatabases"]),
         tests(
             "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
             "ProntoTests",
             [
-<<<<<<< HEAD
-                "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Routing", "Simulators",
-                "Stores", "Telephony", "Audio", "EventSocket",
-=======
-                "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
+                "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Routing",
+                "Simulators",
                 "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases",
->>>>>>> main
             ]),
         tests(
             "IntegrationTests",

@@ -453,6 +453,103 @@ extension Migration {
                 DROP TRIGGER v_voice_secretaries_new_switched;
                 DROP TABLE pronto_changes;
                 """#),
+        Migration(
+            number: 10, name: "routing_notices",
+            up: #"""
+                -- Changes of routing rows are told as those of other configuration are (0007): by tenant, by whatever program.
+
+                CREATE TRIGGER voip_ai_tenants_inserted AFTER INSERT ON voip_ai_tenants BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_tenants_updated AFTER UPDATE ON voip_ai_tenants BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_tenants_deleted AFTER DELETE ON voip_ai_tenants BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER ai_agents_inserted AFTER INSERT ON ai_agents BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER ai_agents_updated AFTER UPDATE ON ai_agents BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER ai_agents_deleted AFTER DELETE ON ai_agents BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER voip_ai_calendars_inserted AFTER INSERT ON voip_ai_calendars BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_calendars_updated AFTER UPDATE ON voip_ai_calendars BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_calendars_deleted AFTER DELETE ON voip_ai_calendars BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER voip_ai_calendar_dates_inserted AFTER INSERT ON voip_ai_calendar_dates BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_calendar_dates_updated AFTER UPDATE ON voip_ai_calendar_dates BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_calendar_dates_deleted AFTER DELETE ON voip_ai_calendar_dates BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER voip_trunk_ai_settings_inserted AFTER INSERT ON voip_trunk_ai_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_trunk_ai_settings_updated AFTER UPDATE ON voip_trunk_ai_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_trunk_ai_settings_deleted AFTER DELETE ON voip_trunk_ai_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                """#,
+            down: #"""
+                DROP TRIGGER voip_ai_tenants_inserted;
+                DROP TRIGGER voip_ai_tenants_updated;
+                DROP TRIGGER voip_ai_tenants_deleted;
+                DROP TRIGGER ai_agents_inserted;
+                DROP TRIGGER ai_agents_updated;
+                DROP TRIGGER ai_agents_deleted;
+                DROP TRIGGER voip_ai_calendars_inserted;
+                DROP TRIGGER voip_ai_calendars_updated;
+                DROP TRIGGER voip_ai_calendars_deleted;
+                DROP TRIGGER voip_ai_calendar_dates_inserted;
+                DROP TRIGGER voip_ai_calendar_dates_updated;
+                DROP TRIGGER voip_ai_calendar_dates_deleted;
+                DROP TRIGGER voip_trunk_ai_settings_inserted;
+                DROP TRIGGER voip_trunk_ai_settings_updated;
+                DROP TRIGGER voip_trunk_ai_settings_deleted;
+                """#),
     ]
 
     /// Every migration of PostgreSQL, in order.
@@ -947,6 +1044,53 @@ extension Migration {
                 DROP FUNCTION pronto_changed() CASCADE;
                 DROP FUNCTION pronto_watch(regclass);
                 DROP FUNCTION pronto_one_switch() CASCADE;
+                """#),
+        Migration(
+            number: 10, name: "routing_notices",
+            up: #"""
+                -- Changes of routing rows are told as those of other configuration are (0007): by tenant, by whatever program.
+
+                CREATE FUNCTION pronto_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+                DECLARE
+                    tenants text[];
+                BEGIN
+                    IF TG_OP = 'INSERT' THEN
+                        SELECT array_agg(DISTINCT tenant_id::text) INTO tenants FROM new_rows;
+                    ELSIF TG_OP = 'DELETE' THEN
+                        SELECT array_agg(DISTINCT tenant_id::text) INTO tenants FROM old_rows;
+                    ELSIF TG_OP = 'UPDATE' THEN
+                        SELECT array_agg(DISTINCT t) INTO tenants
+                            FROM (SELECT tenant_id::text AS t FROM new_rows UNION SELECT tenant_id::text FROM old_rows) AS both_rows;
+                    ELSE
+                        tenants := ARRAY['*'];
+                    END IF;
+                    IF cardinality(tenants) > 100 THEN
+                        tenants := ARRAY['*'];
+                    END IF;
+                    PERFORM pg_notify('pronto_configuration', t) FROM unnest(tenants) AS t WHERE t IS NOT NULL;
+                    RETURN NULL;
+                END $$;
+
+                DO $$
+                DECLARE
+                    watched text;
+                BEGIN
+                    FOREACH watched IN ARRAY ARRAY['voip_ai_tenants', 'ai_agents', 'voip_ai_calendars',
+                        'voip_ai_calendar_dates', 'voip_trunk_ai_settings'] LOOP
+                        EXECUTE format('CREATE TRIGGER pronto_inserted AFTER INSERT ON %I REFERENCING NEW TABLE AS new_rows
+                            FOR EACH STATEMENT EXECUTE FUNCTION pronto_routing_changed()', watched);
+                        EXECUTE format('CREATE TRIGGER pronto_updated AFTER UPDATE ON %I REFERENCING OLD TABLE AS old_rows
+                            NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pronto_routing_changed()', watched);
+                        EXECUTE format('CREATE TRIGGER pronto_deleted AFTER DELETE ON %I REFERENCING OLD TABLE AS old_rows
+                            FOR EACH STATEMENT EXECUTE FUNCTION pronto_routing_changed()', watched);
+                        EXECUTE format('CREATE TRIGGER pronto_truncated AFTER TRUNCATE ON %I
+                            FOR EACH STATEMENT EXECUTE FUNCTION pronto_routing_changed()', watched);
+                    END LOOP;
+                END $$;
+                """#,
+            down: #"""
+                -- Takes its triggers along.
+                DROP FUNCTION pronto_routing_changed() CASCADE;
                 """#),
     ]
 }
