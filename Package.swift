@@ -139,7 +139,7 @@ let package = Package(
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Routing",
                 "Simulators",
-                "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases",
+                "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases", "AdminAPI",
             ]),
         tests(
             "IntegrationTests",

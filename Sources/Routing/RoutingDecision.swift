@@ -127,6 +127,13 @@ package struct RoutedAgent: Sendable, Equatable {
     package var bargeIn: Bool?
     package var maximumMinutes: Int?
     package var recording: RecordingChoice?
+
+    package init(id: AssistantID, name: String, assistant: AssistantID, isAssistantItself: Bool) {
+        self.id = id
+        self.name = name
+        self.assistant = assistant
+        self.isAssistantItself = isAssistantItself
+    }
 }
 
 /// What became of a question.

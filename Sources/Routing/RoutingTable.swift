@@ -140,8 +140,15 @@ extension RoutedAgent {
     init(_ route: RoutingTable.Route, _ agent: RoutingTable.Agent) {
         self.init(
             id: agent.row.id, name: agent.row.name, assistant: agent.row.assistant ?? agent.row.id,
-            isAssistantItself: agent.row.assistant == nil, gatewayURL: agent.row.gatewayURL, model: agent.row.model,
-            tools: agent.tools, context: agent.row.systemPrompt, language: route.language, voice: route.voice,
-            bargeIn: route.bargeIn, maximumMinutes: route.maximumMinutes, recording: route.recording)
+            isAssistantItself: agent.row.assistant == nil)
+        self.gatewayURL = agent.row.gatewayURL
+        self.model = agent.row.model
+        self.tools = agent.tools
+        self.context = agent.row.systemPrompt
+        self.language = route.language
+        self.voice = route.voice
+        self.bargeIn = route.bargeIn
+        self.maximumMinutes = route.maximumMinutes
+        self.recording = route.recording
     }
 }

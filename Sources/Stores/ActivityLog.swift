@@ -129,7 +129,7 @@ package final class ActivityLog: Sendable {
     /// Writes what waits, and ends.
     package func finish() async {
         self.state.withLock { $0.isFinishing = true }
-        guard let writer = self.writer.withLock({ $0 }) else { return }
+        guard let writer = self.writer.withLock({ $0 }) else { return await self.run() }
         writer.cancel()
         await writer.value
     }

@@ -213,6 +213,66 @@ struct RoutingStoreTests {
         }
     }
 
+    @Test("Gateways are told of changed rows, by tenant")
+    func notices() async throws {
+        let store = try await SQLStore(path: ":memory:", secretKeys: nil)
+        let (house, other) = (try House(1), try House(2))
+        try await house.fill(store)
+        try await other.fill(store)
+        func number(_ tenant: TenantID) async throws -> Int {
+            try await store.perform { database throws(StoreError) in
+                try database.rows("SELECT number FROM pronto_changes WHERE domain_uuid = ?", [.text(tenant.text)])
+                    .first?.integer("number") ?? 0
+            }
+        }
+        var last = try await number(house.tenant.id)
+        let theirs = try await number(other.tenant.id)
+        for change in 0..<4 {
+            switch change {
+            case 0: try await store.save(house.trunk, of: house.tenant.id)
+            case 1: try await store.save(house.agent, of: house.tenant.id)
+            case 2: try await store.save(house.calendar, of: house.tenant.id)
+            default: try await store.removeTrunkSettings(house.trunk.id, of: house.tenant.id)
+            }
+            let now = try await number(house.tenant.id)
+            #expect(now > last, "change \(change)")
+            last = now
+        }
+        #expect(try await number(other.tenant.id) == theirs)
+        await store.close()
+    }
+
+    @Test("What a trunk says about a call takes the place of what its assistant says, and lifts no limit")
+    func overrides() throws {
+        let house = try House(1)
+        var agent = RoutedAgent(
+            id: house.agent.id, name: "agent", assistant: house.assistant.id, isAssistantItself: false)
+        let untouched = AssistantOverrides(agent).applied(to: house.assistant)
+        #expect(untouched == house.assistant)
+        agent.language = "pt-BR"
+        agent.voice = "br-Clara"
+        agent.model = "m"
+        agent.bargeIn = false
+        agent.maximumMinutes = 2
+        agent.recording = .on
+        agent.tools = ["end_call"]
+        agent.context = Redacted("Loja de Roma.")
+        var assistant = house.assistant
+        assistant.maximumDuration = nil
+        let changed = AssistantOverrides(agent).applied(to: assistant)
+        #expect(changed.language == "pt-BR" && changed.voice == "br-Clara" && changed.model == "m")
+        #expect(changed.bargeIn.isEnabled == false && changed.maximumDuration == .seconds(120))
+        #expect(changed.isRecorded == true && changed.tools == ["end_call"])
+        #expect(changed.instructions.value.hasSuffix("Sempre.\n\nLoja de Roma."))
+        #expect(changed.id == assistant.id && changed.tenant == assistant.tenant)
+        assistant.maximumDuration = .seconds(60)
+        #expect(AssistantOverrides(agent).applied(to: assistant).maximumDuration == .seconds(60))
+        agent.recording = .policy
+        #expect(AssistantOverrides(agent).applied(to: house.assistant).isRecorded == house.assistant.isRecorded)
+        agent.isAssistantItself = true
+        #expect(AssistantOverrides(agent).context == nil && AssistantOverrides(agent).voice == "br-Clara")
+    }
+
     @Test("The log keeps each decision once, newest first", arguments: StoreUnderTest.allCases)
     func log(kind: StoreUnderTest) async throws {
         try await kind.withStore { store in
