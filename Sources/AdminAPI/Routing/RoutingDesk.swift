@@ -218,12 +218,15 @@ package struct RoutingDesk: Sendable {
             return
         }
         if answer.decision.reason == .unknownTenant {
-            answer.refusal =
-                asker.tenant != nil && question.domain != nil
-                ? (403, "This token is for another tenant or trunk.")
-                : question.tenant == nil && question.domain == nil
-                    ? (400, "sip_domain: is missing, and neither trunk_id nor did is one tenant's only")
-                    : (404, "sip_domain: no such tenant; see: pronto tenant list")
+            if asker.tenant != nil {
+                // Another tenant's domain and nobody's are one to it.
+                answer.decision = RoutingDecision(reason: .notPermitted)
+                answer.refusal = (403, "This token is for another tenant or trunk.")
+            } else if question.tenant == nil, question.domain == nil {
+                answer.refusal = (400, "sip_domain: is missing, and neither trunk_id nor did is one tenant's only")
+            } else {
+                answer.refusal = (404, "sip_domain: no such tenant; see: pronto tenant list")
+            }
         }
         guard answer.decision.isAI, let tenant = answer.decision.tenant else { return }
         if let reason = self.refusal(tenant, answer.decision.agent) { answer.refuse(reason) }
