@@ -39,6 +39,8 @@ let package = Package(
         .systemLibrary(name: "CSherpaOnnx", pkgConfig: "sherpa-onnx"),
         .systemLibrary(name: "CICal", pkgConfig: "libical", providers: [.apt(["libical-dev"])]),
         .systemLibrary(name: "CLibre", pkgConfig: "libre", providers: [.apt(["libre-dev"])]),
+        // Without pkgConfig: hiredis.pc sets -D_FILE_OFFSET_BITS, which SwiftPM prohibits, and nothing else is needed.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(name: "CLinux"),
 
         // Core: no sockets, files, clock, environment, random numbers, database.
@@ -64,6 +66,7 @@ let package = Package(
             swiftSettings: settings),
         core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
         core("Stores", ["Telephony", "Records", "Routing", "Observability", "CSQLite", "CPostgreSQL", "COpenSSL"]),
+        core("SharedState", ["Telephony", "Records", "Observability", "Networking", "CHiredis"]),
         core("Calendars", ["Telephony", "Routing", "CICal"]),
         core("Configuration", ["Telephony"]),
         core(
@@ -86,7 +89,7 @@ let package = Package(
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
                 "Conversation", "Records", "Routing",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
-                "Simulators", "Calendars",
+                "Simulators", "SharedState", "Calendars",
             ],
             swiftSettings: settings),
 
@@ -96,8 +99,9 @@ let package = Package(
             name: "pronto-bench",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
-                "AdminAPI", "Records", "Routing", "CAllocations", "EventSocket", "Observability", "PhoneServer",
-                "Simulators",
+                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Records", "Routing", "AdminAPI",
+                "Simulators", "Stores",
+                "TestDatabases",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -119,7 +123,7 @@ let package = Package(
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
-        tests("PhoneServerTests", ["PhoneServer", "EventSocket", "Networking", "Telephony"]),
+        tests("PhoneServerTests", ["PhoneServer", "EventSocket", "Networking", "Records", "Telephony"]),
         tests("RTPMediaTests", ["RTPMedia", "Audio", "Simulators", "Telephony"]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(
@@ -130,6 +134,9 @@ let package = Package(
         tests("ConfigurationTests", ["Configuration", "Telephony"]),
         // A real PostgreSQL for the tests that want one.
         .target(name: "TestDatabases", path: "Tests/TestDatabases", swiftSettings: settings),
+        tests(
+            "SharedStateTests",
+            ["SharedState", "Networking", "Observability", "Records", "Telephony", "TestDatabases"]),
         tests("StoresTests", ["Stores", "Records", "Routing", "Telephony", "TestDatabases"]),
         tests(
             "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
@@ -138,8 +145,10 @@ let package = Package(
             "ProntoTests",
             [
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Routing",
+                "AdminAPI",
                 "Simulators",
-                "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases", "AdminAPI",
+                "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases",
+                "SharedState",
             ]),
         tests(
             "IntegrationTests",

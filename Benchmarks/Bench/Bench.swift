@@ -9,6 +9,7 @@ import Telephony
 //
 // `pronto-bench [--check]`: with `--check` the exit status is 1 when the paths that must not allocate did (design §3).
 // `pronto-bench routing`: who answers, and when (`RoutingLoad`).
+// `pronto-bench configuration`: a large installation's configuration (`ConfigurationLoad`).
 // `pronto-bench esl`: events of the Event Socket (`EventSocketLoad`). `pronto-bench rtp-loss`: the tables of docs/rtp.md.
 // How to read them: docs/benchmarks.md.
 
@@ -17,6 +18,15 @@ struct Bench {
     static func main() async throws {
         let words = Array(CommandLine.arguments.dropFirst())
         if words == ["rtp-loss"] { return try RTPLoss.run() }
+        if words.first == "configuration" {
+            let numbers = words.dropFirst().map { Int($0) ?? 0 }
+            guard numbers.count <= 2, numbers.allSatisfy({ (1...100_000).contains($0) }) else {
+                print("pronto-bench configuration [TENANTS=10000] [ASSISTANTS-OF-EACH=5]")
+                exit(64)
+            }
+            return try await ConfigurationLoad.run(
+                tenants: numbers.first ?? 10_000, assistants: numbers.count > 1 ? numbers[1] : 5)
+        }
         if words.first == "esl" {
             let rate = words.count > 1 ? Int(words[1]) : 2000
             let seconds = words.count > 2 ? Int(words[2]) : 10

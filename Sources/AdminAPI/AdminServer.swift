@@ -73,7 +73,10 @@ package enum AdminServer {
         switch request.path {
         case "/health":
             let now = health()
-            return HTTPResponse(status: now.isDraining ? 503 : 200, text: now.json, type: "application/json")
+            // HAProxy keeps the connections of a server that answers 404, and cuts those of one that does not answer:
+            // what tells a node that is leaving from one that is dead (deploy/haproxy.cfg).
+            let leaving = request.target == "/health?leaving=404" ? 404 : 503
+            return HTTPResponse(status: now.isDraining ? leaving : 200, text: now.json, type: "application/json")
         case "/metrics":
             return HTTPResponse(status: 200, text: registry.text, type: "text/plain; version=0.0.4; charset=utf-8")
         default:

@@ -6,6 +6,16 @@ enum Plain {
         (1...longest).contains(text.utf8.count) && !text.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }
     }
 
+    static func isSlug(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.unicodeScalars.allSatisfy { scalar in
+                switch scalar {
+                case "a"..."z", "A"..."Z", "0"..."9", "-", "_", ".": true
+                default: false
+                }
+            }
+    }
+
     static func isHost(_ text: String) -> Bool {
         if AddressRange(text) != nil, !text.contains("/") { return true }
         let labels = text.split(separator: ".", omittingEmptySubsequences: false)

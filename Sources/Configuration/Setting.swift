@@ -77,6 +77,13 @@ extension Setting where Value == String {
             documentation, parse: { Plain.isHost($0) ? $0 : nil })
     }
 
+    /// A short word that may stand in a key, a log line and a path.
+    static func slug(_ name: String, default text: String, _ documentation: String) -> Setting {
+        Setting(
+            name, type: "text", allowed: "1 to 64 letters, digits, -, _ and .", default: text, value: text,
+            documentation, parse: { Plain.isSlug($0) ? $0 : nil })
+    }
+
     static func url(_ name: String, default text: String, _ documentation: String) -> Setting {
         Setting(
             name, type: "URL", allowed: "http://, https://, ws:// or wss:// and a host", default: text, value: text,
@@ -89,6 +96,18 @@ extension Setting where Value == String? {
         Setting(
             name, type: "text", allowed: "1 to \(longest) printable characters", default: nil, value: nil,
             documentation, parse: { Plain.isText($0, longest: longest) ? .some($0) : nil })
+    }
+
+    static func optionalHost(_ name: String, _ documentation: String) -> Setting {
+        Setting(
+            name, type: "host", allowed: "an IPv4 or IPv6 address, or a host name", default: nil, value: nil,
+            documentation, parse: { Plain.isHost($0) ? .some($0) : nil })
+    }
+
+    static func optionalSlug(_ name: String, _ documentation: String) -> Setting {
+        Setting(
+            name, type: "text", allowed: "1 to 64 letters, digits, -, _ and .", default: nil, value: nil,
+            documentation, parse: { Plain.isSlug($0) ? .some($0) : nil })
     }
 
     static func optionalPath(_ name: String, _ documentation: String) -> Setting {

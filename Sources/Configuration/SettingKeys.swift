@@ -112,6 +112,10 @@ package struct SettingKeys: Sendable {
     package let drain = Setting<Duration>.seconds(
         "PRONTO_DRAIN_SECONDS", 0...3600, default: 30,
         "After a request to stop: how long live calls may go on before they are handed to their fallback.")
+    package let drainNotice = Setting<Duration>.seconds(
+        "PRONTO_DRAIN_NOTICE_SECONDS", 0...60, default: 0,
+        "Before that: how long new calls are still taken while /health says 503, so that a balancer sends them elsewhere."
+    )
 
     // FreeSWITCH's Event Socket.
     package let switchHost = Setting<String>.host(
@@ -376,6 +380,11 @@ package struct SettingKeys: Sendable {
     package let databaseMigrates = Setting<Bool>.switched(
         "PRONTO_DB_MIGRATE", default: false,
         "Whether the gateway brings PostgreSQL's tables up to date itself at its start. Otherwise: pronto migrate up.")
+    package let configurationAge = Setting<Duration>.seconds(
+        "PRONTO_CONFIGURATION_AGE", 0...31_536_000, default: 86400,
+        "For how long, while the database is away, new calls are answered by the configuration last known; then they are refused "
+            + "and reach their fallback. With PostgreSQL a restart meanwhile begins with PRONTO_DATABASE.configuration. 0: for ever."
+    )
     package let secretKey = Setting<String?>.optionalText(
         "PRONTO_SECRET_KEY", longest: 4096,
         "Keys that secrets are encrypted with at rest: [id:]base64 of 32 bytes, with commas between them; the first encrypts."
@@ -386,6 +395,29 @@ package struct SettingKeys: Sendable {
         "PRONTO_RECORDING", default: false, "Whether calls are recorded, where an assistant does not say.")
     package let recordings = Setting<String>.path(
         "PRONTO_RECORDINGS", default: "recordings", "The folder of recordings.")
+
+    // Several nodes as one system.
+    package let redisHost = Setting<String?>.optionalHost(
+        "REDIS_HOST", "Redis, which makes several nodes one system (docs/several-nodes.md). Unset: this node is alone.")
+    package let redisPort = Setting<Int>.integer("REDIS_PORT", 1...65535, default: 6379, "Its port.")
+    package let redisUser = Setting<String?>.optionalText(
+        "REDIS_USER", "The user of its ACL. Unset: REDIS_PASSWORD is the default user's.")
+    package let redisPassword = Setting<String?>.optionalText(
+        "REDIS_PASSWORD", longest: 1024, "Its password. Unset: it wants none."
+    ).secret
+    package let redisDatabase = Setting<Int>.integer("REDIS_DB", 0...1023, default: 0, "The number of its database.")
+    package let redisTLS = Setting<Bool>.switched(
+        "REDIS_TLS", default: false,
+        "Whether it is spoken to by TLS. Its certificate has to be for REDIS_HOST, from the system's or PRONTO_CA_FILE's authorities."
+    )
+    package let redisPrefix = Setting<String>.slug(
+        "PRONTO_REDIS_PREFIX", default: "pronto",
+        "The beginning of every key and channel: nodes with the same one are one installation.")
+    package let redisDeadline = Setting<Duration>.milliseconds(
+        "PRONTO_REDIS_DEADLINE_MS", 5...1000, default: 50,
+        "How long a new call waits for what the other nodes say; beyond it this node decides alone.")
+    package let nodeName = Setting<String?>.optionalSlug(
+        "PRONTO_NODE_NAME", "What this node is called in logs and consoles. Unset: the name of the host.")
 
     // Seen while running.
     package let adminHost = Setting<String>.host(
@@ -432,6 +464,7 @@ package struct SettingKeys: Sendable {
         ("Assistants", "OPENAI_API_KEY"),
         ("Turns", "REALTIME_VAD_THRESHOLD"),
         ("What is kept", "PRONTO_DATABASE"),
+        ("Several nodes", "REDIS_HOST"),
         ("Seen while running", "PRONTO_ADMIN_HOST"),
     ]
 
@@ -449,7 +482,6 @@ package struct SettingKeys: Sendable {
     /// error, so that an existing `.env` serves.
     package static let unread: [(names: [String], why: String)] = [
         (["FREESWITCH_RTP_IP"], "the far end of RTP is learnt from SDP and from the packets"),
-        (["REDIS_HOST", "REDIS_PORT"], "several nodes as one system come later"),
         (
             ["ESL_HOST_ALLOW_LOOPBACK"], "loopback is always allowed for the Event Socket"
         ),

@@ -97,6 +97,9 @@ package struct Settings: Sendable, CustomStringConvertible, CustomReflectable {
         if self.proxyPort != nil, self.tokenKeys == nil {
             report("PRONTO_PROXY_PORT", "needs PRONTO_TOKEN_KEYS: that listener takes nobody without a token")
         }
+        if self.redisUser != nil, self.redisPassword == nil {
+            report("REDIS_USER", "needs REDIS_PASSWORD too")
+        }
         if self.voiceDetection == .silero, self.sileroModel == nil {
             report("PRONTO_VAD", "silero needs PRONTO_SILERO_MODEL")
         }

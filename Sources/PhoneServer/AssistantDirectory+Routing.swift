@@ -52,6 +52,7 @@ extension Gateway {
     package func refusal(of tenant: TenantID, for agent: RoutedAgent?, at now: Duration) -> RoutingReason? {
         if self.isDraining { return .draining }
         if self.isFull(for: tenant) { return .full }
+        if self.directory.isOutdated { return .notReady }
         // Another gateway's agent is another gateway's business.
         if agent?.gatewayURL != nil { return nil }
         if self.configuration.needsControl, self.control(for: tenant)?.isDown ?? false { return .switchDown }

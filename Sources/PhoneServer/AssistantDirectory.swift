@@ -8,56 +8,73 @@ import Telephony
 /// A snapshot that is replaced as a whole. When the database is away the last one stands.
 package final class AssistantDirectory: Sendable {
     /// What is known about one tenant.
-    package struct Entry: Sendable {
-        package var tenant: Tenant
-        package var assistants: [Assistant]
-        package var destinations: [DestinationRecord]
-        package var accounts: [ProviderAccount]
-        package init(
-            tenant: Tenant, assistants: [Assistant], destinations: [DestinationRecord] = [],
-            accounts: [ProviderAccount] = []
-        ) {
-            self.tenant = tenant
-            self.assistants = assistants
-            self.destinations = destinations
-            self.accounts = accounts
-        }
-    }
+    package typealias Entry = TenantConfiguration
 
     private struct Snapshot {
         var tenants: [TenantID: Entry] = [:]
         var owners: [AssistantID: TenantID] = [:]
-        var switches: [SwitchAccount] = []
+        var names: [String: TenantID] = [:]
+
+        mutating func put(_ entry: Entry) {
+            self.remove(entry.tenant.id)
+            self.tenants[entry.tenant.id] = entry
+            self.names[entry.tenant.name] = entry.tenant.id
+            for assistant in entry.assistants { self.owners[assistant.id] = entry.tenant.id }
+        }
+
+        mutating func remove(_ tenant: TenantID) {
+            guard let old = self.tenants.removeValue(forKey: tenant) else { return }
+            // A name or an assistant may be another's by now.
+            if self.names[old.tenant.name] == tenant { self.names[old.tenant.name] = nil }
+            for assistant in old.assistants where self.owners[assistant.id] == tenant {
+                self.owners[assistant.id] = nil
+            }
+        }
     }
     private let snapshot = Mutex(Snapshot())
     /// Who answers, and when; and the agents of it that are assistants themselves.
     let routing = Mutex(RoutingSnapshot())
+    private let age: ConfigurationAge
 
-    package init() {}
+    /// `limit`: for how long the last known configuration answers calls while the database is away; nil: for ever.
+    package init(limit: Duration? = nil) { self.age = ConfigurationAge(limit: limit) }
 
-    package func replace(with entries: [Entry], switches: [SwitchAccount] = []) {
+    package func replace(with entries: [Entry]) {
         var new = Snapshot()
-        new.switches = switches
-        for entry in entries {
-            new.tenants[entry.tenant.id] = entry
-            for assistant in entry.assistants { new.owners[assistant.id] = entry.tenant.id }
-        }
+        new.tenants.reserveCapacity(entries.count)
+        for entry in entries { new.put(entry) }
         self.snapshot.withLock { $0 = new }
+        self.confirm()
+    }
+
+    /// Takes over what was read: everything, or some tenants' part.
+    package func apply(_ reading: ConfigurationReading) {
+        guard let asked = reading.asked else { return self.replace(with: reading.tenants) }
+        self.snapshot.withLock { snapshot in
+            for tenant in asked { snapshot.remove(tenant) }
+            for entry in reading.tenants { snapshot.put(entry) }
+        }
+        self.confirm()
     }
 
     /// Reads everything anew. Throws when the store cannot answer; the old snapshot then stands.
-    package func reload(from store: any RecordsStore) async throws(StoreError) {
-        var entries: [Entry] = []
-        for tenant in try await store.tenants() {
-            entries.append(
-                Entry(
-                    tenant: tenant, assistants: try await store.assistants(of: tenant.id),
-                    destinations: try await store.destinations(of: tenant.id),
-                    accounts: try await Self.accounts(of: tenant.id, from: store)))
-        }
-        let enabled = Set(entries.filter(\.tenant.isEnabled).map(\.tenant.id))
-        let switches = try await store.switchAccounts().filter { enabled.contains($0.tenant) }
-        self.replace(with: entries, switches: switches)
+    package func reload(from store: any ConfigurationStore) async throws(StoreError) {
+        self.apply(try await store.configuration(of: nil))
+    }
+
+    /// The database was asked, and what is known is true.
+    package func confirm() { self.age.confirm() }
+
+    /// For how long what is known has not been confirmed.
+    package var unconfirmed: Duration { self.age.now }
+
+    /// What is known is older than it may be.
+    package var isOutdated: Bool { self.age.isBeyondLimit }
+
+    /// Takes over what stands in a file that was written `age` ago.
+    package func restore(_ reading: ConfigurationReading, age: Duration) {
+        self.apply(reading)
+        self.age.set(age)
     }
 
     /// Whether somebody can answer a tenant's calls.
@@ -65,33 +82,20 @@ package final class AssistantDirectory: Sendable {
         self.snapshot.withLock { snapshot in
             guard let entry = snapshot.tenants[tenant], entry.tenant.isEnabled else { return false }
             return entry.assistants.contains(where: \.isEnabled)
-        }
+        } && !self.age.isBeyondLimit
     }
 
-    /// The Event Sockets that tenants have of their own.
-    package var switches: [SwitchAccount] { self.snapshot.withLock { $0.switches } }
-
-    /// The accounts with their keys opened. One that cannot be opened (no PRONTO_SECRET_KEY) stays without, and calls
-    /// that need it say so: it harms only itself.
-    private static func accounts(
-        of tenant: TenantID, from store: any RecordsStore
-    ) async throws(StoreError) -> [ProviderAccount] {
-        var accounts = try await store.accounts(of: tenant)
-        for index in accounts.indices where accounts[index].hasSecret {
-            do throws(StoreError) {
-                let whole = try await store.account(accounts[index].provider, kind: accounts[index].kind, of: tenant)
-                accounts[index].secret = whole?.secret
-            } catch {
-                if error.isRetryable { throw error }
-            }
-        }
-        return accounts
+    /// The Event Sockets that enabled tenants have of their own.
+    package var switches: [SwitchAccount] {
+        self.snapshot.withLock { snapshot in
+            snapshot.tenants.values.compactMap { $0.tenant.isEnabled ? $0.switchAccount : nil }
+        }.sorted { $0.tenant.text < $1.tenant.text }
     }
 
     /// A tenant by its name (FusionPBX's domain), for paths that carry names.
     package func tenant(named name: String) -> TenantID? {
         let name = name.lowercased()
-        return self.snapshot.withLock { $0.tenants.values.first { $0.tenant.name == name }?.tenant.id }
+        return self.snapshot.withLock { $0.names[name] }
     }
 
     /// The tenant of an installation that has one only: whose every call is.
@@ -127,6 +131,8 @@ package enum AssistantChoiceError: Error, Equatable, Sendable {
     /// The tenant has several assistants and nothing said which.
     case ambiguous
     case noAssistants
+    /// The database has been away for longer than the last known configuration may be used.
+    case outdated
 
     package var message: String {
         switch self {
@@ -136,6 +142,8 @@ package enum AssistantChoiceError: Error, Equatable, Sendable {
         case .ambiguous:
             "The tenant has several assistants: state secretary_uuid in the path, a channel variable or the metadata."
         case .noAssistants: "The tenant has no assistant yet. See: pronto assistant add"
+        case .outdated:
+            "The database has been away for longer than PRONTO_CONFIGURATION_AGE: the configuration is too old to use."
         }
     }
     package var slug: String { "\(self)" }
@@ -163,6 +171,7 @@ extension AssistantDirectory {
     package func choose(
         _ hints: AssistantHints
     ) -> Result<(entry: Entry, assistant: Assistant, basis: Basis), AssistantChoiceError> {
+        if self.age.isBeyondLimit { return .failure(.outdated) }
         // First id is an assistant: its owner is the tenant, and must not contradict a stated one.
         if let id = hints.assistant ?? hints.firstID.flatMap({ AssistantID($0) }),
             let (entry, assistant) = self.assistant(id)

@@ -43,37 +43,55 @@ struct CallReception {
                 "assistant.id": .string(identity.assistant.text), "assistant.basis": .string(basis.rawValue),
                 "leg.dialect": .string(leg.dialect), "leg.uplink": .string(leg.uplink.description),
             ])
+        gateway.tellOthers(.began, identity, ["dialect": leg.dialect])
         shell.start()
     }
 
     /// Why a leg of a controlled channel was not taken.
-    struct Refusal: Error {
+    struct Refusal {
         var slug: String
         var repair: String
     }
 
-    /// A channel that brings its own control and a leg: its call begins, or goes on where its last leg was lost.
+    /// A channel that brings its own control and a leg: its call begins, or goes on where its last leg was lost. `done` is
+    /// told why not, or nil: at once, unless the other nodes have to be asked; `isThere` then says whether the channel is
+    /// still with us.
     func take(
-        _ dial: SwitchDial, chosen: Chosen, _ leg: any PhoneLeg, control: any CallControl
-    ) throws(Refusal) {
+        _ dial: SwitchDial, chosen: Chosen, _ leg: any PhoneLeg, control: any CallControl,
+        isThere: @escaping () -> Bool, done: @escaping (Refusal?) -> Void
+    ) {
         let identity = dial.identity(for: chosen)
         let slot = LoopBound(CallSlot(), on: self.loop)
         switch self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, slot) {
         case .admitted:
-            self.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, slot, control: control)
+            self.gateway.claim(identity, on: self.loop) { claim in
+                if let refusal = self.gateway.refusal(of: claim, identity) {
+                    self.gateway.dismiss(identity.call)
+                    leg.close(.tryLater)
+                    return done(Refusal(slug: refusal.slug, repair: refusal.repair))
+                }
+                guard isThere() else {
+                    self.gateway.dismiss(identity.call)
+                    leg.close(.callEnded)
+                    return done(Refusal(slug: "channel-gone", repair: "The caller hung up"))
+                }
+                self.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, slot, control: control)
+                done(nil)
+            }
         case .draining:
             leg.close(.tryLater)
-            throw Refusal(slug: "draining", repair: "Another node takes new calls")
+            done(Refusal(slug: "draining", repair: "Another node takes new calls"))
         case .full:
             leg.close(.tryLater)
-            throw Refusal(slug: "full", repair: "Raise MAX_SESSIONS_PER_DOMAIN, or add a node")
+            done(Refusal(slug: "full", repair: "Raise MAX_SESSIONS_PER_DOMAIN, or add a node"))
         case .alive(let tenant, let owner, let call):
             guard tenant == identity.tenant, owner === self.loop, let shell = call.value.call else {
                 leg.close(.tryLater)
-                throw Refusal(slug: "call-exists", repair: "The channel has a call on this gateway already")
+                return done(Refusal(slug: "call-exists", repair: "The channel has a call on this gateway already"))
             }
             shell.adopt(control, fuse: identity.fuse)
             shell.takeOver(leg)
+            done(nil)
         }
     }
 

@@ -27,13 +27,24 @@ extension CallShell {
         self.closeAssistant()
         let provider = self.report.plan.assistants[index]
         // The embedded assistant fails only with this process: there is nothing to pass over to.
-        guard provider == "local" || self.gateway.breakerPermits(provider, self.identity.tenant, at: self.loop.now)
-        else {
-            self.gateway.metrics.passedOver(provider)
-            self.session.assistantUnavailable(
-                AssistantFailure(Self.passedOver, .failOver), at: self.loop.now, &self.output)
-            return
+        guard provider != "local" else { return self.makeAssistant(provider, history: history) }
+        let opening = self.openings
+        let slot = self.slot
+        self.gateway.breakerPermits(provider, self.identity.tenant, on: self.loop) { may in
+            // The other nodes may have been asked: meanwhile the call may have gone on to the next, or have ended.
+            guard let call = slot.value.call, call.openings == opening else { return }
+            if may { call.makeAssistant(provider, history: history) } else { call.passOver(provider) }
+            call.settle()
         }
+    }
+
+    private func passOver(_ provider: String) {
+        self.gateway.metrics.passedOver(provider)
+        self.session.assistantUnavailable(
+            AssistantFailure(Self.passedOver, .failOver), at: self.loop.now, &self.output)
+    }
+
+    private func makeAssistant(_ provider: String, history: [ConversationEntry]) {
         self.machineSpoke = false
         do {
             var machine = try self.gateway.assistants.make(
@@ -53,6 +64,7 @@ extension CallShell {
     static let passedOver = "circuit-open"
 
     func closeAssistant() {
+        self.openings += 1
         guard self.hasMachine else { return }
         self.machineGeneration += 1
         self.dropMachineEffects()

@@ -44,6 +44,8 @@ final class CallShell {
     var machineWake: Duration?
     /// Counts machines; what belongs to an earlier one is ignored.
     var machineGeneration = 0
+    /// Counts what was asked to open: a leave that comes later than the next is nobody's.
+    var openings = 0
 
     var leg: (any PhoneLeg)?
     /// The channel's own way to its switch (an outbound Event Socket), while it lives.
@@ -406,9 +408,12 @@ final class CallShell {
             self.logger.warning(
                 "Assistant failed", ["assistant.index": .integer(index), "failure.reason": .string(slug)])
         case .assistantReady:
+            self.gateway.tellOthers(.answered, self.identity, ["provider": self.currentProvider])
             self.logger.info("Assistant ready", ["assistant.provider": .string(self.currentProvider)])
         case .transferStarted:
+            self.gateway.tellOthers(.transferStarted, self.identity)
             self.logger.info("Transfer started")
+        case .transferFailed: self.gateway.tellOthers(.transferFailed, self.identity)
         default: break
         }
         self.gateway.observer?.call(self.identity, noted: note, at: self.loop.now - self.startedAt)

@@ -76,9 +76,11 @@ package final class Gateway: Sendable {
     let tools: any ToolRunning
     private let controls: @Sendable (TenantID) -> (any CallControl)?
     let observer: (any CallObserver)?
+    /// The other nodes of the installation; nil: there are none.
+    let others: (any OtherNodes)?
     let clientTLS: TLSContext?
     let http: ProviderHTTP
-    private let breaker: Mutex<ProviderBreaker>
+    let breaker: Mutex<ProviderBreaker>
     private let sentences: @Sendable (HouseSentence, String) -> String
     private let finished: @Sendable (FinishedCall) -> Void
 
@@ -91,6 +93,7 @@ package final class Gateway: Sendable {
         var live: [CallID: Live] = [:]
         var perTenant: [TenantID: Int] = [:]
         var isDraining = false
+        var isLeaving = false
         var offers: [CallID: Offer] = [:]
     }
     private let state = Mutex(State())
@@ -103,7 +106,7 @@ package final class Gateway: Sendable {
         speech: any SpeechServices, assistants: any AssistantMaking, plans: any CallPlanning,
         tools: any ToolRunning = NoTools(),
         control: @escaping @Sendable (TenantID) -> (any CallControl)? = { _ in nil },
-        observer: (any CallObserver)? = nil,
+        observer: (any CallObserver)? = nil, others: (any OtherNodes)? = nil,
         clientTLS: TLSContext? = nil, http: ProviderHTTP = ProviderHTTP(),
         sentences: @escaping @Sendable (HouseSentence, String) -> String,
         finished: @escaping @Sendable (FinishedCall) -> Void
@@ -118,6 +121,7 @@ package final class Gateway: Sendable {
         self.tools = tools
         self.controls = control
         self.observer = observer
+        self.others = others
         self.clientTLS = clientTLS
         self.http = http
         self.breaker = Mutex(ProviderBreaker(configuration.breaker))
@@ -139,37 +143,11 @@ package final class Gateway: Sendable {
 
     func sentence(_ sentence: HouseSentence, language: String) -> String { self.sentences(sentence, language) }
 
-    // MARK: The breaker
-
-    func breakerPermits(_ provider: String, _ tenant: TenantID, at now: Duration) -> Bool {
-        self.breaker.withLock { $0.permits(.init(provider: provider, tenant: tenant), at: now) }
-    }
-
-    /// Whether none of these back ends is passed over for the tenant now. Makes nobody the probe.
-    func breakerWouldPermit(anyOf providers: [String], _ tenant: TenantID, at now: Duration) -> Bool {
-        self.breaker.withLock { breaker in
-            providers.contains { breaker.wouldPermit(.init(provider: $0, tenant: tenant), at: now) }
-        }
-    }
-
-    func breakerSucceeded(_ provider: String, _ tenant: TenantID) {
-        self.changeBreaker(provider) { $0.succeeded(.init(provider: provider, tenant: tenant)) }
-    }
-
-    func breakerFailed(_ provider: String, _ tenant: TenantID, at now: Duration) {
-        self.changeBreaker(provider) { $0.failed(.init(provider: provider, tenant: tenant), at: now) }
-    }
-
-    private func changeBreaker(_ provider: String, _ change: (inout ProviderBreaker) -> Void) {
-        let open = self.breaker.withLock { breaker in
-            change(&breaker)
-            return breaker.openCount(of: provider)
-        }
-        self.metrics.circuits(of: provider, open: open)
-    }
-
     package var liveCalls: Int { self.state.withLock { $0.live.count } }
+    /// New calls are refused.
     package var isDraining: Bool { self.state.withLock { $0.isDraining } }
+    /// `/health` says 503, so that a balancer sends new calls elsewhere. Those that still come are taken until the drain.
+    package var isLeaving: Bool { self.state.withLock { $0.isLeaving || $0.isDraining } }
 
     // MARK: The register
 
@@ -248,16 +226,26 @@ package final class Gateway: Sendable {
             state.perTenant[live.tenant] = left > 0 ? left : nil
             self.metrics.activeSessions.set(state.live.count)
         }
+        self.others?.release(call)
     }
 
     func callFinished(_ shell: CallShell, termination: CallTermination, record: FinishedCall) {
         self.dismiss(shell.identity.call)
+        self.tellOthers(
+            .ended, shell.identity,
+            [
+                "reason": termination.reason, "fault": termination.fault.rawValue, "provider": shell.currentProvider,
+                "duration_ms": String((shell.loop.now - shell.startedAt).milliseconds),
+            ])
         self.metrics.callEnded(provider: shell.currentProvider, fault: termination.fault)
         self.finished(record)
         self.observer?.callEnded(shell.identity, record: record.call)
     }
 
     // MARK: The end of the process
+
+    /// Before the drain: whoever asks is told to send no more calls.
+    package func announceLeaving() { self.state.withLock { $0.isLeaving = true } }
 
     /// Phase one of leaving: no new calls. Those that live go on.
     package func drain() { self.state.withLock { $0.isDraining = true } }

@@ -52,7 +52,7 @@ package final class PhoneListener {
     }
 
     private func health(_ responder: HTTPResponder) {
-        let isDraining = self.gateway.isDraining
+        let isDraining = self.gateway.isLeaving
         let status = isDraining ? "draining" : "healthy"
         responder.respond(
             HTTPResponse(
@@ -248,14 +248,19 @@ package final class PhoneListener {
                 leg.close(.tryLater)
                 return
             }
-            guard !self.gateway.lacksControl(identity) else {
-                self.gateway.dismiss(identity.call)
-                self.gateway.metrics.refused()
-                self.gateway.logger.warning("Connection refused", ["refusal.reason": .string("event-socket-down")])
-                leg.close(.tryLater)
-                return
+            self.gateway.claim(identity, on: self.loop) { claim in
+                let refusal =
+                    self.gateway.refusal(of: claim, identity)?.slug
+                    ?? (self.gateway.lacksControl(identity) ? "event-socket-down" : nil)
+                if let refusal {
+                    self.gateway.dismiss(identity.call)
+                    self.gateway.metrics.refused()
+                    self.gateway.logger.warning("Connection refused", ["refusal.reason": .string(refusal)])
+                    leg.close(.tryLater)
+                    return
+                }
+                self.reception.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, bound)
             }
-            self.reception.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, bound)
         }
     }
 
@@ -292,18 +297,33 @@ package final class PhoneListener {
             }
             self.takeOver(owner, call, stream, request, responder)
         case .admitted:
-            guard !self.gateway.lacksControl(identity) else {
-                self.gateway.dismiss(identity.call)
-                self.refuse(
-                    responder, 503, "The switch's Event Socket is down; use the fallback.", slug: "event-socket-down")
-                return
+            self.gateway.claim(identity, on: self.loop) { [self] claim in
+                if let refusal = self.gateway.refusal(of: claim, identity) {
+                    self.gateway.dismiss(identity.call)
+                    return self.refuse(responder, refusal)
+                }
+                guard !self.gateway.lacksControl(identity) else {
+                    self.gateway.dismiss(identity.call)
+                    return self.refuse(
+                        responder, 503, "The switch's Event Socket is down; use the fallback.",
+                        slug: "event-socket-down")
+                }
+                guard let (socket, dialect) = self.upgrade(stream, request, responder) else {
+                    self.gateway.dismiss(identity.call)
+                    return
+                }
+                let leg = WebSocketLeg(socket: socket, dialect: dialect, now: self.loop.now)
+                self.reception.begin(identity, entry, assistant, basis, leg, bound)
             }
-            guard let (socket, dialect) = self.upgrade(stream, request, responder) else {
-                self.gateway.dismiss(identity.call)
-                return
-            }
-            let leg = WebSocketLeg(socket: socket, dialect: dialect, now: self.loop.now)
-            self.reception.begin(identity, entry, assistant, basis, leg, bound)
+        }
+    }
+
+    private func refuse(_ responder: HTTPResponder, _ refusal: NodeRefusal) {
+        switch refusal {
+        case .full: self.refuse(responder, 503, "No room for another call; use the fallback.", slug: refusal.slug)
+        case .elsewhere:
+            self.refuse(
+                responder, 409, "That call is in progress on another node of this installation.", slug: refusal.slug)
         }
     }
 

@@ -105,9 +105,9 @@ package protocol ConversationStore: Sendable {
     func toolUses(of conversation: ConversationID, tenant: TenantID) async throws(StoreError) -> [ToolUse]
 }
 
-/// A place that keeps everything: SQLite, later PostgreSQL.
+/// A place that keeps everything: SQLite or PostgreSQL.
 package protocol RecordsStore: TenantStore, AssistantStore, DestinationStore, ProviderAccountStore, CallRecordStore,
-    ConversationStore, SwitchAccountStore, RoutingStore
+    ConversationStore, SwitchAccountStore, ConfigurationStore, RoutingStore
 {
     /// Ends the store after the work that waits. Later calls answer `closed`.
     func close() async

@@ -9,6 +9,7 @@ import Networking
 import Observability
 import PhoneServer
 import Records
+import SharedState
 import SpeechEngines
 import Stores
 import Synchronization
@@ -23,6 +24,7 @@ final class GatewayProcess: Sendable {
     let gateway: Gateway
     let metrics: GatewayMetrics
     let group: EventLoopGroup
+    private let loader: ConfigurationLoader
     private let calls: DurableCalls
     private let links: ControlLinks
     private let media: HTTPServer
@@ -34,6 +36,8 @@ final class GatewayProcess: Sendable {
     private let tls: TLSContext?
     private let records: RecordsQueue
     private let routing: RoutingProcess
+    /// The other nodes; nil: REDIS_HOST is unset.
+    let nodes: RedisNodes?
     private let background = Mutex<[Task<Void, Never>]>([])
 
     var mediaAddress: SocketAddress { self.media.address }
@@ -51,13 +55,19 @@ final class GatewayProcess: Sendable {
         self.tls = try Self.makeTLS(settings)
         let trust = try Self.makeTrust(settings)
         let speech = try LocalSpeechServices(settings: settings, logger: logger)
-        self.store = try await StoreOpening.open(settings)
-        self.directory = AssistantDirectory()
-        try await self.directory.reload(from: self.store)
+        let copy = StoreOpening.copy(settings)
+        self.store = try await StoreOpening.open(settings, mayBeAway: copy?.exists ?? false)
+        self.directory = AssistantDirectory(limit: settings.configurationAge > .zero ? settings.configurationAge : nil)
         self.metrics = GatewayMetrics()
-        self.routing = try RoutingProcess(
-            settings, self.store, self.directory, self.metrics.registry, logger)
-        try await self.routing.load()
+        self.loader = ConfigurationLoader(
+            store: self.store, directory: self.directory, copy: copy,
+            secretKeys: try StoreCommands.secretKeys(settings),
+            logger: logger, registry: self.metrics.registry)
+        self.routing = try RoutingProcess(settings, self.store, self.directory, self.metrics.registry, logger)
+        do throws(StoreError) { try await self.loader.begin() } catch { throw StoreOpening.startError(settings, error) }
+        do throws(StoreError) { try await self.routing.begin(copy) } catch {
+            throw StoreOpening.startError(settings, error)
+        }
         let spool = try CallSpool(path: settings.database + ".spool")
         self.calls = DurableCalls(store: self.store, spool: spool)
         let loops = settings.loops > 0 ? settings.loops : max(1, ProcessInfo.processInfo.activeProcessorCount)
@@ -72,6 +82,7 @@ final class GatewayProcess: Sendable {
         self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         let http = ProviderHTTP(authorities: settings.caFile)
         let services = try PipelineSettings.services(settings)
+        self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
             elevenLabs: Self.elevenLabs(settings), gemini: Self.gemini(settings), pipeline: services,
@@ -79,7 +90,8 @@ final class GatewayProcess: Sendable {
         self.gateway = Gateway(
             configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
-            control: { [links] in links.control(for: $0) }, observer: observer, clientTLS: trust, http: http,
+            control: { [links] in links.control(for: $0) }, observer: observer, others: self.nodes,
+            clientTLS: trust, http: http,
             sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
         do {
             self.media = try Self.listen(
@@ -127,40 +139,33 @@ final class GatewayProcess: Sendable {
         }
         self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
-        let (calls, logger, directory, store) = (self.calls, self.logger, self.directory, self.store)
+        let (calls, logger, directory, loader) = (self.calls, self.logger, self.directory, self.loader)
         let (links, routing) = (self.links, self.routing)
         routing.start()
+        let replayed: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void = { outcome in
+            switch outcome {
+            case .success(let outcome):
+                logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
+            case .failure(let error):
+                logger.warning(
+                    "Spooled calls wait: the database does not take them",
+                    ["store.error": .string("\(error.code)")])
+            }
+        }
         self.background.withLock { tasks in
+            tasks.append(Task { await calls.run(report: replayed) })
             tasks.append(
                 Task {
-                    await calls.run { outcome in
-                        switch outcome {
-                        case .success(let outcome):
-                            logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
-                        case .failure(let error):
-                            logger.warning(
-                                "Spooled calls wait: the database does not take them",
-                                ["store.error": .string("\(error.code)")])
-                        }
-                    }
-                })
-            tasks.append(
-                Task {
-                    while !Task.isCancelled {
-                        // Ends early only by cancellation, which the loop's condition sees.
-                        try? await Task.sleep(for: .seconds(5))
-                        do throws(StoreError) {
-                            try await directory.reload(from: store)
+                    await loader.run(
+                        applied: {
                             links.replace(with: directory.switches)
-                            try await routing.load()
-                        } catch {
-                            logger.warning(
-                                "Configuration not reloaded: the last one stands",
-                                ["store.error": .string("\(error.code)")])
-                        }
-                    }
+                            await routing.follow()
+                        },
+                        // What waited for the database waits no longer.
+                        returned: { await calls.replayOnce(report: replayed) })
                 })
         }
+        self.joinNodes()
         self.logger.info(
             "Pronto answers",
             [
@@ -173,7 +178,7 @@ final class GatewayProcess: Sendable {
     func reload() async {
         do {
             try self.tls?.reload()
-            try await self.directory.reload(from: self.store)
+            try await self.loader.reload()
             self.links.replace(with: self.directory.switches)
             try await self.routing.load()
             self.logger.info("Reloaded")
@@ -182,8 +187,39 @@ final class GatewayProcess: Sendable {
         }
     }
 
-    /// Leaves in three phases: no new calls; those that live end by themselves; the rest go to their fallback.
+    /// Connects to the other nodes: what they learn about back ends counts here, and what they change is read anew.
+    private func joinNodes() {
+        guard let nodes = self.nodes else { return }
+        // However many changes come while one is read, one more reading sees them all.
+        let (changes, changed) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let (directory, store, links, logger) = (self.directory, self.store, self.links, self.logger)
+        self.background.withLock { tasks in
+            tasks.append(
+                Task {
+                    for await _ in changes {
+                        do throws(StoreError) {
+                            try await directory.reload(from: store)
+                            links.replace(with: directory.switches)
+                            logger.info("Configuration read anew: another node changed it")
+                        } catch {
+                            logger.warning(
+                                "Configuration not reloaded: the last one stands",
+                                ["store.error": .string("\(error.code)")])
+                        }
+                    }
+                })
+        }
+        nodes.start(address: self.mediaAddress.description) { [gateway] news in
+            switch news {
+            case .circuit(let change): gateway.learned(change)
+            case .configurationChanged: changed.yield()
+            }
+        }
+    }
+
+    /// Leaves in three phases, after a notice to the balancer: no new calls; those that live end by themselves; the rest go to their fallback.
     func stop(patience: Duration) async {
+        await self.giveNotice()
         self.gateway.drain()
         self.parked.stop()
         self.sip?.server.isDraining = true
@@ -208,7 +244,18 @@ final class GatewayProcess: Sendable {
         await self.routing.finish()
         RecordingFile.settle()
         await self.store.close()
+        await self.nodes?.stop()
         self.group.stop()
+    }
+
+    /// Says that no new calls should come, while those that do are still taken (PRONTO_DRAIN_NOTICE_SECONDS).
+    private func giveNotice() async {
+        self.gateway.announceLeaving()
+        self.nodes?.drain()
+        guard self.settings.drainNotice > .zero else { return }
+        self.logger.info("Leaving: new calls should go elsewhere", ["calls": .integer(self.gateway.liveCalls)])
+        // Not cancelled by anybody: a cancelled sleep would only end the notice sooner.
+        try? await Task.sleep(for: self.settings.drainNotice)
     }
 
     private func waitForCalls(_ patience: Duration) async {
@@ -379,7 +426,7 @@ final class GatewayProcess: Sendable {
                 host: settings.adminHost, port: settings.adminPort, loops: [loop],
                 health: {
                     AdminServer.Health(
-                        isDraining: gateway.isDraining, activeCalls: gateway.liveCalls,
+                        isDraining: gateway.isLeaving, activeCalls: gateway.liveCalls,
                         eventSockets: links.summaries.map {
                             .init(address: $0.address, status: $0.status, reason: $0.reason)
                         })

@@ -31,6 +31,9 @@ enum Pronto {
                     arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
                 print(outcome.text, terminator: outcome.text.hasSuffix("\n") ? "" : "\n")
                 return outcome.status
+            case "nodes":
+                print(try await NodesCommand.run(arguments, environment: ProcessInfo.processInfo.environment))
+                return 0
             case "simulate": return try await SimulateCommand.run(arguments)
             case let name where StoreCommands.names.contains(name):
                 let text = try await StoreCommands.run(
@@ -81,6 +84,7 @@ enum Pronto {
           pronto calls list|show ID        what happened on calls
           pronto migrate up|down|status    the database's schema
           pronto token issue               a signed token for a stream
+          pronto nodes                     the nodes of this installation that live (REDIS_HOST)
           pronto doctor [--call NUMBER]    what is wrong with FreeSWITCH, FusionPBX and this, and the repair
           pronto dialplan print|install    what FreeSWITCH or FusionPBX needs, with difference and rollback
           pronto config [--markdown]       every setting, with its value and where it comes from

@@ -74,7 +74,10 @@ final class RoutingProcess: Sendable {
 
     /// Reads the rows; what is wrong with them is logged once. Throws when the store cannot answer: the last rows stand.
     func load() async throws(StoreError) {
-        let rows = try await self.store.routingRows()
+        self.take(try await self.store.routingRows())
+    }
+
+    private func take(_ rows: RoutingRows) {
         guard self.seen.withLock({ $0.rows != rows }) else { return }
         let table = RoutingTable(rows, home: self.home)
         self.directory.replace(routing: table)
@@ -90,6 +93,24 @@ final class RoutingProcess: Sendable {
                     "row.table": .string(problem.table), "row.id": .string(problem.row),
                     "row.column": .string(problem.column), "row.repair": .string(problem.repair),
                 ])
+        }
+    }
+
+    /// The first reading: from the database, or, when it is away, from the copy that the configuration has.
+    func begin(_ copy: ConfigurationCopy?) async throws(StoreError) {
+        do throws(StoreError) {
+            try await self.load()
+        } catch {
+            guard error.code == .unavailable, let copy, copy.exists else { throw error }
+            self.take(try copy.readRouting())
+        }
+    }
+
+    /// Reads what has changed; when the database cannot answer the last rows stand, and the next change reads them.
+    func follow() async {
+        do throws(StoreError) { try await self.load() } catch {
+            self.logger.warning(
+                "Routing not reloaded: the last rows stand", ["store.error": .string("\(error.code)")])
         }
     }
 

@@ -15,7 +15,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 /// Numbers, prompts and transcripts are shown only with `--reveal`: terminals are recorded and shared.
 enum StoreCommands {
     static let names: Set<String> = [
-        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config",
+        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config", "secrets",
         "route", "trunk", "agent", "calendar", "activity",
     ]
 
@@ -27,6 +27,7 @@ enum StoreCommands {
         pronto provider set-key PROVIDER [--tenant T] (the key on standard input) | list | rotate | new-key
         pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
         pronto migrate up | down [--to N] --yes | status
+        pronto secrets rotate | new-key
         pronto token issue --call ID [--tenant T] [--assistant UUID] [--lifetime SECONDS] | new-key
         \(RoutingCommands.usage)
         pronto config [--markdown]
@@ -46,6 +47,7 @@ enum StoreCommands {
             "--priority", "--ring-seconds",
         ],
         "provider": ["--tenant", "--id"], "calls": ["--tenant", "--limit"], "migrate": ["--to"],
+        "secrets": ["--id"],
         "token": ["--tenant", "--call", "--assistant", "--lifetime", "--id"], "config": [],
     ]
 
@@ -73,7 +75,8 @@ enum StoreCommands {
             // Whoever prints a command's text ends its last line.
             return String(ConfigurationPage.markdown().dropLast())
         case "migrate": return try Self.migrate(arguments, settings, at: Date())
-        case "token" where arguments.words.first == "new-key", "provider" where arguments.words.first == "new-key":
+        case "token" where arguments.words.first == "new-key", "provider" where arguments.words.first == "new-key",
+            "secrets" where arguments.words.first == "new-key":
             return try SecretKeys.generated(id: try arguments.optional("--id") ?? "1")
         default: break
         }
@@ -85,7 +88,9 @@ enum StoreCommands {
             result = .failure(error)
         }
         await store.close()
-        return try result.get()
+        let text = try result.get()
+        if NodesOpening.isChange(name, arguments.words) { await NodesOpening.announceChange(settings) }
+        return text
     }
 
     /// The keys of secrets at rest, from wherever the configuration has them; nil: none.
@@ -109,6 +114,11 @@ enum StoreCommands {
         case "destination": return try await Self.destination(arguments, store)
         case "provider": return try await Self.provider(arguments, store, readInput)
         case "calls": return try await Self.calls(arguments, store)
+        case "secrets":
+            guard arguments.words == ["rotate"] else {
+                throw Self.unknown("secrets " + arguments.words.joined(separator: " "))
+            }
+            return "encrypted again: \(try await store.rotateSecrets())"
         case "token": return try await Self.token(arguments, store, settings.tokenKeys, at: Date())
         default: return try await RoutingCommands.run(name, arguments, store, settings)
         }

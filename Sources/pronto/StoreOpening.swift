@@ -5,8 +5,10 @@ import Telephony
 
 /// Opens the store as the settings say: PostgreSQL where DB_HOST or DB_NAME is set, else the SQLite file.
 enum StoreOpening {
-    /// `connections`: how many a short command needs; nil: as the settings say.
-    static func open(_ settings: Settings, connections: Int? = nil) async throws -> SQLStore {
+    /// `connections`: how many a short command needs; nil: as the settings say. `mayBeAway`: see `SQLStore`.
+    static func open(
+        _ settings: Settings, connections: Int? = nil, mayBeAway: Bool = false
+    ) async throws -> SQLStore {
         let keys = try StoreCommands.secretKeys(settings)
         do throws(StoreError) {
             guard let database = Self.postgres(settings) else {
@@ -14,10 +16,16 @@ enum StoreOpening {
             }
             var options = PostgresPool.Options(database: database)
             options.size = connections ?? settings.databasePool
-            return try await SQLStore(postgres: options, secretKeys: keys, migrates: settings.databaseMigrates)
+            return try await SQLStore(
+                postgres: options, secretKeys: keys, migrates: settings.databaseMigrates, mayBeAway: mayBeAway)
         } catch {
             throw Self.startError(settings, error)
         }
+    }
+
+    /// Where the gateway keeps a copy of the configuration for a start without its database; nil: the database is a file.
+    static func copy(_ settings: Settings) -> ConfigurationCopy? {
+        Self.postgres(settings).map { _ in ConfigurationCopy(path: settings.database + ".configuration") }
     }
 
     /// One connection without a store, for `pronto migrate`.
@@ -47,7 +55,7 @@ enum StoreOpening {
         return options
     }
 
-    private static func startError(_ settings: Settings, _ error: StoreError) -> StartError {
+    static func startError(_ settings: Settings, _ error: StoreError) -> StartError {
         guard let options = Self.postgres(settings) else {
             return StartError("PRONTO_DATABASE: \(settings.database): \(error); \(Self.fileRepair(error))")
         }

@@ -57,6 +57,10 @@ private func data(_ mode: String = "async", _ control: String = "full", channel:
     let head = "Event-Name: CHANNEL_DATA\nUnique-ID: \(channel)\nContent-Type: command/reply\nReply-Text: %2BOK%0A\n"
     return Array((head + "Socket-Mode: \(mode)\nControl: \(control)\n\n").utf8)
 }
+private let parked: [UInt8] = {
+    let event = "Event-Name: CHANNEL_PARK\nUnique-ID: 708cb2e8\n\n"
+    return Array("Content-Length: \(event.utf8.count)\nContent-Type: text/event-plain\n\n\(event)".utf8)
+}()
 private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
 
 @Suite struct OutboundSessionTests {
@@ -98,8 +102,6 @@ private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
         arguments: [
             (data("static", "full"), OutboundSession.Refusal.notAsync),
             (data("static", "single-channel"), .notAsync),
-            (data("async", "single-channel"), .notFull),
-            (data(channel: "a b"), .noChannel),
         ])
     func refusal(bytes: [UInt8], refusal: OutboundSession.Refusal) {
         var line = Line()
@@ -107,6 +109,21 @@ private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
         let effects = line.hears(bytes)
         #expect(effects == ["close", "ended refused(EventSocket.OutboundSession.Refusal.\(refusal))"])
         #expect(refusal.repair.contains("async full"))
+    }
+
+    @Test(
+        "A refused socket whose channel is being parked is left when it is",
+        arguments: [
+            (data("async", "single-channel"), OutboundSession.Refusal.notFull),
+            (data(channel: "a b"), .noChannel),
+        ])
+    func refusalInPark(bytes: [UInt8], refusal: OutboundSession.Refusal) {
+        var line = Line()
+        _ = line.accepted()
+        #expect(line.hears(bytes) == [])
+        #expect(
+            line.waits() == ["> exit", "close", "ended refused(EventSocket.OutboundSession.Refusal.\(refusal))"])
+        #expect(line.now == .milliseconds(500))
     }
 
     @Test("The recorded plain socket is refused")
@@ -162,7 +179,33 @@ private let ok = Array("Content-Type: command/reply\nReply-Text: +OK\n\n".utf8)
     func stop() {
         var line = Line()
         _ = line.accepted()
-        _ = line.hears(data() + ok + ok + ok)
+        _ = line.hears(data() + ok + ok + ok + parked)
+        line.now += .seconds(1)
         #expect(line.step { $0.stop(at: $1, into: &$2) } == ["> exit", "close", "ended stopped"])
+    }
+
+    @Test("A stop waits for the park, or the caller would stay in it; what was asked is answered at once")
+    func stopBeforePark() throws {
+        var line = Line()
+        _ = line.accepted()
+        _ = line.hears(data() + ok + ok + ok)
+        _ = try line.asks(1, .getVariable("x"))
+        #expect(line.step { $0.stop(at: $1, into: &$2) } == ["1 ! outcome-unknown"])
+        #expect(line.asks(2, .api(.status)) == ["2 ! stopped"])
+        line.now += .milliseconds(100)
+        #expect(line.hears(parked) == [], "not delivered any more")
+        #expect(line.waits() == ["> exit", "close", "ended stopped"])
+        #expect(line.now == .milliseconds(120))
+    }
+
+    @Test("A stop before the channel's data begins nothing and leaves; a park that was missed costs half a second")
+    func stopBeforeData() {
+        var line = Line()
+        _ = line.accepted()
+        #expect(line.step { $0.stop(at: $1, into: &$2) } == [])
+        #expect(line.hears(data()).allSatisfy { $0.hasPrefix("> ") })
+        #expect(line.waits() == ["> exit", "close", "ended stopped"])
+        #expect(line.now == .milliseconds(500))
+        #expect(line.lost() == [])
     }
 }

@@ -35,7 +35,7 @@ struct House: Sendable {
     let environment: [String: String]
     let process: GatewayProcess
     let simulator: OpenAIRealtimeSimulator
-    let lines = Lines()
+    let lines: Lines
     let phones: EventLoop
     let tenant: TenantID
     let assistant: AssistantID
@@ -56,6 +56,7 @@ struct House: Sendable {
         setsKey: Bool = true
     ) async throws {
         self.folder = folder
+        self.lines = Lines()
         self.simulator = try OpenAIRealtimeSimulator.start(script: script)
         self.environment = [
             "PRONTO_DATABASE": folder + "/pronto.db", "PRONTO_SECRET_KEY": key(7), "OPENAI_API_KEY": Self.houseKey,
@@ -78,6 +79,18 @@ struct House: Sendable {
         }
         self.process = try await GatewayProcess(
             settings: try settings(in: folder, self.environment), logger: self.lines.logger(.trace))
+    }
+
+    /// The same house with another gateway in it.
+    init(_ house: House, _ process: GatewayProcess) {
+        self.folder = house.folder
+        self.lines = house.lines
+        self.environment = house.environment
+        self.process = process
+        self.simulator = house.simulator
+        self.phones = house.phones
+        self.tenant = house.tenant
+        self.assistant = house.assistant
     }
 
     private static func command(

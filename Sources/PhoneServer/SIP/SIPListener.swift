@@ -152,10 +152,18 @@ final class SIPDesk {
             } failed: {
             }
         case .admitted:
-            self.answer(invitation, media) { [self] leg in
-                self.reception.begin(identity, entry, assistant, basis, leg, slot)
-            } failed: { [gateway] in
-                gateway.dismiss(identity.call)
+            self.gateway.claim(identity, on: self.loop) { [self] claim in
+                if let refusal = self.gateway.refusal(of: claim, identity) {
+                    self.gateway.dismiss(identity.call)
+                    media.release()
+                    let rejection: SIPRejection = refusal == .full ? .full() : SIPRejection(.busy)
+                    return self.reject(invitation, rejection, refusal.slug)
+                }
+                self.answer(invitation, media) { [self] leg in
+                    self.reception.begin(identity, entry, assistant, basis, leg, slot)
+                } failed: { [gateway] in
+                    gateway.dismiss(identity.call)
+                }
             }
         }
     }

@@ -131,11 +131,11 @@ final class ParkedCall {
     private func answer(with leg: any PhoneLeg) {
         guard let chosen = self.chosen else { return leg.close(.noSuchCall) }
         let control = ParkedControl(self, link: self.link, channel: self.dial.channel, on: self.loop)
-        do throws(CallReception.Refusal) {
-            try CallReception(gateway: self.gateway, loop: self.loop).take(
-                self.dial, chosen: chosen, leg, control: control)
-        } catch {
-            self.giveUp(error.slug)
+        let isThere: () -> Bool = { [self] in self.listener != nil }
+        CallReception(gateway: self.gateway, loop: self.loop).take(
+            self.dial, chosen: chosen, leg, control: control, isThere: isThere
+        ) { [self] refusal in
+            if let refusal { self.giveUp(refusal.slug) }
         }
     }
 

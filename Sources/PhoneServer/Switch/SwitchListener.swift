@@ -41,6 +41,9 @@ package final class SwitchListener {
     private let shared: Shared
     /// Every connection that lives: it is kept by nobody else.
     private var visits: [ObjectIdentifier: SwitchVisit] = [:]
+    /// Connections that are not taken, on their way out.
+    private var leaving: [ObjectIdentifier: SwitchCall] = [:]
+    private static let mostLeaving = 256
 
     /// What the listeners of all loops share.
     package final class Shared: Sendable {
@@ -80,20 +83,40 @@ package final class SwitchListener {
         shared.add(self)
     }
 
-    /// A connection of the switch. What is not taken is closed: the dialplan goes on behind `socket`, to its fallback.
+    /// A connection of the switch. What is not taken is left again: the dialplan goes on behind `socket`, to its fallback.
     package func accept(_ connection: Connection) {
         guard self.gateway.configuration.acceptsAnybody || self.configuration.isTrustedPeer(connection.peer) else {
             self.refuse("peer-not-allowed", "Add the switch's address to ESL_ALLOWED_PEERS")
-            return
+            return self.turnAway(connection)
         }
-        guard !self.gateway.isDraining else { return self.refuse("draining", "Another node takes new calls") }
+        guard !self.gateway.isDraining else {
+            self.refuse("draining", "Another node takes new calls")
+            return self.turnAway(connection)
+        }
         guard self.shared.enter(limit: self.configuration.maximumConnections) else {
             self.refuse("full", "Raise ESL_MAX_CONNECTIONS, or add a node")
-            return
+            return self.turnAway(connection)
         }
         let visit = SwitchVisit(connection, listener: self)
         self.visits[ObjectIdentifier(visit)] = visit
         visit.start()
+    }
+
+    /// Leaves in the way that lets the dialplan go on, which a plain close does not (see `OutboundSession`). Who is no
+    /// switch is gone after the time for `connect`; beyond a bound the rest is closed, and has its dead man's switch.
+    private func turnAway(_ connection: Connection) {
+        guard self.leaving.count < Self.mostLeaving else { return }
+        let line = SwitchCall(
+            connection, configuration: self.configuration.session, on: self.loop, logger: self.gateway.logger)
+        let id = ObjectIdentifier(line)
+        self.leaving[id] = line
+        line.onEnded = { [unowned self] _ in
+            // It is in the middle of its own step: it ends in the next turn.
+            let line = self.leaving.removeValue(forKey: id)
+            self.loop.schedule(after: .zero) { withExtendedLifetime(line) {} }
+        }
+        line.start()
+        line.leave()
     }
 
     /// The channel's call lives on another loop: its socket goes there, since its audio must.

@@ -220,11 +220,9 @@ final class SwitchVisit {
         guard let dial = self.dial, let chosen = self.chosen, let control = SwitchControl(self) else {
             return leg.close(.noSuchCall)
         }
-        do throws(CallReception.Refusal) {
-            try self.listener.reception.take(dial, chosen: chosen, leg, control: control)
-            self.isInCall = true
-        } catch {
-            self.giveUp(error.slug, error.repair)
+        let isThere: () -> Bool = { [self] in !self.line.isOver }
+        self.listener.reception.take(dial, chosen: chosen, leg, control: control, isThere: isThere) { [self] refusal in
+            if let refusal { self.giveUp(refusal.slug, refusal.repair) } else { self.isInCall = true }
         }
     }
 

@@ -154,6 +154,10 @@ extension FreeSwitchSimulatorCore {
             self.connections[id]?.sendsMyEvents = true
             if words.count > 1 { self.connections[id]?.format = words[1] }
             self.reply("+OK Events Enabled", to: id, &effects)
+            if connection.isAsync, !connection.isParked {
+                self.connections[id]?.isParked = true
+                self.emit("CHANNEL_PARK", of: channel, [], &effects)
+            }
         case "linger":
             let seconds = words.count > 1 ? Int(words[1]) : nil
             self.connections[id]?.linger = seconds ?? 0

@@ -24,6 +24,11 @@ extension FreeSwitchSimulatorCore {
     /// The program closed its socket: the next line of the dialplan, or the end of the call where there is none.
     mutating func programLeft(_ connection: Connection, _ effects: inout [Effect]) {
         guard let channel = connection.channel, !connection.isLingering, self.channels[channel] != nil else { return }
+        // Left before the channel was parked: it is parked now, and nobody takes it out of there (measured). Without full
+        // control there is no event that says so.
+        guard !connection.isAsync || !connection.hasFullControl || connection.isParked else {
+            return effects.append(.noticed(.stranded(channel)))
+        }
         guard connection.goesOn else { return self.hangUp(channel, into: &effects) }
         self.wentOn(channel, into: &effects)
     }

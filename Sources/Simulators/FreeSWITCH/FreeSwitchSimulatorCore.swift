@@ -45,6 +45,8 @@ package struct FreeSwitchSimulatorCore: Sendable {
         case executed(CallID, application: String, argument: String)
         /// The program left its socket: the dialplan goes on behind it.
         case continued(CallID)
+        /// The program left its socket before the channel was parked: it stays parked, in silence (measured).
+        case stranded(CallID)
         /// A second `sendmsg unicast` while the first works: `+OK`, dead, and a leaked port (measured).
         case unicastWasted(CallID)
         /// `sendmsg unicast` after a playback in the same park: FreeSWITCH crashed at that (measured).
@@ -94,6 +96,8 @@ package struct FreeSwitchSimulatorCore: Sendable {
         var channel: CallID?
         var hasFullControl = true
         var isAsync = true
+        /// The channel has been parked for the program.
+        var isParked = false
         var sendsMyEvents = false
         var linger: Int?
         /// Where its dialplan goes on when the program leaves.

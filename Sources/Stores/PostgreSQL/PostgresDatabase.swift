@@ -144,6 +144,27 @@ package final class PostgresDatabase: SQLDatabase {
         }
     }
 
+    /// What others have said by NOTIFY: what is there, or what comes first within `time`, or all until `last` comes.
+    package func notices(within time: Duration, until last: String?) throws(StoreError) -> [String] {
+        let end = ContinuousClock.now + time
+        var heard: [String] = []
+        while true {
+            let connection = try self.open()
+            while let notice = PQnotifies(connection) {
+                heard.append(String(cString: notice.pointee.extra))
+                PQfreemem(notice)
+            }
+            let left = end - ContinuousClock.now
+            if last.map({ heard.contains($0) }) ?? !heard.isEmpty { return heard }
+            guard left > .zero else { return heard }
+            if Self.poll(PQsocket(connection), Int16(POLLIN), Self.milliseconds(left) + 1) != 0,
+                PQconsumeInput(connection) == 0
+            {
+                throw self.lost()
+            }
+        }
+    }
+
     // MARK: Talking
 
     private func open() throws(StoreError) -> OpaquePointer {
@@ -241,6 +262,10 @@ package final class PostgresDatabase: SQLDatabase {
         }
         pronto_pq_silence(self.connection)
         guard PQsetnonblocking(self.connection, 1) == 0 else { throw self.lost() }
+        // A statement whose asker has gone is stopped, not carried on to its end. Older servers do not know the word.
+        if PQserverVersion(self.connection) >= 140000 {
+            try self.execute("SET client_connection_check_interval = 1000")
+        }
     }
 
     /// What is ready. Past the deadline the connection is closed, and it is an error.
@@ -289,8 +314,7 @@ package final class PostgresDatabase: SQLDatabase {
             "-c statement_timeout=\(time)", "-c lock_timeout=\(time)",
             // A session that died inside a transaction keeps its locks no longer than this.
             "-c idle_in_transaction_session_timeout=\(max(time * 2, 10000))",
-            // A statement whose asker has gone is stopped, not carried on to its end.
-            "-c client_connection_check_interval=1000", "-c timezone=UTC", "-c datestyle=ISO",
+            "-c timezone=UTC", "-c datestyle=ISO",
         ].joined(separator: " ")
         return [
             ("host", address.host), ("port", String(address.port)), ("dbname", address.name),

@@ -13,6 +13,8 @@ package final class PostgresPool: SQLConnections {
         package var size = 4
         /// Questions that may wait at once; the next is `overloaded`.
         package var waitingLimit = 4096
+        /// Whether changes of the configuration are listened for; otherwise they are looked for.
+        package var listens = true
         /// Pauses between tries to connect: the first, and the longest that doubling leads to.
         package var pauses: ClosedRange<Duration> = .milliseconds(100) ... .seconds(2)
 
@@ -110,7 +112,7 @@ package final class PostgresPool: SQLConnections {
         }
     }
 
-    private let options: Options
+    let options: Options
     private let state = Mutex(State())
 
     package var dialect: SQLDialect { .postgres }
@@ -125,6 +127,16 @@ package final class PostgresPool: SQLConnections {
             state.idle = [first]
         }
         for number in 1..<max(options.size, 1) {
+            let member = try Member(number: number)
+            self.state.withLock { $0.trying += 1 }
+            self.connect(member)
+        }
+    }
+
+    /// Without a connection yet: all are tried for in the background.
+    package init(away options: Options) throws(StoreError) {
+        self.options = options
+        for number in 0..<max(options.size, 1) {
             let member = try Member(number: number)
             self.state.withLock { $0.trying += 1 }
             self.connect(member)

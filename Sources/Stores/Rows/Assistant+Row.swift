@@ -121,7 +121,7 @@ extension Assistant {
         self.tools = try row.list("tools")
         let json = try row.textIfAny("topics") ?? "[]"
         guard let topics = try? JSONDecoder().decode([StoredTopic].self, from: Data(json.utf8)) else {
-            throw Row.corrupt("topics")
+            throw Row.corrupt("topics", "a JSON array of {name, phrases, answer}")
         }
         self.topics = topics.map { Topic(name: $0.name, phrases: $0.phrases, answer: $0.answer) }
     }
@@ -131,7 +131,9 @@ extension ProviderName {
     static func list(_ row: Row, _ column: String) throws(StoreError) -> [ProviderName] {
         var names: [ProviderName] = []
         for text in try row.list(column) {
-            guard let name = ProviderName(text) else { throw Row.corrupt(column) }
+            guard let name = ProviderName(text) else {
+                throw Row.corrupt(column, "a JSON array of provider names: a-z, 0-9, - and _, at most 32")
+            }
             names.append(name)
         }
         return names
@@ -196,7 +198,7 @@ extension ProviderAccount {
         return row
     }
 
-    /// Without the key: only whether there is one.
+    /// Without the key: only whether there is one. A key that lies among the settings is taken out of them.
     init(row: Row) throws(StoreError) {
         self.init(
             tenant: try row.value("domain_uuid") { TenantID($0) },
@@ -205,6 +207,10 @@ extension ProviderAccount {
         self.displayName = try row.textIfAny("display_name")
         self.configuration = try row.textIfAny("config") ?? self.configuration
         self.hasSecret = try row.textIfAny("secret") != nil
+        if let plain = PlainKey(in: self.configuration) {
+            self.configuration = plain.rest
+            self.hasSecret = true
+        }
         self.isDefault = try row.boolIfAny("is_default") ?? self.isDefault
         self.isEnabled = try row.boolIfAny("is_enabled") ?? self.isEnabled
         self.priority = try row.integerIfAny("priority") ?? self.priority

@@ -39,7 +39,7 @@ package struct Row: Sendable, Equatable {
     package init(_ columns: RowColumns, _ values: [StoredValue]) { self.storage = .shared(columns, values) }
 
     /// Nil: there is no such column.
-    package subscript(column: String) -> StoredValue? {
+    package subscript(column column: String) -> StoredValue? {
         switch self.storage {
         case .own(let values): return values[column]
         case .shared(let columns, let values): return columns.places[column].map { values[$0] }
@@ -92,15 +92,15 @@ package struct Row: Sendable, Equatable {
     // Reading.
 
     func text(_ column: String) throws(StoreError) -> String {
-        guard let text = try self.textIfAny(column) else { throw Row.corrupt(column) }
+        guard let text = try self.textIfAny(column) else { throw Row.corrupt(column, "a text") }
         return text
     }
 
     func textIfAny(_ column: String) throws(StoreError) -> String? {
-        switch self[column] {
+        switch self[column: column] {
         case .text(let text): return text
         case .null: return nil
-        default: throw Row.corrupt(column)
+        default: throw Row.corrupt(column, "a text")
         }
     }
 
@@ -110,36 +110,36 @@ package struct Row: Sendable, Equatable {
     }
 
     func integer(_ column: String) throws(StoreError) -> Int {
-        guard let number = try self.integerIfAny(column) else { throw Row.corrupt(column) }
+        guard let number = try self.integerIfAny(column) else { throw Row.corrupt(column, "a whole number") }
         return number
     }
 
     func integerIfAny(_ column: String) throws(StoreError) -> Int? {
-        switch self[column] {
+        switch self[column: column] {
         case .integer(let number): return Int(number)
         case .null: return nil
-        default: throw Row.corrupt(column)
+        default: throw Row.corrupt(column, "a whole number")
         }
     }
 
     func realIfAny(_ column: String) throws(StoreError) -> Double? {
-        switch self[column] {
+        switch self[column: column] {
         case .real(let number): return number
         // JSON (the spool) writes 1.0 as 1.
         case .integer(let number): return Double(number)
         case .null: return nil
-        default: throw Row.corrupt(column)
+        default: throw Row.corrupt(column, "a number")
         }
     }
 
     func bool(_ column: String) throws(StoreError) -> Bool {
-        guard let value = try self.boolIfAny(column) else { throw Row.corrupt(column) }
+        guard let value = try self.boolIfAny(column) else { throw Row.corrupt(column, "true or false") }
         return value
     }
 
     /// A number, or one of the words that FusionPBX's older tables have.
     func boolIfAny(_ column: String) throws(StoreError) -> Bool? {
-        switch self[column] {
+        switch self[column: column] {
         case .text("true"): return true
         case .text("false"): return false
         default: return try self.integerIfAny(column).map { $0 != 0 }
@@ -147,13 +147,17 @@ package struct Row: Sendable, Equatable {
     }
 
     func date(_ column: String) throws(StoreError) -> Date {
-        guard let date = try self.dateIfAny(column) else { throw Row.corrupt(column) }
+        guard let date = try self.dateIfAny(column) else {
+            throw Row.corrupt(column, "a moment such as 2026-11-20T09:41:00.123Z")
+        }
         return date
     }
 
     func dateIfAny(_ column: String) throws(StoreError) -> Date? {
         guard let text = try self.textIfAny(column) else { return nil }
-        guard let date = Timestamp.date(text) else { throw Row.corrupt(column) }
+        guard let date = Timestamp.date(text) else {
+            throw Row.corrupt(column, "a moment such as 2026-11-20T09:41:00.123Z")
+        }
         return date
     }
 
@@ -161,47 +165,77 @@ package struct Row: Sendable, Equatable {
     func list(_ column: String) throws(StoreError) -> [String] {
         guard let text = try self.textIfAny(column) else { return [] }
         guard let list = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
-            throw Row.corrupt(column)
+            throw Row.corrupt(column, "a JSON array of texts")
         }
         return list
     }
 
     func milliseconds(_ column: String) throws(StoreError) -> Duration {
-        guard let duration = try self.millisecondsIfAny(column) else { throw Row.corrupt(column) }
+        guard let duration = try self.millisecondsIfAny(column) else {
+            throw Row.corrupt(column, "milliseconds, 0 to ten years")
+        }
         return duration
     }
 
     func millisecondsIfAny(_ column: String) throws(StoreError) -> Duration? {
         guard let number = try self.integerIfAny(column) else { return nil }
-        guard Row.durations.contains(number) else { throw Row.corrupt(column) }
+        guard Row.durations.contains(number) else { throw Row.corrupt(column, "milliseconds, 0 to ten years") }
         return .milliseconds(number)
     }
 
     func seconds(_ column: String) throws(StoreError) -> Duration {
-        guard let duration = try self.secondsIfAny(column) else { throw Row.corrupt(column) }
+        guard let duration = try self.secondsIfAny(column) else { throw Row.corrupt(column, "seconds, 0 to ten years") }
         return duration
     }
 
     func secondsIfAny(_ column: String) throws(StoreError) -> Duration? {
         guard let number = try self.integerIfAny(column) else { return nil }
-        guard (0...Row.durations.upperBound / 1000).contains(number) else { throw Row.corrupt(column) }
+        guard (0...Row.durations.upperBound / 1000).contains(number) else {
+            throw Row.corrupt(column, "seconds, 0 to ten years")
+        }
         return .seconds(number)
     }
 
     /// A text that `make` accepts: an id, an enum's raw value.
     func value<Value>(_ column: String, _ make: (String) -> Value?) throws(StoreError) -> Value {
-        guard let value = make(try self.text(column)) else { throw Row.corrupt(column) }
+        guard let value = make(try self.text(column)) else { throw Row.corrupt(column, Row.allowed(in: column)) }
         return value
     }
 
     func valueIfAny<Value>(_ column: String, _ make: (String) -> Value?) throws(StoreError) -> Value? {
         guard let text = try self.textIfAny(column) else { return nil }
-        guard let value = make(text) else { throw Row.corrupt(column) }
+        guard let value = make(text) else { throw Row.corrupt(column, Row.allowed(in: column)) }
         return value
     }
 
-    static func corrupt(_ column: String) -> StoreError {
-        StoreError(.corrupt, "column \(column) holds what it cannot hold")
+    /// One of a few words: the error names them.
+    func value<Value: RawRepresentable & CaseIterable>(
+        _ column: String, _ make: (String) -> Value?
+    ) throws(StoreError) -> Value where Value.RawValue == String {
+        guard let value = try self.valueIfAny(column, make) else { throw Row.corrupt(column, Row.words(Value.self)) }
+        return value
+    }
+
+    func valueIfAny<Value: RawRepresentable & CaseIterable>(
+        _ column: String, _ make: (String) -> Value?
+    ) throws(StoreError) -> Value? where Value.RawValue == String {
+        guard let text = try self.textIfAny(column) else { return nil }
+        guard let value = make(text) else { throw Row.corrupt(column, Row.words(Value.self)) }
+        return value
+    }
+
+    private static func words<Value: RawRepresentable & CaseIterable>(_ type: Value.Type) -> String
+    where Value.RawValue == String {
+        "one of " + type.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+
+    private static func allowed(in column: String) -> String {
+        column.hasSuffix("_uuid") ? "a UUID" : "an id: letters, digits, - and _"
+    }
+
+    /// Says where it is and what is allowed there; never what stands there.
+    static func corrupt(_ column: String, _ allowed: String) -> StoreError {
+        StoreError(.corrupt, "column \(column) must be \(allowed)")
     }
 
     /// Milliseconds that a stored duration may have: to ten years, far from where `Duration.nanoseconds` overflows.

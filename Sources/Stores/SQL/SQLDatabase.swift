@@ -78,6 +78,9 @@ package protocol SQLConnections: Sendable {
         within time: Duration?, _ body: @Sendable (any SQLDatabase) throws(StoreError) -> Value
     ) async throws(StoreError) -> Value
 
+    /// As `ConfigurationStore.watchConfiguration` promises.
+    func watch(_ news: @Sendable (ConfigurationNews) async -> Void) async
+
     /// Ends after the work that waits. Later work answers `closed`.
     func close() async
 }

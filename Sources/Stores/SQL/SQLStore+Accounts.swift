@@ -8,16 +8,15 @@ extension SQLStore: ProviderAccountStore {
     ) async throws(StoreError) -> ProviderAccount? {
         let row = try await self.perform { database throws(StoreError) in
             try database.rows(
-                """
-                SELECT * FROM v_voice_ai_providers
-                WHERE domain_uuid = ? AND provider_type = ? AND provider_name = ?
-                """, [.text(tenant.text), .text(kind.rawValue), .text(provider.text)]
+                Self.one, ProviderAccount(tenant: tenant, kind: kind, provider: provider).key
             ).first
         }
         guard let row else { return nil }
         var account = try ProviderAccount(row: row)
         if let sealed = try row.textIfAny("secret") {
             account.secret = Redacted(try self.box().opened(sealed, for: account.owner))
+        } else {
+            account.secret = try row.textIfAny("config").flatMap { PlainKey(in: $0)?.key }
         }
         return account
     }
@@ -32,27 +31,45 @@ extension SQLStore: ProviderAccountStore {
     }
 
     package func save(_ account: ProviderAccount, of tenant: TenantID) async throws(StoreError) {
+        var account = account
         try StoreError.check(account.tenant, is: tenant)
+        // A key among the settings is not written there.
+        if let plain = PlainKey(in: account.configuration) {
+            account.configuration = plain.rest
+            account.secret = account.secret ?? plain.key
+        }
         try StoreError.check("config", account.configuration, 2...100_000)
         guard (try? JSONSerialization.jsonObject(with: Data(account.configuration.utf8))) is [String: Any] else {
             throw StoreError(.invalid, "config is no JSON object")
         }
         var row = account.row
         row.set("voice_ai_provider_uuid", UUID().uuidString.lowercased())
-        var kept: Set<String> = ["voice_ai_provider_uuid"]
         if let secret = account.secret {
             try StoreError.check("secret", secret.value, 1...10000)
             row.set("secret", try self.box().sealed(secret.value, for: account.owner))
-        } else if account.hasSecret {
-            kept.insert("secret")
         } else {
             row.set("secret", String?.none)
         }
-        let (saved, unchanged) = (row, kept)
+        let (new, given, secrets) = (row, account, self.secrets)
         try await self.perform { database throws(StoreError) in
-            try database.upsert(
-                saved, into: ProviderAccount.table, key: "domain_uuid, provider_type, provider_name", keeping: unchanged
-            )
+            try database.transaction { () throws(StoreError) in
+                var (saved, kept) = (new, Set(["voice_ai_provider_uuid"]))
+                if given.secret == nil, given.hasSecret {
+                    // The one that is stored stays: encrypted from now on, where it was not.
+                    let plain = try database.rows(Self.one, given.key).first.flatMap { row throws(StoreError) in
+                        try row.textIfAny("secret") == nil
+                            ? try row.textIfAny("config").flatMap { PlainKey(in: $0) } : nil
+                    }
+                    if let plain {
+                        guard let secrets else { throw Self.noKey }
+                        saved.set("secret", try secrets.sealed(plain.key.value, for: given.owner))
+                    } else {
+                        kept.insert("secret")
+                    }
+                }
+                try database.upsert(
+                    saved, into: ProviderAccount.table, key: "domain_uuid, provider_type, provider_name", keeping: kept)
+            }
         }
     }
 
@@ -67,37 +84,55 @@ extension SQLStore: ProviderAccountStore {
         }
     }
 
-    /// Encrypts every secret of every tenant again with the first key; returns how many. All or none.
+    private static let one =
+        "SELECT * FROM v_voice_ai_providers WHERE domain_uuid = ? AND provider_type = ? AND provider_name = ?"
+
+    /// Encrypts every secret of every tenant again with the first key, and the keys that lie unencrypted among an account's
+    /// settings; returns how many. All or none.
     package func rotateSecrets() async throws(StoreError) -> Int {
         let box = try self.box()
-        return try await self.perform { database throws(StoreError) in
+        return try await self.perform(within: Migrator.time) { database throws(StoreError) in
             try database.transaction { () throws(StoreError) in
-                let rows = try database.rows("SELECT * FROM v_voice_ai_providers WHERE secret IS NOT NULL")
-                for row in rows {
-                    let owner = try ProviderAccount(row: row).owner
-                    let secret = try box.opened(try row.text("secret"), for: owner)
+                var count = 0
+                for row in try database.rows("SELECT * FROM v_voice_ai_providers") {
+                    // One that cannot be read stops everything: its key would be lost with the old one.
+                    let account = try ProviderAccount(row: row)
+                    let plain = try row.textIfAny("config").flatMap { PlainKey(in: $0) }
+                    let secret: String
+                    if let sealed = try row.textIfAny("secret") {
+                        secret = try box.opened(sealed, for: account.owner)
+                    } else if let plain {
+                        secret = plain.key.value
+                    } else {
+                        continue
+                    }
                     try database.run(
-                        "UPDATE v_voice_ai_providers SET secret = ? WHERE voice_ai_provider_uuid = ?",
+                        "UPDATE v_voice_ai_providers SET secret = ?, config = ? WHERE voice_ai_provider_uuid = ?",
                         [
-                            .text(try box.sealed(secret, for: owner)),
+                            .text(try box.sealed(secret, for: account.owner)), .text(account.configuration),
                             .text(try row.text("voice_ai_provider_uuid")),
                         ])
+                    count += 1
                 }
-                return rows.count + (try Self.rotateSwitchPasswords(in: database, box))
+                return count + (try Self.rotateSwitchPasswords(in: database, box))
             }
         }
     }
 
     func box() throws(StoreError) -> SecretBox {
-        guard let secrets = self.secrets else {
-            throw StoreError(
-                .noSecretKey, "set PRONTO_SECRET_KEY or PRONTO_SECRET_KEY_FILE (32 bytes in base64) to keep secrets")
-        }
+        guard let secrets = self.secrets else { throw Self.noKey }
         return secrets
     }
+
+    private static let noKey = StoreError(
+        .noSecretKey, "set PRONTO_SECRET_KEY or PRONTO_SECRET_KEY_FILE (32 bytes in base64) to keep secrets")
 }
 
 extension ProviderAccount {
     /// What the encrypted key is bound to.
-    fileprivate var owner: String { "\(self.tenant.text)/\(self.kind.rawValue)/\(self.provider.text)" }
+    var owner: String { "\(self.tenant.text)/\(self.kind.rawValue)/\(self.provider.text)" }
+
+    fileprivate var key: [StoredValue] {
+        [.text(self.tenant.text), .text(self.kind.rawValue), .text(self.provider.text)]
+    }
 }

@@ -3,50 +3,72 @@ import Records
 import Routing
 import Telephony
 
-extension SQLStore: RoutingStore {
-    package func routingRows() async throws(StoreError) -> RoutingRows {
-        try await self.perform { database throws(StoreError) in
-            var rows = RoutingRows()
-            rows.tenants = Self.read(
-                try database.rows(
-                    """
-                    SELECT d.domain_uuid, d.domain_name, d.domain_enabled, t.country_code, t.time_zone,
-                        t.fallback_target_type, t.fallback_target_ref
-                    FROM v_domains d LEFT JOIN voip_ai_tenants t ON t.tenant_id = d.domain_uuid
-                    """), "v_domains", &rows.lost
-            ) { row throws(StoreError) in try RoutingTenantRow(row: row) }
-            rows.trunks = Self.read(
-                try database.rows("SELECT * FROM voip_trunk_ai_settings ORDER BY id"), TrunkSettings.table, &rows.lost
-            ) { row throws(StoreError) in try TrunkSettings(row: row) }
-            rows.agents = Self.read(
-                try database.rows("SELECT * FROM ai_agents ORDER BY id"), AgentRow.table, &rows.lost
-            ) { row throws(StoreError) in try AgentRow(row: row) }
-            rows.calendars = Self.read(
-                try database.rows("SELECT * FROM voip_ai_calendars ORDER BY id"), CalendarRow.table, &rows.lost
-            ) { row throws(StoreError) in try CalendarRow(row: row) }
-            let dates = try database.rows("SELECT * FROM voip_ai_calendar_dates ORDER BY calendar_id, date_number")
-            Self.add(dates, to: &rows.calendars)
-            return rows
+/// The tables of routing, tenants first; the names are those of the copy of the configuration too.
+enum RoutingQuery: String, CaseIterable, Sendable {
+    case tenants = "voip_ai_tenants"
+    case trunks = "voip_trunk_ai_settings"
+    case agents = "ai_agents"
+    case calendars = "voip_ai_calendars"
+    case dates = "voip_ai_calendar_dates"
+
+    /// What is read of every tenant.
+    static let everyTenant = """
+        SELECT d.domain_uuid, d.domain_name, d.domain_enabled, t.country_code, t.time_zone,
+            t.fallback_target_type, t.fallback_target_ref
+        FROM v_domains d LEFT JOIN voip_ai_tenants t ON t.tenant_id = d.domain_uuid
+        """
+
+    var sql: String {
+        switch self {
+        case .tenants: Self.everyTenant
+        case .trunks, .agents, .calendars: "SELECT * FROM \(self.rawValue) ORDER BY id"
+        case .dates: "SELECT * FROM voip_ai_calendar_dates ORDER BY calendar_id, date_number"
         }
     }
+}
 
-    /// Rows that have not even an id and a tenant are nobody's: they are named, and decide nothing.
-    private static func read<Value>(
-        _ rows: [Row], _ table: String, _ lost: inout [RowProblem], _ make: (Row) throws(StoreError) -> Value
-    ) -> [Value] {
-        var values: [Value] = []
-        values.reserveCapacity(rows.count)
-        for row in rows {
-            do throws(StoreError) {
-                values.append(try make(row))
-            } catch {
-                let id = (try? row.textIfAny("id")) ?? (try? row.textIfAny("domain_uuid"))
-                lost.append(
-                    RowProblem(
-                        table: table, row: (id ?? nil) ?? "without id", column: "id or tenant", repair: error.message))
+/// Rows on their way to be routing's. One that has not even an id and a tenant is nobody's: it is named, and decides
+/// nothing.
+struct RoutingGathering {
+    private(set) var rows = RoutingRows()
+    private var places: [String: Int] = [:]
+
+    mutating func take(_ row: Row, of table: RoutingQuery) {
+        do throws(StoreError) {
+            switch table {
+            case .tenants: self.rows.tenants.append(try RoutingTenantRow(row: row))
+            case .trunks: self.rows.trunks.append(try TrunkSettings(row: row))
+            case .agents: self.rows.agents.append(try AgentRow(row: row))
+            case .calendars:
+                let calendar = try CalendarRow(row: row)
+                self.places[calendar.id.text] = self.rows.calendars.count
+                self.rows.calendars.append(calendar)
+            case .dates:
+                guard let index = self.places[try row.text("calendar_id").lowercased()] else { return }
+                do throws(StoreError) {
+                    self.rows.calendars[index].dates.append(try CalendarDateRow(row: row))
+                } catch {
+                    self.rows.calendars[index].unreadable.append("dates")
+                }
             }
+        } catch {
+            let id = (try? row.textIfAny(table == .tenants ? "domain_uuid" : "id")) ?? nil
+            self.rows.lost.append(
+                RowProblem(
+                    table: table.rawValue, row: id ?? "without id", column: "id or tenant", repair: error.message))
         }
-        return values
+    }
+}
+
+extension SQLStore: RoutingStore {
+    package func routingRows() async throws(StoreError) -> RoutingRows {
+        try await self.perform(within: .seconds(60)) { database throws(StoreError) in
+            var gathering = RoutingGathering()
+            for table in RoutingQuery.allCases {
+                try database.each(table.sql, []) { row throws(StoreError) in gathering.take(row, of: table) }
+            }
+            return gathering.rows
+        }
     }
 
     private static func add(_ dates: [Row], to calendars: inout [CalendarRow]) {
@@ -79,11 +101,7 @@ extension SQLStore: RoutingStore {
         try await self.perform { database throws(StoreError) in
             try database.transaction { () throws(StoreError) in
                 let home = try database.rows(
-                    """
-                    SELECT d.domain_uuid, d.domain_name, d.domain_enabled, t.country_code, t.time_zone,
-                        t.fallback_target_type, t.fallback_target_ref
-                    FROM v_domains d LEFT JOIN voip_ai_tenants t ON t.tenant_id = d.domain_uuid WHERE d.domain_uuid = ?
-                    """, [.text(tenant.text)]
+                    RoutingQuery.everyTenant + " WHERE d.domain_uuid = ?", [.text(tenant.text)]
                 ).first
                 guard let home else { throw StoreError(.invalid, "there is no such tenant") }
                 // The foreign key alone would take another tenant's agent; a JSON list has none.

@@ -78,10 +78,10 @@ extension SwitchAccount {
     static let table = "v_voice_event_sockets"
 
     /// What the encrypted password is bound to.
-    fileprivate var owner: String { "\(self.tenant.text)/event-socket" }
+    var owner: String { "\(self.tenant.text)/event-socket" }
 
     /// Without the password.
-    fileprivate init(row: Row) throws(StoreError) {
+    init(row: Row) throws(StoreError) {
         self.init(
             tenant: try row.value("domain_uuid") { TenantID($0) }, host: try row.text("esl_host"),
             port: try row.integer("esl_port"), password: nil,

@@ -14,7 +14,7 @@ package final class SQLStore: Sendable {
         package init() {}
     }
 
-    private let connections: any SQLConnections
+    let connections: any SQLConnections
     let secrets: SecretBox?
 
     package var dialect: SQLDialect { self.connections.dialect }
@@ -30,11 +30,18 @@ package final class SQLStore: Sendable {
     }
 
     /// Connects to PostgreSQL and sees to its schema. A shared database is migrated by people (`pronto migrate up`), not
-    /// by whichever program starts first: unless `migrates` says so.
+    /// by whichever program starts first: unless `migrates` says so. `mayBeAway`: a server that does not answer is no
+    /// error; the store then begins without it.
     package convenience init(
-        postgres: PostgresPool.Options, secretKeys: SecretKeys? = nil, migrates: Bool = false
+        postgres: PostgresPool.Options, secretKeys: SecretKeys? = nil, migrates: Bool = false, mayBeAway: Bool = false
     ) async throws(StoreError) {
-        self.init(try await PostgresPool(postgres), secretKeys)
+        do throws(StoreError) {
+            self.init(try await PostgresPool(postgres), secretKeys)
+        } catch {
+            guard mayBeAway, error.code == .unavailable else { throw error }
+            self.init(try PostgresPool(away: postgres), secretKeys)
+            return
+        }
         try await self.settle(migrates: migrates)
     }
 

@@ -1,5 +1,6 @@
 import Records
 import Synchronization
+import Telephony
 
 /// An SQLite file's one connection on a thread of its own: it serves everybody in turn (measured: 17 µs an insert, 3 µs a
 /// look-up, and a sync for each commit). Nothing on a media loop waits for it.
@@ -58,5 +59,43 @@ final class SQLiteConnection: SQLConnections {
             throw StoreError(.overloaded, "too many questions wait for the database")
         }
         return try await self.owner.perform(body)
+    }
+
+    // MARK: Watching
+
+    /// Looks for new numbers in `pronto_changes`, which triggers write, four times a second: 3 µs each.
+    func watch(_ news: @Sendable (ConfigurationNews) async -> Void) async {
+        var last: Int?
+        while !Task.isCancelled {
+            do throws(StoreError) {
+                let known = last
+                let rows = try await self.perform(within: nil) { database throws(StoreError) in
+                    try database.rows(
+                        "SELECT domain_uuid, number FROM pronto_changes WHERE number > ? ORDER BY number",
+                        [.integer(Int64(known ?? -1))])
+                }
+                let newest = try rows.last?.integer("number") ?? last ?? 0
+                if known == nil || newest < known ?? 0 {
+                    await news(.changed(nil))
+                } else if rows.isEmpty {
+                    await news(.unchanged)
+                } else {
+                    await news(.changed(Set(rows.compactMap { $0[column: "domain_uuid"]?.tenant })))
+                }
+                last = newest
+            } catch {
+                await news(.away(error))
+            }
+            // Ends early only by cancellation, which the loop's condition sees.
+            try? await Task.sleep(for: .milliseconds(250))
+        }
+    }
+}
+
+extension StoredValue {
+    /// The tenant that a text names.
+    var tenant: TenantID? {
+        guard case .text(let text) = self else { return nil }
+        return TenantID(text)
     }
 }

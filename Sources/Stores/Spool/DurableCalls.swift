@@ -46,14 +46,19 @@ package struct DurableCalls: Sendable {
         report: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void
     ) async {
         while !Task.isCancelled {
-            do throws(StoreError) {
-                let outcome = try await self.replay()
-                if outcome != CallSpool.Outcome() { report(.success(outcome)) }
-            } catch {
-                report(.failure(error))
-            }
+            await self.replayOnce(report: report)
             // Fails only by cancellation, which the loop's condition sees.
             try? await Task.sleep(for: interval)
+        }
+    }
+
+    /// One round of it.
+    package func replayOnce(report: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void) async {
+        do throws(StoreError) {
+            let outcome = try await self.replay()
+            if outcome != CallSpool.Outcome() { report(.success(outcome)) }
+        } catch {
+            report(.failure(error))
         }
     }
 }

@@ -35,8 +35,16 @@ final class RealFreeSwitch: Sendable {
         var description: String
     }
 
+    /// What calls with audio need beyond the Event Socket.
+    struct Telephony {
+        /// SIP on 127.0.0.1; its profile is `internal`.
+        var sipPort: UInt16
+        /// Dialplan contexts by name: lists of `<extension>`.
+        var contexts: [String: String]
+    }
+
     /// Extensions 5900 (park), 2000 (answers), 2001 (rings for ever), 2002 (busy) in the context `default`.
-    init(program: String) throws {
+    init(program: String, telephony: Telephony? = nil) throws {
         self.program = program
         self.folder = FileManager.default.temporaryDirectory.path + "/pronto-fs-" + UUID().uuidString
         guard let any = SocketAddress("127.0.0.1", port: 0) else { throw StartError(description: "no loopback") }
@@ -48,7 +56,7 @@ final class RealFreeSwitch: Sendable {
             try FileManager.default.createDirectory(
                 atPath: self.folder + "/" + name, withIntermediateDirectories: true)
         }
-        try Self.configuration(port: self.port).write(
+        try Self.configuration(port: self.port, telephony).write(
             toFile: self.folder + "/conf/freeswitch.xml", atomically: true, encoding: .utf8)
     }
 
@@ -82,10 +90,11 @@ final class RealFreeSwitch: Sendable {
         try? FileManager.default.removeItem(atPath: self.folder)  // what is left in /tmp harms nothing
     }
 
-    private static func configuration(port: UInt16) -> String {
+    private static func configuration(port: UInt16, _ telephony: Telephony?) -> String {
         let modules = [
             "commands", "dptools", "dialplan_xml", "event_socket", "loopback", "tone_stream", "sndfile", "native_file",
-        ].map { "<load module=\"mod_\($0)\"/>" }.joined()
+            telephony == nil ? nil : "sofia",
+        ].compactMap { $0 }.map { "<load module=\"mod_\($0)\"/>" }.joined()
         func dialed(_ number: String, _ actions: String) -> String {
             "<extension name=\"\(number)\"><condition field=\"destination_number\" expression=\"^\(number)$\">"
                 + actions + "</condition></extension>"
@@ -101,16 +110,32 @@ final class RealFreeSwitch: Sendable {
             let parameters = settings.map { "<param name=\"\($0.0)\" value=\"\($0.1)\"/>" }.joined()
             return "<configuration name=\"\(name).conf\"><settings>\(parameters)</settings></configuration>"
         }
+        let sofia =
+            telephony.map { telephony in
+                let settings = [
+                    ("context", "default"), ("dialplan", "XML"), ("sip-ip", "127.0.0.1"), ("rtp-ip", "127.0.0.1"),
+                    ("sip-port", String(telephony.sipPort)), ("auth-calls", "false"),
+                    ("inbound-codec-prefs", "PCMU,PCMA"), ("outbound-codec-prefs", "PCMU,PCMA"),
+                ].map { "<param name=\"\($0.0)\" value=\"\($0.1)\"/>" }.joined()
+                return "<configuration name=\"sofia.conf\"><profiles><profile name=\"internal\"><settings>\(settings)"
+                    + "</settings></profile></profiles></configuration>"
+            } ?? ""
+        let contexts = (telephony?.contexts ?? [:]).map { "<context name=\"\($0.key)\">\($0.value)</context>" }.joined()
         return """
             <?xml version="1.0"?>
             <document type="freeswitch/xml"><section name="configuration">
             <configuration name="modules.conf"><modules>\(modules)</modules></configuration>
-            \(configuration("switch", [("max-sessions", "100"), ("sessions-per-second", "100"), ("loglevel", "warning")]))
+            \(configuration("switch", [
+                ("max-sessions", "100"), ("sessions-per-second", "100"), ("loglevel", "warning"),
+                ("rtp-start-port", "41000"), ("rtp-end-port", "42000"),
+            ]))
+            \(sofia)
             \(configuration("event_socket", [
                 ("nat-map", "false"), ("listen-ip", "127.0.0.1"), ("listen-port", String(port)),
                 ("password", Self.password), ("apply-inbound-acl", "loopback.auto"),
             ]))
-            </section><section name="dialplan"><context name="default">\(dialplan)</context></section></document>
+            </section><section name="dialplan"><context name="default">\(dialplan)</context>
+            \(contexts)</section></document>
             """
     }
 }

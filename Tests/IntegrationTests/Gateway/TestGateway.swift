@@ -107,9 +107,10 @@ final class TestGateway: Sendable {
     var port: UInt16 { self.server.address.port }
 
     /// One simulator a script, in the order of the ladder. `change` may alter the assistant and the defaults.
+    /// `switchPort`: a real switch's Event Socket, which then controls the calls in place of the simulated one's.
     init(
         scripts: [OpenAIRealtimeScript] = [OpenAIRealtimeScript()], loops: Int = 1, logger: Logger = .silent,
-        eventSocket: InboundClient.Configuration = .init(password: "secret"),
+        eventSocket: InboundClient.Configuration = .init(password: "secret"), switchPort: UInt16? = nil,
         pipeline: PipelineServices? = nil, providers: [String]? = nil, speech: (any SpeechServices)? = nil,
         configure: (inout GatewayConfiguration) -> Void = { _ in },
         backEnds: (names: [String], make: @Sendable (AssistantDirectory, AssistantDefaults) -> any AssistantMaking)? =
@@ -123,7 +124,7 @@ final class TestGateway: Sendable {
         self.freeSwitch = try await FreeSwitchSimulator.start(
             core: FreeSwitchSimulatorCore(password: "secret"), on: group.loops[0], noticed: noticed)
         self.control = ControlLink(
-            host: "127.0.0.1", port: self.freeSwitch.port, configuration: eventSocket, seed: 1,
+            host: "127.0.0.1", port: switchPort ?? self.freeSwitch.port, configuration: eventSocket, seed: 1,
             jobPrefix: "test", loop: group.loops[0], logger: .silent)
         var assistant = Assistant(id: Self.assistant, tenant: Self.tenant, name: "reception")
         assistant.fallback = FallbackDestination(number: "100", context: "default")
@@ -140,9 +141,11 @@ final class TestGateway: Sendable {
         let names = backEnds?.names ?? providers ?? Array(several.prefix(scripts.count))
         assistant.providers = names.compactMap { ProviderName($0) }
         let directory = AssistantDirectory()
-        let destination = DestinationRecord(
+        var destination = DestinationRecord(
             id: DestinationID("dddddddd-0000-4000-8000-000000000001")!, tenant: Self.tenant, name: "Sales",
             number: "200", context: "internal")
+        // A real switch really waits.
+        destination.ringTimeout = .seconds(4)
         directory.replace(with: [
             .init(
                 tenant: Tenant(id: Self.tenant, name: "one"), assistants: [assistant], destinations: [destination]),
@@ -191,7 +194,8 @@ final class TestGateway: Sendable {
             return { listener.handle($0, $1) }
         }
         self.control.start()
-        try await eventually("Event Socket ready") { self.control.isAvailable }
+        // A real switch loads its modules first.
+        try await eventually(within: .seconds(40), "Event Socket ready") { self.control.isAvailable }
     }
 
     /// The channel of a call, known to the simulated switch.

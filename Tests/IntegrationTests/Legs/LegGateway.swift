@@ -27,11 +27,13 @@ final class LegGateway: Sendable {
     /// - Parameters:
     ///   - calls: how many calls the ranges of ports hold.
     ///   - plan: of the dialplan's `socket` line; the port is filled in.
+    ///   - real: a real switch's Event Socket, and the ports that its dialplan calls us at.
     init(
         script: OpenAIRealtimeScript = OpenAIRealtimeScript(), loops: Int = 1, calls: Int = 60,
         configure: (inout GatewayConfiguration) -> Void = { _ in },
         listener change: (inout SwitchListenerConfiguration) -> Void = { _ in },
-        plan: (inout FreeSwitchSimulatorCore.Socket) -> Void = { _ in }
+        plan: (inout FreeSwitchSimulatorCore.Socket) -> Void = { _ in },
+        real: (eventSocket: UInt16, password: String, socket: UInt16, sip: UInt16)? = nil
     ) async throws {
         let log = Observed<[String]>([])
         self.log = log
@@ -40,6 +42,7 @@ final class LegGateway: Sendable {
         self.notices = notices
         self.base = try await TestGateway(
             scripts: [script], loops: loops, logger: logger,
+            eventSocket: .init(password: real?.password ?? "secret"), switchPort: real?.eventSocket,
             configure: { configuration in
                 configuration.ringTime = .seconds(5)
                 configure(&configuration)
@@ -58,7 +61,8 @@ final class LegGateway: Sendable {
         self.sipPorts = try Self.range(calls, step: 2)
         let sip = SIPListener(gateway: gateway, group: group, configuration: .init(ports: self.sipPorts))
         self.sipServer = SIPServer(
-            SIPConfiguration(address: SocketAddress("127.0.0.1", port: 0)!, listensOnTCP: false), logger: logger,
+            SIPConfiguration(address: SocketAddress("127.0.0.1", port: Int(real?.sip ?? 0))!, listensOnTCP: false),
+            logger: logger,
             invited: sip.invited)
         self.sipAddress = try self.sipServer.start().plain
         var configuration = SwitchListenerConfiguration()
@@ -69,7 +73,9 @@ final class LegGateway: Sendable {
         configuration.sipAddress = self.sipAddress.description
         change(&configuration)
         let (shared, fixed) = (SwitchListener.Shared(), configuration)
-        self.socketServer = try TCPServer(on: group.loops, address: SocketAddress("127.0.0.1", port: 0)!) { loop in
+        self.socketServer = try TCPServer(
+            on: group.loops, address: SocketAddress("127.0.0.1", port: Int(real?.socket ?? 0))!
+        ) { loop in
             let listener = SwitchListener(gateway: gateway, loop: loop, configuration: fixed, shared: shared)
             return { listener.accept($0) }
         }
@@ -135,6 +141,13 @@ final class LegGateway: Sendable {
         let phone = try await self.call(leg, script, variables: variables)
         try await eventually("a greeting over \(leg)") { phone.events.value.voiced > .milliseconds(100) }
         return phone
+    }
+
+    /// Answers what a real switch parks.
+    func serveRealParkedCalls() {
+        ParkedCalls(
+            gateway: self.base.gateway, group: self.base.group, ports: self.ports, switchPorts: self.switchPorts
+        ).serve(self.base.control)
     }
 
     /// Answers what the dialplan parks at 5900, by the inbound Event Socket alone.

@@ -1,0 +1,150 @@
+import Foundation
+import Records
+import Telephony
+
+extension SQLStore: ConfigurationStore {
+    /// What reading everything may take: 10 000 tenants take seconds on a busy machine.
+    private static let loadingTime = Duration.seconds(60)
+    /// More tenants at once are read as all of them.
+    static let mostAtOnce = 100
+
+    package func configuration(of tenants: Set<TenantID>?) async throws(StoreError) -> ConfigurationReading {
+        if let tenants, tenants.isEmpty { return ConfigurationReading(asked: []) }
+        let asked = tenants.flatMap { $0.count > Self.mostAtOnce ? nil : $0 }
+        let secrets = self.secrets
+        return try await self.perform(within: Self.loadingTime) { database throws(StoreError) in
+            var gathering = ConfigurationGathering(secrets: secrets)
+            for table in ConfigurationTable.allCases {
+                let ids = asked?.map { StoredValue.text($0.text) } ?? []
+                let marks = Array(repeating: "?", count: ids.count).joined(separator: ", ")
+                let condition = ids.isEmpty ? "" : "WHERE domain_uuid IN (\(marks))"
+                try database.each("SELECT * FROM \(table.name) \(condition)", ids) { row throws(StoreError) in
+                    gathering.take(row, of: table)
+                }
+            }
+            return gathering.reading(of: asked)
+        }
+    }
+
+    package func watchConfiguration(_ news: @Sendable (ConfigurationNews) async -> Void) async {
+        await self.connections.watch(news)
+    }
+
+    /// Every row of the configuration as it is stored, secrets encrypted: for the copy that a restart without a database
+    /// begins with.
+    func eachConfigurationRow(
+        _ body: @Sendable (String, Row) throws(StoreError) -> Void
+    ) async throws(StoreError) {
+        try await self.perform(within: Self.loadingTime) { database throws(StoreError) in
+            for table in ConfigurationTable.allCases {
+                try database.each("SELECT * FROM \(table.name)", []) { row throws(StoreError) in
+                    try body(table.name, row)
+                }
+            }
+            for table in RoutingQuery.allCases {
+                try database.each(table.sql, []) { row throws(StoreError) in try body(table.rawValue, row) }
+            }
+        }
+    }
+}
+
+/// The tables that calls are answered by, tenants first: the others' rows are put to them.
+enum ConfigurationTable: String, CaseIterable, Sendable {
+    case tenants = "v_domains"
+    case assistants = "v_voice_secretaries"
+    case destinations = "v_voice_transfer_destinations"
+    case accounts = "v_voice_ai_providers"
+    case switches = "v_voice_event_sockets"
+
+    var name: String { self.rawValue }
+
+    /// The column of a row's id.
+    var key: String {
+        switch self {
+        case .tenants, .switches: "domain_uuid"
+        case .assistants: "voice_secretary_uuid"
+        case .destinations: "transfer_destination_uuid"
+        case .accounts: "voice_ai_provider_uuid"
+        }
+    }
+}
+
+/// Puts rows together to tenants. A row that cannot be is left out, and said; so is a secret that cannot be opened, or
+/// that lies open.
+struct ConfigurationGathering {
+    let secrets: SecretBox?
+    private var tenants: [TenantID: TenantConfiguration] = [:]
+    private var faults: [ConfigurationFault] = []
+
+    init(secrets: SecretBox?) { self.secrets = secrets }
+
+    mutating func take(_ row: Row, of table: ConfigurationTable) {
+        do throws(StoreError) {
+            switch table {
+            case .tenants:
+                let tenant = try Tenant(row: row)
+                self.tenants[tenant.id] = TenantConfiguration(tenant: tenant)
+            case .assistants:
+                let assistant = try Assistant(row: row)
+                self.tenants[assistant.tenant]?.assistants.append(assistant)
+            case .destinations:
+                let destination = try DestinationRecord(row: row)
+                self.tenants[destination.tenant]?.destinations.append(destination)
+            case .accounts:
+                var account = try ProviderAccount(row: row)
+                if let sealed = try row.textIfAny("secret") {
+                    account.secret = self.opened(sealed, for: account.owner, row, table, "secret")
+                } else if let plain = try row.textIfAny("config").flatMap({ PlainKey(in: $0) }) {
+                    account.secret = plain.key
+                    self.fault(row, table, "column config has a key that is not encrypted: run pronto secrets rotate")
+                }
+                self.tenants[account.tenant]?.accounts.append(account)
+            case .switches:
+                var account = try SwitchAccount(row: row)
+                account.password = self.opened(
+                    try row.text("esl_password"), for: account.owner, row, table, "esl_password")
+                self.tenants[account.tenant]?.switchAccount = account
+            }
+        } catch {
+            self.fault(row, table, error.message)
+        }
+    }
+
+    func reading(of asked: Set<TenantID>?) -> ConfigurationReading {
+        let tenants = self.tenants.values.map { tenant in
+            var tenant = tenant
+            tenant.assistants.sort { ($0.name, $0.id.text) < ($1.name, $1.id.text) }
+            tenant.destinations.sort { ($0.priority, $0.name) < ($1.priority, $1.name) }
+            tenant.accounts.sort {
+                ($0.priority, $0.kind.rawValue, $0.provider.text) < ($1.priority, $1.kind.rawValue, $1.provider.text)
+            }
+            return tenant
+        }
+        return ConfigurationReading(asked: asked, tenants: tenants, faults: self.faults)
+    }
+
+    /// One that cannot be opened stays shut: it harms those calls only that need it.
+    private mutating func opened(
+        _ sealed: String, for owner: String, _ row: Row, _ table: ConfigurationTable, _ column: String
+    ) -> Redacted<String>? {
+        guard let secrets = self.secrets else {
+            self.fault(row, table, "column \(column) is encrypted, and neither PRONTO_SECRET_KEY nor _FILE is set")
+            return nil
+        }
+        do throws(StoreError) {
+            return Redacted(try secrets.opened(sealed, for: owner))
+        } catch {
+            self.fault(row, table, "column \(column): \(error.message)")
+            return nil
+        }
+    }
+
+    private mutating func fault(_ row: Row, _ table: ConfigurationTable, _ message: String) {
+        // An id is no secret; what stands in its place in a broken row may be anything.
+        var id = "(no id)"
+        if let known = row[column: table.key]?.tenant { id = known.text }
+        self.faults.append(
+            ConfigurationFault(
+                table: table.name, row: id, tenant: row[column: "domain_uuid"]?.tenant, message: message))
+    }
+}

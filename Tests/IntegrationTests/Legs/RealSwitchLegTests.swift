@@ -1,0 +1,275 @@
+import Audio
+import EventSocket
+import Foundation
+import Networking
+import PhoneServer
+import Records
+import Simulators
+import Telephony
+import Testing
+
+/// The scenarios of `LegCallTests` and `SwitchLegTests` on a real FreeSWITCH, through the dialplans that we ship
+/// (`freeswitch/dialplan`): FreeSWITCH makes the caller, who says a tone each eight seconds, and records what is heard.
+@Suite(
+    .serialized, .timeLimit(.minutes(5)),
+    .enabled(if: RealFreeSwitch.program != nil, "PRONTO_FREESWITCH does not name the freeswitch program"))
+struct RealSwitchLegTests {
+    @Test("A caller is greeted, heard and answered; the hang-up ends it", arguments: RealCall.Way.allCases)
+    func conversation(way: RealCall.Way) async throws {
+        try await RealCall.with(way) { call in
+            try await call.dial()
+            try await eventually(within: .seconds(20), "greeting and answer") { call.notes.repliesHeard >= 2 }
+            #expect(try await call.heard() > .milliseconds(600), "the caller heard both")
+            try await call.hangUp()
+            let finished = try await call.finished()
+            #expect(finished.call.termination.reason == "caller-hung-up")
+            #expect(finished.turns.count >= 3)
+        }
+    }
+
+    @Test("The assistant says goodbye and hangs up; no leg is left", arguments: RealCall.Way.allCases)
+    func endCall(way: RealCall.Way) async throws {
+        var script = OpenAIRealtimeScript()
+        script.answers = [
+            .init("Goodbye.", sound: .tone(hertz: 500, .milliseconds(400)), tools: [.init("end_call")])
+        ]
+        try await RealCall.with(way, script) { call in
+            try await call.dial()
+            let finished = try await call.finished()
+            #expect(finished.turns.last?.text.value == "Goodbye.")
+            #expect(finished.call.termination.cause == .normalClearing)
+        }
+    }
+
+    @Test("A transfer that is answered takes the caller along", arguments: RealCall.Way.allCases)
+    func transferAnswered(way: RealCall.Way) async throws {
+        try await RealCall.with(way, RealCall.transfers(answers: 1), human: "answers") { call in
+            try await call.dial()
+            let finished = try await call.finished()
+            #expect(finished.call.termination.reason == "transferred")
+            #expect(finished.call.transferredTo?.name == "Sales")
+            #expect(try await call.api("uuid_exists \(call.caller)") == "true", "the caller is not hung up")
+            // The switch fills this table in the background, some seconds late (measured).
+            try await eventually(within: .seconds(8), "with the destination") {
+                try await call.api("show channels").contains(",200,")
+            }
+            try await call.hangUp()
+        }
+    }
+
+    @Test("A transfer that nobody answers brings the caller back", arguments: RealCall.Way.allCases)
+    func transferUnanswered(way: RealCall.Way) async throws {
+        try await RealCall.with(way, RealCall.transfers(answers: 2), human: "rings") { call in
+            try await call.dial()
+            try await eventually(within: .seconds(30), "the conversation goes on") {
+                let outputs = try await call.gateway.base.record()?.toolOutputs ?? []
+                let isTold = !outputs.isEmpty || call.gateway.base.voice.spoken.value.contains("transfer-failed")
+                return isTold
+                    && call.notes.all.contains { note in
+                        if case .agentSaid(let text, isFinal: true) = note {
+                            text.value == "Nobody is there."
+                        } else {
+                            false
+                        }
+                    }
+            }
+            #expect(try await call.gateway.base.simulators[0].records().count == 1, "the same conversation")
+            #expect(call.gateway.base.gateway.liveCalls == 1)
+            try await call.hangUp()
+            #expect(try await call.finished().call.termination.reason == "caller-hung-up")
+        }
+    }
+
+    @Test("A gateway that is leaving takes no call: the dialplan's human has it", arguments: RealCall.Way.allCases)
+    func fallback(way: RealCall.Way) async throws {
+        try await RealCall.with(way) { call in
+            call.gateway.base.gateway.drain()
+            try await call.dial()
+            try await eventually(within: .seconds(8), "the human") {
+                try await call.api("show channels").contains(",2000,")
+            }
+            #expect(call.gateway.base.finished.value.isEmpty)
+            try await call.hangUp()
+        }
+    }
+}
+
+/// One call on a FreeSWITCH of its own, and the gateway that answers it.
+final class RealCall {
+    /// How the dialplan brings it.
+    enum Way: String, CaseIterable, Sendable {
+        /// `freeswitch/dialplan/900_voice_ai_esl.xml`.
+        case esl
+        /// Parked, and steered by the inbound Event Socket alone.
+        case parked
+        /// `freeswitch/dialplan/900_voice_ai_rtp.xml`.
+        case rtp
+        /// `socket`, whose program bridges to our SIP port.
+        case rtpBySocket
+    }
+
+    let caller = UUID().uuidString.lowercased()
+    let gateway: LegGateway
+    var notes: CallNotes { self.gateway.base.notes }
+    private let way: Way
+    private let switchFolder: String
+    private var tape: String { self.switchFolder + "/temp/heard.wav" }
+
+    private init(_ way: Way, _ gateway: LegGateway, _ folder: String) {
+        self.way = way
+        self.gateway = gateway
+        self.switchFolder = folder
+    }
+
+    /// Runs `body` with a fresh switch and gateway; afterwards no channel and no port may be left.
+    static func with(
+        _ way: Way, _ script: OpenAIRealtimeScript = OpenAIRealtimeScript(), human: String = "answers",
+        _ body: (RealCall) async throws -> Void
+    ) async throws {
+        let (socket, sip, switchSIP) = (try Self.freePort(), try Self.freePort(), try Self.freePort())
+        let real = try RealFreeSwitch(
+            program: try #require(RealFreeSwitch.program),
+            telephony: .init(
+                sipPort: switchSIP,
+                contexts: [
+                    "calls": try Self.dialplan(way, socket: socket, sip: sip),
+                    "internal": Self.extensions(human: human),
+                ]))
+        defer { real.stop() }
+        try real.start()
+        let gateway = try await LegGateway(
+            script: script, real: (real.port, RealFreeSwitch.password, socket, sip))
+        if way == .parked { gateway.serveRealParkedCalls() }
+        let call = RealCall(way, gateway, real.folder)
+        try await body(call)
+        try await eventually(within: .seconds(20), "no leg is left") {
+            try await call.api("show channels").contains("0 total.")
+        }
+        try await eventually("no port is left") {
+            gateway.ports.taken == 0 && gateway.switchPorts.taken == 0 && gateway.sipPorts.taken == 0
+        }
+        #expect(gateway.base.gateway.liveCalls == 0)
+        try await gateway.stop()
+    }
+
+    /// Answers of which the first transfers.
+    static func transfers(answers: Int) -> OpenAIRealtimeScript {
+        var script = OpenAIRealtimeScript()
+        script.answers = [
+            .init(
+                "One moment.", sound: .tone(hertz: 500, .milliseconds(400)),
+                tools: [.init("transfer_call", arguments: #"{"destination":"Sales"}"#)]),
+            .init("Nobody is there.", sound: .tone(hertz: 500, .milliseconds(600))),
+        ]
+        script.answers.removeLast(2 - answers)
+        return script
+    }
+
+    // MARK: The call
+
+    /// Calls 8000, silent for three seconds, then with a tone each eight.
+    func dial() async throws {
+        let steps = "m:^:sleep:3000^playback:tone_stream://%(700,7300,440);loops=5^park:"
+        let answer = try await self.api(
+            "originate {origination_uuid=\(self.caller),loopback_bowout=false,RECORD_STEREO=false}"
+                + "loopback/8000/calls '\(steps)' inline")
+        #expect(answer.hasPrefix("+OK"), "\(answer)")
+        _ = try await self.api("uuid_record \(self.caller) start \(self.tape)")
+    }
+
+    func hangUp() async throws { _ = try await self.api("uuid_kill \(self.caller)") }
+
+    /// The sound on the caller's line so far, the caller's own tones left out.
+    func heard() async throws -> Duration {
+        _ = try await self.api("uuid_record \(self.caller) stop \(self.tape)")
+        let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: self.tape)))
+        let recording = try WAV(parsing: bytes)
+        let samples = recording.samples.withUnsafeBytes { Array($0.bindMemory(to: Int16.self)) }
+        let rate = recording.format.rate.hertz
+        // 440 Hz has gone through a whole number of turns in a tenth of a second, and so cancels itself there.
+        let lag = rate / 10
+        var voiced = 0
+        for start in stride(from: 0, to: max(0, samples.count - lag - rate / 50), by: rate / 50) {
+            let isLoud = (start..<(start + rate / 50)).contains { abs(Int(samples[$0])) > 1000 }
+            let isOther = (start..<(start + rate / 50)).contains {
+                abs(Int(samples[$0]) - Int(samples[$0 + lag])) > 1500
+            }
+            if isLoud, isOther || start < rate * 5 / 2 { voiced += 1 }
+        }
+        return .milliseconds(20 * voiced)
+    }
+
+    func finished() async throws -> FinishedCall {
+        try await eventually(within: .seconds(30), "a record") { !self.gateway.base.finished.value.isEmpty }
+        return try #require(self.gateway.base.finished.value.first)
+    }
+
+    /// An API command of the switch, and its answer.
+    func api(_ line: String) async throws -> String {
+        let command = try ApiCommand.typed(line)
+        let control = self.gateway.base.control
+        return try await withCheckedThrowingContinuation { continuation in
+            control.ask(command, timeout: .seconds(10)) { continuation.resume(with: $0.map(\.text)) }
+        }
+    }
+
+    // MARK: The switch
+
+    private static func freePort() throws -> UInt16 {
+        let probe = try TCPListener.bind(try #require(SocketAddress("127.0.0.1", port: 0)))
+        defer { probe.close() }
+        return probe.address.port
+    }
+
+    private static func dialplan(_ way: Way, socket: UInt16, sip: UInt16) throws -> String {
+        let tenant = TestGateway.tenant
+        switch way {
+        case .esl, .rtp:
+            let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+                .deletingLastPathComponent().deletingLastPathComponent()
+            var text = try String(
+                contentsOf: root.appendingPathComponent("freeswitch/dialplan/900_voice_ai_\(way.rawValue).xml"),
+                encoding: .utf8)
+            text = text.replacing("127.0.0.1:8022", with: "127.0.0.1:\(socket)")
+                .replacing("127.0.0.1:5090;", with: "127.0.0.1:\(sip);tenant=\(tenant);")
+                .replacing("<include>", with: "").replacing("</include>", with: "")
+            let mark = "<action application=\"set\" data=\"pronto_failover_ext=2000\"/>"
+            #expect(text.contains(mark), "the shipped dialplan has changed")
+            // FusionPBX sets it; a plain switch's dialplan has it from `pronto dialplan --tenant`.
+            return text.replacing(mark, with: mark + Self.action("set", "domain_uuid=\(tenant)"))
+                + Self.extensions(human: "answers")
+        case .parked:
+            return Self.dialed(
+                "8000",
+                [
+                    ("set", "domain_uuid=\(tenant)"), ("set", "pronto_mode=esl"),
+                    ("set", "pronto_fuse=4 2000 XML calls"), ("answer", ""), ("sched_transfer", "+4 2000 XML calls"),
+                    ("park", ""),
+                ]) + Self.extensions(human: "answers")
+        case .rtpBySocket:
+            return Self.dialed(
+                "8000",
+                [
+                    ("set", "domain_uuid=\(tenant)"), ("set", "VOICE_AI_AUDIO_MODE=rtp"), ("answer", ""),
+                    ("socket", "127.0.0.1:\(socket) async full"), ("transfer", "2000 XML calls"),
+                ]) + Self.extensions(human: "answers")
+        }
+    }
+
+    /// 2000 is the human of the fallback; 200 the assistant's destination.
+    private static func extensions(human: String) -> String {
+        Self.dialed("2000", [("answer", ""), ("park", "")])
+            + (human == "rings"
+                ? Self.dialed("200", [("ring_ready", ""), ("sleep", "60000")])
+                : Self.dialed("200", [("answer", ""), ("park", "")]))
+    }
+
+    private static func action(_ application: String, _ data: String) -> String {
+        "<action application=\"\(application)\" data=\"\(data)\"/>"
+    }
+
+    private static func dialed(_ number: String, _ actions: [(String, String)]) -> String {
+        "<extension name=\"\(number)\"><condition field=\"destination_number\" expression=\"^\(number)$\">"
+            + actions.map { Self.action($0.0, $0.1) }.joined() + "</condition></extension>"
+    }
+}
