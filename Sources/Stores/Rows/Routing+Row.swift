@@ -167,7 +167,7 @@ extension ActivityRecord {
     init(row: Row) throws(StoreError) {
         let isAI = try row.value("mode") { $0 == "ai" ? true : $0 == "human" ? false : nil }
         let latency = try row.integer("latency_us")
-        guard (0...86_400_000_000).contains(latency) else { throw Row.corrupt("latency_us") }
+        guard (0...86_400_000_000).contains(latency) else { throw Row.corrupt("latency_us", "0 to 86400000000") }
         self.init(
             id: try row.text("id"), tenant: try row.value("tenant_id") { TenantID($0) },
             decidedAt: try row.date("created_at"), isAI: isAI, reason: try row.text("reason"),
