@@ -101,7 +101,7 @@ let package = Package(
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
                 "CAllocations", "EventSocket", "Observability", "PhoneServer", "Records", "Routing", "AdminAPI",
                 "Simulators", "Stores",
-                "TestDatabases",
+                "SpeechEngines", "TestDatabases",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
         .target(name: "CFuzzer", path: "Fuzzing/CFuzzer"),
@@ -147,7 +147,7 @@ let package = Package(
                 "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Routing",
                 "AdminAPI",
                 "Simulators",
-                "Stores", "Telephony", "Audio", "EventSocket", "TestDatabases",
+                "Stores", "Telephony", "Audio", "EventSocket", "SpeechEngines", "Assistants", "TestDatabases",
                 "SharedState",
             ]),
         tests(

@@ -166,6 +166,7 @@ struct Bench {
         }
         findings += self.wires()
         findings += RTPBench.findings()
+        findings += try SileroBench.findings()
         return findings
     }
 

@@ -143,7 +143,7 @@ final class BenchedCall {
                     UnsafeRawBufferPointer(rebasing: bytes[range]), of: item, at: self.now, &self.output)
             }
         case .event(let event): self.session.assistant(event, at: self.now, &self.output)
-        case .connect, .close, .request, .synthesise, .recognise, .detect, .wake: break
+        case .connect, .close, .request, .synthesise, .recognise, .transcribe, .detect, .wake: break
         }
     }
 }

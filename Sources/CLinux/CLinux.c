@@ -2,6 +2,7 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -106,6 +108,11 @@ int pronto_attach_filter(int fd, const void *instructions, uint16_t count) {
 }
 
 int pronto_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int pronto_unread(int fd) {
+    int count = 0;
+    return ioctl(fd, SIOCOUTQ, &count) == 0 ? count : -1;
+}
 
 int pronto_note_arrivals(int fd) { return pronto_set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1); }
 

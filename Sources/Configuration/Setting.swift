@@ -117,6 +117,15 @@ extension Setting where Value == String? {
     }
 }
 
+extension Setting where Value == [String] {
+    /// Files or folders with commas between them.
+    static func paths(_ name: String, _ documentation: String) -> Setting {
+        .list(
+            name, of: "paths with commas between them", default: nil, value: [], documentation,
+            parse: { Plain.isText($0, longest: 1024) ? $0 : nil })
+    }
+}
+
 extension Setting where Value == Int {
     static func integer(
         _ name: String, _ range: ClosedRange<Int>, unit: String? = nil, default value: Int, _ documentation: String

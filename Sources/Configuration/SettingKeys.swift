@@ -11,7 +11,7 @@ package enum LogLevel: String, Sendable, CaseIterable { case trace, debug, info,
 package enum LogFormat: String, Sendable, CaseIterable { case text, json }
 
 /// Who hears where the caller speaks, when turns are ours.
-package enum VoiceDetection: String, Sendable, CaseIterable { case silero, energy, off }
+package enum VoiceDetection: String, Sendable, CaseIterable { case auto, silero, energy, off }
 
 /// The WebSocket dialects that a leg can be stated to speak (docs/dialects.md).
 package enum PhoneDialect: String, Sendable, CaseIterable {
@@ -49,10 +49,17 @@ package enum OpenAIService: String, Sendable, CaseIterable { case openai, azure,
 package enum OpenAIShape: String, Sendable, CaseIterable { case ga, beta }
 
 /// Who serves the stages of the speech pipeline.
-package enum PipelineRecogniserName: String, Sendable, CaseIterable { case deepgram, flux = "deepgram-flux" }
-package enum BatchRecogniserName: String, Sendable, CaseIterable { case deepgram = "deepgram-batch", openai, groq }
+package enum PipelineRecogniserName: String, Sendable, CaseIterable { case deepgram, flux = "deepgram-flux", sherpa }
+package enum BatchRecogniserName: String, Sendable, CaseIterable {
+    case deepgram = "deepgram-batch", openai, groq, sherpa
+}
 package enum PipelineWriterName: String, Sendable, CaseIterable { case groq, openai, anthropic, compatible }
-package enum PipelineSpeakerName: String, Sendable, CaseIterable { case deepgram, openai, elevenlabs, local }
+package enum PipelineSpeakerName: String, Sendable, CaseIterable {
+    case deepgram, openai, elevenlabs, local, piper, sherpa
+}
+
+/// Who of this machine speaks.
+package enum LocalVoiceName: String, Sendable, CaseIterable { case espeak, piper, sherpa }
 
 /// Every setting, in the order of the page. Reached through `Settings`, as `settings.mediaPort`.
 package struct SettingKeys: Sendable {
@@ -295,7 +302,8 @@ package struct SettingKeys: Sendable {
         "ANTHROPIC_BASE_URL", default: "https://api.anthropic.com", "Where Anthropic's messages are spoken.")
     package let pipelineRecogniser = Setting<PipelineRecogniserName>.choice(
         "PRONTO_PIPELINE_STT", default: .deepgram,
-        "Who writes down what the caller says: deepgram (Nova), or deepgram-flux, which also decides the turns.")
+        "Who writes down what the caller says: deepgram (Nova); deepgram-flux, which also decides the turns; or sherpa, "
+            + "this machine by PRONTO_SHERPA_STT.")
     package let pipelineRecogniserModel = Setting<String?>.optionalText(
         "PRONTO_PIPELINE_STT_MODEL", longest: 128, "Its model. Unset: nova-3, or flux-general-multi.")
     package let pipelineWriter = Setting<PipelineWriterName>.choice(
@@ -312,14 +320,42 @@ package struct SettingKeys: Sendable {
     ).secret
     package let pipelineSpeaker = Setting<PipelineSpeakerName>.choice(
         "PRONTO_PIPELINE_TTS", default: .deepgram,
-        "Who speaks the answer; local = the local engine, espeak-ng.")
+        "Who speaks the answer: a service; piper or sherpa, this machine by voice files; local = as PRONTO_LOCAL_VOICE."
+    )
     package let pipelineSpeakerModel = Setting<String?>.optionalText(
         "PRONTO_PIPELINE_TTS_MODEL", longest: 128, "Its model. Unset: the service's.")
     package let pipelineVoice = Setting<String?>.optionalText(
-        "PRONTO_PIPELINE_TTS_VOICE", longest: 128, "Its voice, where an assistant names none. Unset: the service's.")
+        "PRONTO_PIPELINE_TTS_VOICE", longest: 128,
+        "Its voice, where an assistant names none. Unset: the service's, or the first file of the caller's language.")
     package let turnBasedRecogniser = Setting<BatchRecogniserName>.choice(
         "PRONTO_TURN_BASED_STT", default: .deepgram,
         "Who transcribes recordings, for assistants whose processing_mode is turn_based or auto.")
+    package let localVoice = Setting<LocalVoiceName>.choice(
+        "PRONTO_LOCAL_VOICE", default: .espeak,
+        "Who speaks for the local assistant and the house. espeak stands in where a voice file cannot.")
+    package let piperProgram = Setting<String?>.optionalPath(
+        "PIPER_BINARY",
+        "The piper program. Needed by PIPER_VOICE; scripts/install --with-piper makes .deps/piper/bin/piper.")
+    package let piperVoices = Setting<[String]>.paths(
+        "PIPER_VOICE",
+        "Piper's voices: files NAME.onnx with NAME.onnx.json beside them, or folders of them. An assistant's voice is NAME, "
+            + "or NAME#SPEAKER; without one the first of the caller's language speaks.")
+    package let piperProcesses = Setting<Int>.integer(
+        "PIPER_PROCESSES", 1...64, unit: "processes", default: 2,
+        "The most that speak at a time. Each holds its voice in memory, some 200 MB.")
+    package let sherpaVoices = Setting<[String]>.paths(
+        "PRONTO_SHERPA_VOICE", "The same files, spoken by sherpa-onnx in place of Piper's program.")
+    package let sherpaRecogniser = Setting<String?>.optionalPath(
+        "PRONTO_SHERPA_STT",
+        "The folder of a recognition model for sherpa-onnx: Moonshine, Whisper, a transducer or SenseVoice.")
+    package let sherpaLanguages = Setting<[String]>.list(
+        "PRONTO_SHERPA_STT_LANGUAGES", of: "language tags with commas between them, as it,en", default: nil, value: [],
+        "What that model understands; calls in other languages go to the next back end. Unset: what its folder's name says "
+            + "(tiny-en), any where it says nothing.",
+        parse: { (2...8).contains($0.count) && $0.allSatisfy { $0.isASCII && ($0.isLetter || $0 == "-") } ? $0 : nil })
+    package let localThreads = Setting<Int>.integer(
+        "PRONTO_SHERPA_THREADS", 1...64, unit: "threads", default: 2,
+        "The most clauses, and the most talkspurts, that sherpa-onnx works on at a time.")
     package let caFile = Setting<String?>.optionalPath(
         "PRONTO_CA_FILE", "PEM file with authorities that are trusted besides the system's, towards providers.")
 
@@ -343,9 +379,12 @@ package struct SettingKeys: Sendable {
         "From the caller's last word to the agent's first: beyond it the caller hears a filler, then the next back end."
     )
     package let voiceDetection = Setting<VoiceDetection>.choice(
-        "PRONTO_VAD", default: .energy, "Who hears where the caller speaks, when turns are ours.")
+        "PRONTO_VAD", default: .auto,
+        "Who hears where the caller speaks, when turns are ours: auto = Silero where PRONTO_SILERO_MODEL is set and this "
+            + "build has it, the energy gate otherwise; off = nobody here (Deepgram hears by itself, the local assistant "
+            + "has its keypad).")
     package let sileroModel = Setting<String?>.optionalPath(
-        "PRONTO_SILERO_MODEL", "The silero_vad.onnx file. Needed by PRONTO_VAD=silero.")
+        "PRONTO_SILERO_MODEL", "The file silero_vad.onnx or silero_vad_16k_op15.onnx. Needed by PRONTO_VAD=silero.")
     package let idleTimeout = Setting<Duration>.seconds(
         "SESSION_IDLE_TIMEOUT_SECONDS", 5...3600, default: 30,
         "Nobody speaks for this long: the call ends, where an assistant does not say.")

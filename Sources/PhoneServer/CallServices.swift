@@ -67,6 +67,13 @@ package enum SpeechReport: Sendable {
     case ended(ChannelEnd)
 }
 
+/// What came of a recording that was to be written down.
+package enum TranscriptionReport: Sendable {
+    /// Empty: there was no speech in it.
+    case words(Redacted<String>)
+    case failed(slug: String)
+}
+
 /// What a call's ears report, on a thread of their own.
 package enum ListeningReport: Sendable {
     case speech(isSpeaking: Bool)
@@ -83,6 +90,10 @@ package protocol SpeechServices: Sendable {
     func listen(
         _ request: DetectionRequest, report: @escaping @Sendable (ListeningReport) -> Void
     ) throws -> any ListeningJob
+    /// Writes a recording down. `report` is called once, unless the job is cancelled before.
+    func transcribe(
+        _ request: TranscriptionRequest, report: @escaping @Sendable (TranscriptionReport) -> Void
+    ) -> any SpeechJob
 }
 
 /// Makes the machine for one rung of a call's ladder.

@@ -103,6 +103,7 @@ extension CallShell {
             }
         case .synthesise(let id, let request):
             self.add(id).kind = .engine(self.gateway.speech.synthesise(request, report: self.reporter(id)))
+        case .transcribe(let id, let request): self.transcribe(id, request)
         case .recognise(let id, let request):
             _ = self.add(id)
             self.recognition = id
@@ -300,6 +301,26 @@ extension CallShell {
                 call.engine(id, report)
             }
         }
+    }
+
+    private func transcribe(_ id: ChannelID, _ request: TranscriptionRequest) {
+        let loop = self.loop
+        let generation = self.machineGeneration
+        let slot = self.slot
+        let channel = self.add(id)
+        let job = self.gateway.speech.transcribe(request) { report in
+            loop.execute {
+                guard let call = slot.value.call, call.machineGeneration == generation, call.channel(id) != nil else {
+                    return
+                }
+                call.forget(id)
+                switch report {
+                case .words(let words): call.deliver(.transcribed(id, words))
+                case .failed(let slug): call.deliver(.closed(id, .failed(slug: slug)))
+                }
+            }
+        }
+        channel.kind = .engine(job)
     }
 
     private func engine(_ id: ChannelID, _ report: SpeechReport) {

@@ -215,6 +215,29 @@ package final class SpeechInterface: Sendable {
             return self.refuse(Refusal(status: 422, slug: "format", message: message), responder)
         }
         let length = AudioFormat.l16(rate).duration(ofBytes: pcm.count)
+        func respond(_ text: String) {
+            let body: JSONValue = [
+                "text": .string(text), "language": .string(language), "confidence": .null,
+                "duration_ms": .integer(length.milliseconds), "provider": .string(recogniser.service.rawValue),
+            ]
+            Self.respond(body, responder)
+        }
+        guard !recogniser.isLocal else {
+            let loop = responder.loop
+            let answer = LoopBound(respond, on: loop)
+            let held = LoopBound(responder, on: loop)
+            let request = TranscriptionRequest(audio: pcm, format: .l16(rate), language: language)
+            _ = self.speech.transcribe(request) { report in
+                loop.execute {
+                    switch report {
+                    case .words(let words): answer.value(words.value)
+                    case .failed(let slug):
+                        self.refuse(self.failed(AssistantFailure("recogniser-" + slug, .failOver)), held.value)
+                    }
+                }
+            }
+            return
+        }
         let target: HTTPTarget
         do throws(SpeechPipelineError) {
             target = try BatchTranscription(configuration: recogniser, language: language)
@@ -224,12 +247,7 @@ package final class SpeechInterface: Sendable {
         }
         self.exchange(target, on: responder.loop) { status, answer, end in
             switch BatchTranscription.read(status: status, body: answer, end: end) {
-            case .success(let text):
-                let body: JSONValue = [
-                    "text": .string(text), "language": .string(language), "confidence": .null,
-                    "duration_ms": .integer(length.milliseconds), "provider": .string(recogniser.service.rawValue),
-                ]
-                Self.respond(body, responder)
+            case .success(let text): respond(text)
             case .failure(let failure): self.refuse(self.failed(failure), responder)
             }
         }
@@ -267,11 +285,12 @@ package final class SpeechInterface: Sendable {
         try self.make { () throws(SpeechPipelineError) in try configured.check() }
         let format = configured.format(for: .l16(.wideband))
         let language = body["language"]?.text ?? "en"
-        if configured.service == .local {
+        if configured.isLocal {
             let loop = responder.loop
             let held = LoopBound(responder, on: loop)
             let spoken = LoopBound(Spoken(), on: loop)
-            let request = SpeechRequest(text: text, language: language, voice: configured.voice, format: format)
+            let request = SpeechRequest(
+                text: text, language: language, voice: configured.voice, engine: configured.localVoice, format: format)
             _ = self.speech.synthesise(request) { report in
                 loop.execute {
                     switch report {
@@ -401,7 +420,7 @@ package final class SpeechInterface: Sendable {
         let speaker = try self.make { () throws(SpeechPipelineError) in
             try self.configuration.services.makeSpeaker(tenant.flatMap { self.directory.entry(of: $0) })
         }
-        let voices = SpeakerVoices.known(of: speaker)
+        let voices = SpeakerVoices.known(of: speaker, local: self.configuration.services.localVoices)
         return .array(
             voices.map { voice in
                 [
@@ -409,34 +428,5 @@ package final class SpeechInterface: Sendable {
                     "gender": .null,
                 ]
             })
-    }
-}
-
-/// Voices that this version knows by name (providers.md §1.2, §4.3; espeak-ng's languages that have our sentences).
-package enum SpeakerVoices {
-    package struct Voice: Sendable, Equatable {
-        package var id: String
-        package var name: String
-        package var language: String
-    }
-
-    package static func known(of speaker: SpeakerConfiguration) -> [Voice] {
-        switch speaker.service {
-        case .openAI:
-            return ["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"].map {
-                Voice(id: $0, name: $0, language: "multi")
-            }
-        case .deepgram:
-            return [("aura-2-thalia-en", "Thalia", "en"), ("aura-2-livia-it", "Livia", "it")].map {
-                Voice(id: $0.0, name: $0.1, language: $0.2)
-            }
-        case .local:
-            return [("en", "English"), ("it", "Italian"), ("pt-br", "Portuguese (Brazil)")].map {
-                Voice(id: $0.0, name: "espeak-ng " + $0.1, language: $0.0)
-            }
-        case .elevenLabs:
-            // The account's own: what is configured is what is known.
-            return speaker.voice.map { [Voice(id: $0, name: $0, language: "multi")] } ?? []
-        }
     }
 }

@@ -26,6 +26,8 @@ package struct PipelineServices: Sendable {
     package var speaker = SpeakerConfiguration.Service.deepgram
     package var speakerModel: String?
     package var voice: String?
+    /// The voices of this machine's engines, as they are configured.
+    package var localVoices: [LocalVoice: [SpeakerVoices.Voice]] = [:]
 
     package init() {}
 
@@ -50,7 +52,8 @@ package struct PipelineServices: Sendable {
         if let name = account?.provider.text, let named = RecogniserConfiguration.Service(rawValue: name) {
             // A streaming account serves recordings too, but not the other way round.
             let batch = named == .deepgram || named == .flux ? .deepgramBatch : named
-            service = mode == .turnBased ? batch : (named == .deepgram || named == .flux ? named : service)
+            let serves = named == .deepgram || named == .flux || named == .sherpa
+            service = mode == .turnBased ? batch : (serves ? named : service)
         }
         let model = mode == .streaming && service == self.recogniser ? self.recogniserModel : nil
         let own = account.flatMap { Self.company($0.provider.text) == Self.company(service.rawValue) ? $0 : nil }

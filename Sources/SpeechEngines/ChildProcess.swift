@@ -16,16 +16,24 @@ final class ChildProcess: Sendable {
     /// Nil once the process has been waited for: its number may then be somebody else's.
     private let pid: Mutex<pid_t?>
     private let output: Int32
+    /// Only where the conversation goes on; -1 where the input ended at the start.
+    private let input: Int32
+    private let errors: Int32
 
-    init(_ path: String, _ arguments: [String], input: [UInt8]) throws(SpeechEngineError) {
+    /// - Parameter keepsInput: the child is told more later (`tell`), and what it complains of can be asked for.
+    init(
+        _ path: String, _ arguments: [String], input: [UInt8], keepsInput: Bool = false
+    ) throws(SpeechEngineError) {
         guard access(path, X_OK) == 0 else { throw .programMissing(path: path) }
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         var stdin: [Int32] = [-1, -1]
         var stdout: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, kind, 0, &stdin) == 0 else { throw .rejected("a socket pair") }
-        guard socketpair(AF_UNIX, kind, 0, &stdout) == 0 else {
-            close(stdin[0])
-            close(stdin[1])
+        var stderr: [Int32] = [-1, -1]
+        let isMade: Bool =
+            socketpair(AF_UNIX, kind, 0, &stdin) == 0 && socketpair(AF_UNIX, kind, 0, &stdout) == 0
+            && (!keepsInput || socketpair(AF_UNIX, kind, 0, &stderr) == 0)
+        guard isMade else {
+            for descriptor in stdin + stdout + stderr where descriptor >= 0 { close(descriptor) }
             throw .rejected("a socket pair")
         }
         var actions = posix_spawn_file_actions_t()
@@ -33,7 +41,13 @@ final class ChildProcess: Sendable {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, stdin[1], 0)
         posix_spawn_file_actions_adddup2(&actions, stdout[1], 1)
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        if keepsInput {
+            // Nobody reads it while all goes well: a child must never wait because it has complained too much.
+            _ = fcntl(stderr[1], F_SETFL, O_NONBLOCK)
+            posix_spawn_file_actions_adddup2(&actions, stderr[1], 2)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -53,16 +67,50 @@ final class ChildProcess: Sendable {
         let result: Int32 = posix_spawn(&started, path, &actions, &attributes, argv, environment)
         close(stdin[1])
         close(stdout[1])
+        if stderr[1] >= 0 { close(stderr[1]) }
         guard result == 0 else {
-            close(stdin[0])
-            close(stdout[0])
+            for descriptor in [stdin[0], stdout[0], stderr[0]] where descriptor >= 0 { close(descriptor) }
             throw .rejected("to start")
         }
         self.pid = Mutex(started)
         self.output = stdout[0]
+        self.input = keepsInput ? stdin[0] : -1
+        self.errors = stderr[0]
         // Bounded by the caller (a few kilobytes): the socket's buffer takes it whole, so this does not wait.
         _ = input.withUnsafeBytes { send(stdin[0], $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-        close(stdin[0])
+        if !keepsInput { close(stdin[0]) }
+    }
+
+    /// More input, of a few kilobytes at most. False: the child does not take it.
+    func tell(_ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes {
+            send(self.input, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+        } == bytes.count
+    }
+
+    /// Whether the child has read all that it was told.
+    var hasReadAll: Bool { pronto_unread(self.input) == 0 }
+
+    /// The child yields the processor to whoever has calls to serve.
+    func yieldToOthers() {
+        self.pid.withLock { pid in
+            if let pid { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(pid), 5) }
+        }
+    }
+
+    /// The last line that the child wrote to its standard error, for an operator: never while it speaks for callers.
+    func lastComplaint() -> String? {
+        guard self.errors >= 0 else { return nil }
+        var text: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while text.count < 1 << 18 {
+            let count: Int = recv(self.errors, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            guard count > 0 else { break }
+            text += buffer[..<count]
+        }
+        return String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline)
+            .last { $0.contains { !$0.isWhitespace } }
+            .map { String($0.prefix(300)) }
     }
 
     /// Waits for output until `deadline` (CLOCK_MONOTONIC nanoseconds).
@@ -90,7 +138,7 @@ final class ChildProcess: Sendable {
 
     /// Waits for its end (a second at most, then kills it), leaves no zombie. True: it ended well. Call once, last.
     func reap() -> Bool {
-        close(self.output)
+        for descriptor in [self.output, self.input, self.errors] where descriptor >= 0 { close(descriptor) }
         var attempts = 0
         while true {
             var status: Int32 = 0

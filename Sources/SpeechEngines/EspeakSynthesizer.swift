@@ -119,6 +119,28 @@ package final class EspeakSynthesizer: Sendable {
         }
     }
 
+    /// The voices that the installed program has, with their languages. Blocks for some milliseconds.
+    package static func installedVoices(
+        program: String = "/usr/bin/espeak-ng"
+    ) throws(SpeechEngineError) -> [(language: String, name: String)] {
+        let child = try ChildProcess(program, ["--voices"], input: [])
+        let deadline: Int64 = pronto_monotonic_ns() &+ 10_000_000_000
+        var output: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16 << 10)
+        while output.count < 1 << 20,
+            case .bytes(let count) = buffer.withUnsafeMutableBytes({ child.read(into: $0, deadline: deadline) })
+        {
+            output += buffer[..<count]
+        }
+        child.kill()
+        _ = child.reap()
+        // `Pty Language Age/Gender VoiceName File Other Languages`
+        return String(decoding: output, as: UTF8.self).split(separator: "\n").dropFirst().compactMap { line in
+            let fields: [Substring] = line.split(separator: " ", omittingEmptySubsequences: true)
+            return fields.count >= 4 ? (String(fields[1]), String(fields[3])) : nil
+        }
+    }
+
     /// What espeak-ng is given: no control characters, and no `[[`, which would be read as phoneme codes.
     static func sanitise(_ text: String, limit: Int) -> [UInt8] {
         var bytes: [UInt8] = []

@@ -56,6 +56,34 @@ package enum SileroDetector {
     }
 }
 
+/// One detector by itself, for measuring it.
+package struct SileroTrial {
+    #if LocalSpeech
+        private let voice: SileroVoice
+    #endif
+
+    package init(model: String) throws(SpeechEngineError) {
+        #if LocalSpeech
+            guard access(model, R_OK) == 0 else { throw .modelMissing(path: model) }
+            guard let voice = SileroVoice(model: model, settings: SileroSettings()) else {
+                throw .rejected("the voice-activity model")
+            }
+            self.voice = voice
+        #else
+            throw .rejected("Silero: built without the trait LocalSpeech")
+        #endif
+    }
+
+    /// Whether there is speech after this window of 512 samples.
+    package func hears(_ window: [Int16]) -> Bool {
+        #if LocalSpeech
+            return self.voice.hears(window[...])
+        #else
+            return false
+        #endif
+    }
+}
+
 /// How the detector is set for one call.
 package struct SileroSettings: Sendable, Hashable {
     /// Probability from which a window is speech, 0–1.

@@ -102,6 +102,12 @@ package enum SpeechEngineError: Error, Sendable, Equatable, CustomStringConverti
     case modelMissing(path: String)
     /// The engine's program is not installed.
     case programMissing(path: String)
+    /// A voice or model is there and is not what its name says; the sentence says what it should be.
+    case badVoice(path: String, String)
+    /// No voice of the wanted name or language is configured.
+    case noVoice
+    /// The model does not understand the caller's language.
+    case noLanguage
     /// The engine refused its model or settings.
     case rejected(String)
     /// A grammar holds a word that cannot be pronounced, or is no grammar. The word is a tenant's: not printed.
@@ -114,6 +120,9 @@ package enum SpeechEngineError: Error, Sendable, Equatable, CustomStringConverti
         switch self {
         case .modelMissing: "model-missing"
         case .programMissing: "program-missing"
+        case .badVoice: "bad-voice"
+        case .noVoice: "no-voice"
+        case .noLanguage: "no-language"
         case .rejected: "engine"
         case .badGrammar: "grammar"
         case .overloaded: "overflow"
@@ -124,6 +133,9 @@ package enum SpeechEngineError: Error, Sendable, Equatable, CustomStringConverti
         switch self {
         case .modelMissing(let path): "speech model missing: \(path)"
         case .programMissing(let path): "speech program missing: \(path)"
+        case .badVoice(let path, let what): "\(path): \(what)"
+        case .noVoice: "no configured voice has this name or language"
+        case .noLanguage: "the speech model does not know this language"
         case .rejected(let what): "speech engine refused \(what)"
         case .badGrammar: "the grammar holds what cannot be spoken"
         case .overloaded: "too many speech jobs are waiting"

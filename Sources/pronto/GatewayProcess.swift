@@ -81,7 +81,8 @@ final class GatewayProcess: Sendable {
         self.links.replace(with: self.directory.switches)
         self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         let http = ProviderHTTP(authorities: settings.caFile)
-        let services = try PipelineSettings.services(settings)
+        var services = try PipelineSettings.services(settings)
+        services.localVoices = speech.listedVoices
         self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),

@@ -1,4 +1,5 @@
 import Assistants
+import Audio
 import Configuration
 import Foundation
 import Observability
@@ -7,14 +8,21 @@ import Records
 import SpeechEngines
 import Telephony
 
-/// The local engines of this process behind what calls ask for: espeak-ng's voice, pocketsphinx, Silero.
+/// The local engines of this process behind what calls ask for: espeak-ng's voice, Piper's and sherpa-onnx's where they
+/// are configured, pocketsphinx, Silero.
 final class LocalSpeechServices: SpeechServices, Sendable {
-    private let synthesizer: EspeakSynthesizer
+    private let voices: LocalVoices
     private let engines: ListeningEngines
+    private let scribe: SherpaRecognizer?
+    private let hears: Bool
+
+    /// The voices that this machine's engines have, for listings.
+    var listedVoices: [LocalVoice: [SpeakerVoices.Voice]] { self.voices.listed }
 
     /// Throws what a start should not hide: a configured model that is missing or does not work.
     init(settings: Settings, logger: Logger) throws {
-        self.synthesizer = EspeakSynthesizer()
+        self.voices = try LocalVoices(settings)
+        self.scribe = try Self.makeScribe(settings)
         var recognizer: PocketSphinxRecognizer?
         do throws(SpeechEngineError) {
             recognizer = try PocketSphinxRecognizer()
@@ -23,12 +31,24 @@ final class LocalSpeechServices: SpeechServices, Sendable {
             logger.warning("No speech recognition for the local assistant", ["reason": .string("\(error)")])
         }
         let detectors = try Self.makeDetectors(settings, logger: logger)
+        self.hears = settings.voiceDetection != .off
+        let detector = self.hears ? (detectors == nil ? "energy" : "silero") : "off"
+        logger.info("Speech is heard by this machine where turns are ours", ["detector": .string(detector)])
         self.engines = ListeningEngines(
             recognizer: recognizer, detectors: detectors, pool: WorkerPool(name: "ears", threads: 2, limit: 4096))
     }
 
     private static func makeDetectors(_ settings: Settings, logger: Logger) throws -> SileroDetectors? {
-        guard settings.voiceDetection == .silero else { return nil }
+        switch settings.voiceDetection {
+        case .energy, .off: return nil
+        case .silero: break
+        case .auto:
+            guard settings.sileroModel != nil else { return nil }
+            guard SileroDetector.isBuiltIn else {
+                logger.warning("PRONTO_SILERO_MODEL is not used: this build has no Silero, the energy gate serves")
+                return nil
+            }
+        }
         guard let model = settings.sileroModel else {
             throw StartError("PRONTO_SILERO_MODEL: needed by PRONTO_VAD=silero (scripts/install fetches .deps/models)")
         }
@@ -42,33 +62,72 @@ final class LocalSpeechServices: SpeechServices, Sendable {
         }
         do throws(SpeechEngineError) {
             // sherpa-onnx ends the process on a model that it does not take: a child tries it first.
-            try SileroDetector.validateInChild(
-                executable: "/proc/self/exe", arguments: ["check-vad-model", model])
+            try SpeechModelTrial.inChild(.detector, path: model)
             return try SileroDetectors(model: model)
         } catch {
             throw StartError("PRONTO_SILERO_MODEL: \(error)")
         }
     }
 
+    /// Throws what a start should not hide: a recognition model that is wanted and missing, or does not work.
+    private static func makeScribe(_ settings: Settings) throws -> SherpaRecognizer? {
+        guard let folder = settings.sherpaRecogniser else {
+            if settings.pipelineRecogniser == .sherpa {
+                throw StartError("PRONTO_SHERPA_STT: needed by PRONTO_PIPELINE_STT=sherpa; name a model's folder")
+            }
+            if settings.turnBasedRecogniser == .sherpa {
+                throw StartError("PRONTO_SHERPA_STT: needed by PRONTO_TURN_BASED_STT=sherpa; name a model's folder")
+            }
+            return nil
+        }
+        do throws(SpeechEngineError) {
+            _ = try SherpaRecogniserModel(folder: folder)
+            try SpeechModelTrial.inChild(.recogniser, path: folder)
+            return try SherpaRecognizer(
+                folder: folder, languages: settings.sherpaLanguages, threads: settings.localThreads)
+        } catch {
+            throw StartError("PRONTO_SHERPA_STT: \(error)")
+        }
+    }
+
     func synthesise(
         _ request: SpeechRequest, report: @escaping @Sendable (SpeechReport) -> Void
     ) -> any PhoneServer.SpeechJob {
-        let wanted = SynthesisRequest(
-            text: request.text.value, language: request.language, voice: request.voice, format: request.format)
-        let job = self.synthesizer.speak(wanted) { event in
-            switch event {
-            case .started: report(.started)
-            case .audio(let bytes): report(.audio(bytes))
-            case .finished: report(.ended(.finished))
-            case .failed(let slug): report(.ended(.failed(slug: slug)))
+        self.voices.synthesise(request, report: report)
+    }
+
+    func transcribe(
+        _ request: TranscriptionRequest, report: @escaping @Sendable (TranscriptionReport) -> Void
+    ) -> any PhoneServer.SpeechJob {
+        guard let scribe = self.scribe else {
+            report(.failed(slug: "no-recogniser"))
+            return Running(job: SpeechEngines.SpeechJob())
+        }
+        var samples: [Int16] = []
+        guard var transcoder = try? Transcoder(from: request.format, to: .l16(.wideband)) else {
+            report(.failed(slug: "format"))
+            return Running(job: SpeechEngines.SpeechJob())
+        }
+        var bytes: [UInt8] = []
+        request.audio.withUnsafeBytes { transcoder.convert($0, into: &bytes) }
+        transcoder.finish(into: &bytes)
+        samples.reserveCapacity(bytes.count / 2)
+        for index in stride(from: 0, to: bytes.count - 1, by: 2) {
+            samples.append(Int16(truncatingIfNeeded: Int(bytes[index]) | Int(bytes[index + 1]) << 8))
+        }
+        let job = scribe.transcribe(samples, language: request.language) { result in
+            switch result {
+            case .success(let words): report(.words(words))
+            case .failure(let error): report(.failed(slug: error.slug))
             }
         }
-        return Speaking(job: job)
+        return Running(job: job)
     }
 
     func listen(
         _ request: DetectionRequest, report: @escaping @Sendable (ListeningReport) -> Void
     ) throws -> any ListeningJob {
+        guard self.hears else { throw AssistantFailure("off", .failOver) }
         do throws(SpeechEngineError) {
             return Ears(
                 listener: try SpeechListener(
@@ -88,7 +147,7 @@ final class LocalSpeechServices: SpeechServices, Sendable {
         }
     }
 
-    private struct Speaking: PhoneServer.SpeechJob {
+    private struct Running: PhoneServer.SpeechJob {
         let job: SpeechEngines.SpeechJob
         func cancel() { self.job.cancel() }
     }
@@ -108,11 +167,23 @@ final class LocalSpeechServices: SpeechServices, Sendable {
     }
 }
 
-/// `pronto check-vad-model PATH`: tries a model in this process, which a bad one may end. Not for people.
-enum VoiceDetectorCheck {
+/// `pronto check-speech-model KIND PATH`: tries a model in this process, which a bad one may end. Not for people.
+enum SpeechModelTrial {
     static func run(_ arguments: [String]) -> Int32 {
-        guard let path = arguments.first else { return 64 }
-        return SileroDetector.checkModel(path: path) ? 0 : 1
+        guard arguments.count == 2, let kind = SpeechModelCheck.Kind(rawValue: arguments[0]) else { return 64 }
+        do throws(SpeechEngineError) {
+            try SpeechModelCheck.run(kind, path: arguments[1])
+            return 0
+        } catch {
+            Pronto.complain("\(error)")
+            return 1
+        }
+    }
+
+    /// The same in a child, so that this process survives.
+    static func inChild(_ kind: SpeechModelCheck.Kind, path: String) throws(SpeechEngineError) {
+        try SpeechModelCheck.runInChild(
+            executable: "/proc/self/exe", arguments: ["check-speech-model", kind.rawValue, path], path: path)
     }
 }
 

@@ -7,7 +7,8 @@ import Telephony
 /// The speech pipeline's services from the settings.
 enum PipelineSettings {
     /// Throws `StartError`, naming the setting, where the ladder of every assistant needs what is not configured.
-    static func services(_ settings: Settings) throws -> PipelineServices {
+    /// - Parameter checks: false where one assistant is looked at by itself.
+    static func services(_ settings: Settings, checks: Bool = true) throws -> PipelineServices {
         var services = PipelineServices()
         func access(_ base: String?, _ key: String?) -> PipelineServices.Access {
             PipelineServices.Access(baseURL: base, key: key.map { Redacted($0) })
@@ -20,13 +21,15 @@ enum PipelineSettings {
             .elevenlabs: access(settings.elevenLabsBaseURL, settings.elevenLabsKey),
             .compatible: access(settings.pipelineWriterURL, settings.pipelineWriterKey),
         ]
-        services.recogniser = settings.pipelineRecogniser == .flux ? .flux : .deepgram
+        services.recogniser =
+            RecogniserConfiguration.Service(rawValue: settings.pipelineRecogniser.rawValue) ?? .deepgram
         services.recogniserModel = settings.pipelineRecogniserModel
         services.turnBasedRecogniser =
             switch settings.turnBasedRecogniser {
             case .deepgram: .deepgramBatch
             case .openai: .openAI
             case .groq: .groq
+            case .sherpa: .sherpa
             }
         services.writer = WriterConfiguration.Service(rawValue: settings.pipelineWriter.rawValue) ?? .groq
         services.writerModel = settings.pipelineWriterModel
@@ -35,7 +38,7 @@ enum PipelineSettings {
         services.voice = settings.pipelineVoice
         if services.speaker == .elevenLabs { services.voice = services.voice ?? settings.elevenLabsVoice }
         for (name, mode) in [("pipeline", PipelineServices.Mode.streaming), ("turn-based", .turnBased)]
-        where settings.fallbackProviders.contains(name) {
+        where checks && settings.fallbackProviders.contains(name) {
             do throws(SpeechPipelineError) {
                 _ = try services.configuration(mode)
             } catch {

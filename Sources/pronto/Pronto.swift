@@ -40,7 +40,7 @@ enum Pronto {
                     name, arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
                 print(text, terminator: text.hasSuffix("\n") ? "" : "\n")
                 return 0
-            case "check-vad-model": return VoiceDetectorCheck.run(arguments)
+            case "check-speech-model": return SpeechModelTrial.run(arguments)
             case "version", "--version":
                 print("pronto \(self.version)")
                 return 0
@@ -76,6 +76,7 @@ enum Pronto {
           pronto assistant add|list|remove the assistants of a tenant
           pronto destination add|list      where callers can be handed to
           pronto provider set-key          a tenant's own key for a provider (stored encrypted)
+          pronto provider voices NAME      its voices, languages and models; `preview` speaks one into a WAV file
           pronto route --did N --at TIME   whether the AI would answer, step by step
           pronto trunk add|list|remove     which calls are the AI's, when, and who else rings
           pronto agent add|list|remove     the agents that trunks name

@@ -5,7 +5,9 @@ import Stores
 import Telephony
 
 extension StoreCommands {
-    static func assistant(_ arguments: Arguments, _ store: any RecordsStore) async throws -> String {
+    static func assistant(
+        _ arguments: Arguments, _ store: any RecordsStore, _ settings: Settings
+    ) async throws -> String {
         let tenant = try await Self.tenant(of: arguments, store)
         switch arguments.words.first {
         case "add":
@@ -18,6 +20,10 @@ extension StoreCommands {
             guard let id = known?.id ?? given ?? AssistantID(UUID().uuidString) else { throw CommandFailure("no id") }
             var assistant = known ?? Assistant(id: id, tenant: tenant.id, name: name)
             try Self.change(&assistant, by: arguments)
+            if !arguments.has("--unchecked") {
+                let accounts = try await store.accounts(of: tenant.id)
+                try AssistantReadiness.check(assistant, of: tenant, accounts: accounts, settings)
+            }
             try await store.save(assistant, of: tenant.id)
             return id.text
         case "list", nil:
@@ -64,14 +70,18 @@ extension StoreCommands {
         if !arguments.all("--provider").isEmpty {
             assistant.providers = try arguments.all("--provider").map { text in
                 // A name that nothing answers to would only show in the first call.
-                guard let name = ProviderName(text), [.openAI, .elevenLabs, .gemini, .local].contains(name) else {
+                guard let name = ProviderName(text), AssistantReadiness.providers.contains(text) else {
                     throw ArgumentError.notAllowed(
-                        option: "--provider", allowed: "openai, elevenlabs, gemini, local")
+                        option: "--provider", allowed: AssistantReadiness.providers.joined(separator: ", "))
                 }
                 return name
             }
         }
         if !arguments.all("--topic").isEmpty { assistant.topics = try arguments.all("--topic").map(Self.topic) }
+        let modes = ProcessingMode.allCases.map(\.rawValue).joined(separator: ", ")
+        if let mode = try arguments.optional("--mode", allowed: modes, { ProcessingMode(rawValue: $0) }) {
+            assistant.mode = mode
+        }
         if let text = try arguments.optional("--fallback") {
             let parts = text.split(separator: "@", maxSplits: 1)
             guard let number = parts.first else {

@@ -6,8 +6,13 @@ import Telephony
 
 extension StoreCommands {
     static func provider(
-        _ arguments: Arguments, _ store: SQLStore, _ readInput: () -> String?
+        _ arguments: Arguments, _ store: SQLStore, _ settings: Settings, _ readInput: () -> String?
     ) async throws -> String {
+        switch arguments.words.first {
+        case "voices": return try await ProviderVoices.list(arguments, store, settings)
+        case "preview": return try await ProviderVoices.preview(arguments, store, settings)
+        default: break
+        }
         if arguments.words.first == "rotate" { return "encrypted again: \(try await store.rotateSecrets())" }
         let tenant = try await Self.tenant(of: arguments, store)
         switch arguments.words.first {

@@ -22,9 +22,11 @@ enum StoreCommands {
     static let usage = """
         pronto tenant add NAME [--id UUID] [--disabled] [--esl-host H …] | list
         pronto tenant set NAME [--esl-host H] [--esl-port P] [--esl-password-file FILE|-] … | --no-esl
-        pronto assistant add NAME [--tenant T] [--number N] [--language L] [--provider P]… [--replace] … | list | remove NAME
+        pronto assistant add NAME [--tenant T] [--number N] [--language L] [--provider P]… [--replace] [--unchecked] … | list | remove NAME
         pronto destination add NAME NUMBER [--tenant T] [--context C] [--alias A]… … | list | remove NAME
         pronto provider set-key PROVIDER [--tenant T] (the key on standard input) | list | rotate | new-key
+        pronto provider voices NAME [--language L] [--tenant T] (voices and models, asked of the provider where it tells)
+        pronto provider preview NAME --text T --out FILE.wav [--voice V] [--model M] [--language L] [--tenant T]
         pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
         pronto migrate up | down [--to N] --yes | status
         pronto secrets rotate | new-key
@@ -40,20 +42,22 @@ enum StoreCommands {
             "--tenant", "--id", "--number", "--language", "--instructions", "--instructions-file", "--greeting",
             "--farewell", "--provider", "--voice", "--model", "--vad", "--threshold", "--silence-ms", "--prefix-ms",
             "--resume-ms", "--idle-seconds", "--maximum-seconds", "--no-input-ms", "--no-input-prompt",
-            "--no-input-retries", "--fallback", "--tool", "--topic",
+            "--no-input-retries", "--fallback", "--tool", "--topic", "--mode",
         ],
         "destination": [
             "--tenant", "--id", "--context", "--alias", "--assistant", "--kind", "--department", "--summary",
             "--priority", "--ring-seconds",
         ],
-        "provider": ["--tenant", "--id"], "calls": ["--tenant", "--limit"], "migrate": ["--to"],
-        "secrets": ["--id"],
+        "provider": ["--tenant", "--id", "--language", "--voice", "--model", "--text", "--out"],
+        "calls": ["--tenant", "--limit"], "migrate": ["--to"], "secrets": ["--id"],
         "token": ["--tenant", "--call", "--assistant", "--lifetime", "--id"], "config": [],
     ]
 
     private static let flags: [String: Set<String>] = [
         "tenant": ["--disabled", TenantSwitch.none],
-        "assistant": ["--replace", "--disabled", "--caller-first", "--no-barge-in", "--record", "--no-record"],
+        "assistant": [
+            "--replace", "--disabled", "--caller-first", "--no-barge-in", "--record", "--no-record", "--unchecked",
+        ],
         "destination": ["--replace", "--disabled", "--default", "--reveal"], "calls": ["--reveal"],
         "migrate": ["--yes"], "config": ["--markdown"],
     ]
@@ -110,9 +114,9 @@ enum StoreCommands {
     ) async throws -> String {
         switch name {
         case "tenant": return try await Self.tenant(arguments, store, readInput)
-        case "assistant": return try await Self.assistant(arguments, store)
+        case "assistant": return try await Self.assistant(arguments, store, settings)
         case "destination": return try await Self.destination(arguments, store)
-        case "provider": return try await Self.provider(arguments, store, readInput)
+        case "provider": return try await Self.provider(arguments, store, settings, readInput)
         case "calls": return try await Self.calls(arguments, store)
         case "secrets":
             guard arguments.words == ["rotate"] else {

@@ -82,7 +82,7 @@ struct MachineTrace {
             case .event(let event): self.events.append(event)
             case .wake(let due): self.wake = due
             case .request(let id, let target): self.requests.append((id, target))
-            case .sendBinary, .synthesise, .recognise, .detect:
+            case .sendBinary, .synthesise, .recognise, .transcribe, .detect:
                 Issue.record("an effect that this machine has no use for")
             }
         }

@@ -53,7 +53,7 @@ struct House: Sendable {
     /// Fills `folder` by the operator's own commands, and opens it. `setsKey` false: the tenant's key is what it was.
     init(
         _ folder: String, script: OpenAIRealtimeScript = House.script(), given: [String: String] = [:],
-        setsKey: Bool = true
+        setsKey: Bool = true, provider: String = "openai"
     ) async throws {
         self.folder = folder
         self.lines = Lines()
@@ -70,7 +70,7 @@ struct House: Sendable {
         self.tenant = try #require(TenantID(known))
         let added = try await Self.command(
             [
-                "assistant", "add", "reception", "--replace", "--provider", "openai", "--instructions", Self.prompt,
+                "assistant", "add", "reception", "--replace", "--provider", provider, "--instructions", Self.prompt,
                 "--greeting", Self.greeting,
             ], folder, self.environment)
         self.assistant = try #require(AssistantID(added))

@@ -320,6 +320,24 @@ struct RoutingQuestionTests {
         }
     }
 
+    @Test("A running gateway follows what is changed, without being told")
+    func follows() async throws {
+        try await withFolder { folder in
+            let house = try await self.open(folder)
+            house.process.start()
+            let path = "/api/voip/ai-routing?trunk_id=\(Self.trunk)&did=061234567&\(Self.monday)"
+            #expect(try self.json(try await house.get(path).text)["mode"]?.text == "ai")
+            _ = try await house.command("trunk", "add", Self.trunk, "--replace", "--disabled")
+            var reason: String?
+            for _ in 0..<300 where reason != "disabled" {
+                try await Task.sleep(for: .milliseconds(50))
+                reason = try self.json(try await house.get(path).text)["reason"]?.text
+            }
+            #expect(reason == "disabled")
+            await house.stop()
+        }
+    }
+
     @Test("pronto route explains, in text and JSON; wrong options say what is right")
     func command() async throws {
         try await withFolder { folder in

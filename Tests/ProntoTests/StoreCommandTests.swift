@@ -115,7 +115,7 @@ struct StoreCommandTests {
 
     @Test("An assistant is added, changed only on request, listed and removed")
     func assistants() async throws {
-        try await withDesk { desk in
+        try await withDesk(["OPENAI_API_KEY": "sk-1"]) { desk in
             #expect(await desk.complaint("assistant add reception").contains("pronto tenant add"))
             let tenant = try #require(TenantID(try await desk.run("tenant add clinic.example")))
             let id = try await desk.run(

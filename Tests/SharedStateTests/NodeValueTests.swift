@@ -76,4 +76,16 @@ struct NodeValueTests {
             String(repeating: "configuration ", count: 30),
         ])
     func hostile(text: String) { #expect(NodeNews.parse(text) == nil) }
+
+    @Test("Holds are bounded, and those that end first make room")
+    func holds() {
+        var holds = AllowanceHolds(capacity: 10)
+        for number in 0..<50 { holds.hold("client \(number)", until: .seconds(number + 1)) }
+        #expect(holds.count <= 10)
+        let last = holds.wait(for: "client 49", at: .zero)
+        let first = holds.wait(for: "client 0", at: .zero)
+        #expect(last == .seconds(50) && first == nil)
+        let over = holds.wait(for: "client 49", at: .seconds(50))
+        #expect(over == nil)
+    }
 }

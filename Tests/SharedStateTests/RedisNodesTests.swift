@@ -230,6 +230,24 @@ struct RedisNodesTests {
         }
     }
 
+    @Test("Who cannot wait is let through, until Redis has said that all is spent; then it waits on every node")
+    func allowance() async throws {
+        try await self.withTwo { _, a, b in
+            let (here, there) = (SharedAllowance(a.nodes), SharedAllowance(b.nodes))
+            var wait: Duration?
+            try await soon("spent") {
+                wait = here.take("client x", limit: 5, window: .seconds(600), at: .zero)
+                return wait != nil
+            }
+            #expect(try #require(wait) <= .seconds(120))
+            try await soon("and there") {
+                there.take("client x", limit: 5, window: .seconds(600), at: .zero) != nil
+            }
+            #expect(here.take("client y", limit: 5, window: .seconds(600), at: .zero) == nil)
+            #expect(here.take("client x", limit: 5, window: .seconds(600), at: .seconds(121)) == nil, "time passes")
+        }
+    }
+
     @Test("What happens on calls is in the stream: ids and slugs; a caller's calls can be taken out of it")
     func events() async throws {
         try await self.withTwo { server, a, b in

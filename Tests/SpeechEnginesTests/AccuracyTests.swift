@@ -1,3 +1,4 @@
+import Audio
 import Foundation
 import Telephony
 import Testing
@@ -112,5 +113,119 @@ struct AccuracyTests {
                 "| \(language.tag) | \(said) | \(percent(right.reduce(0, +), of: said)) | \(percent(right[2], of: said)) | \(percent(right[1], of: said)) | \(percent(right[0] + wrong[0], of: said)) | \(percent(wrong[2], of: said)) | \(percent(wrong[1], of: said)) | \(percent(others[0], of: strange)) | \(percent(others[2], of: strange)) |\n"
         }
         print(report)
+    }
+
+    @Test(
+        "Free recognition on this machine, in figures",
+        .enabled(if: SileroDetector.isBuiltIn, "built without the trait LocalSpeech"),
+        .enabled(if: LocalModels.hasVoice && LocalModels.hasRecogniser, "no models here: scripts/install --with-models")
+    )
+    func free() async throws {
+        let scribe = try SherpaRecognizer(folder: LocalModels.recogniser, threads: 1)
+        defer { scribe.stop() }
+        let piper = try SherpaSynthesizer(.init(voices: try VoiceFiles([LocalModels.voice]), threads: 1))
+        defer { piper.stop() }
+        let sentences = [
+            "Good morning, I would like to speak to the sales department.", "When do you open on Sunday?",
+            "Can you tell me where my order is?", "I need to change my appointment to next Tuesday afternoon.",
+            "The printer on the second floor does not work since yesterday.", "How much does the annual contract cost?",
+            "Please call me back tomorrow morning.", "I have a question about my last invoice.",
+            "My name is Sarah and I am calling about the apartment.", "Could you send me the documents by email?",
+        ]
+        var report =
+            "| voice | sentences | words | words wrong | time of a sentence, median | longest |\n|---|---|---|---|---|---|\n"
+        for (name, voices) in [("espeak-ng, 5 voices", Self.languages[0].voices), ("en_US-joe-medium", [""])] {
+            var words = 0
+            var wrong = 0
+            var times: [Duration] = []
+            for sentence in sentences {
+                for voice in voices {
+                    let samples: [Int16]
+                    if voice.isEmpty {
+                        let (audio, _) = await Voices.collect {
+                            piper.speak(SynthesisRequest(text: sentence, language: "en", format: .pcmu), $0)
+                        }
+                        samples = try Voices.wideband(audio)
+                    } else {
+                        samples = try await Voices.telephone(sentence, language: "en", voice: voice)
+                    }
+                    let began = ContinuousClock.now
+                    let result = await withCheckedContinuation { continuation in
+                        _ = scribe.transcribe(samples, language: "en") { continuation.resume(returning: $0) }
+                    }
+                    times.append(ContinuousClock.now - began)
+                    let wanted = Self.words(sentence)
+                    words += wanted.count
+                    wrong += Self.distance(wanted, Self.words(try result.get().value))
+                }
+            }
+            times.sort()
+            let percent = Double(wrong) * 100 / Double(words)
+            report +=
+                "| \(name) | \(times.count) | \(words) | \(String(format: "%.1f", percent)) % | \(times[times.count / 2].milliseconds) ms | \(times[times.count - 1].milliseconds) ms |\n"
+        }
+        print(report)
+    }
+
+    @Test(
+        "Voices of files, in figures",
+        .enabled(if: SileroDetector.isBuiltIn, "built without the trait LocalSpeech"),
+        .enabled(if: LocalModels.hasPiper, "no Piper here: scripts/install --with-piper --with-models"))
+    func voices() async throws {
+        let voices = try VoiceFiles([LocalModels.voice])
+        let piper = PiperSynthesizer(.init(program: LocalModels.piper, voices: voices, processes: 1, cacheBytes: 0))
+        defer { piper.stop() }
+        try piper.check()
+        let sherpa = try SherpaSynthesizer(.init(voices: voices, threads: 1, cacheBytes: 0))
+        defer { sherpa.stop() }
+        let engines: [(String, (SynthesisRequest, @escaping @Sendable (SynthesisEvent) -> Void) -> SpeechJob)] = [
+            ("piper", piper.speak), ("sherpa", sherpa.speak),
+        ]
+        var report =
+            "| engine | clauses | seconds of sound | first sound, median | longest | whole clause, median |\n|---|---|---|---|---|---|\n"
+        for (name, speak) in engines {
+            var firsts: [Duration] = []
+            var wholes: [Duration] = []
+            var sound: Duration = .zero
+            for number in 1...20 {
+                let began = ContinuousClock.now
+                let first = Voices.Box<Duration>()
+                let (audio, _) = await Voices.collect { deliver in
+                    let request = SynthesisRequest(
+                        text: "We are open from nine to five, number \(number).", language: "en", format: .pcmu)
+                    return speak(request) { event in
+                        if case .audio = event { first.append(ContinuousClock.now - began) }
+                        deliver(event)
+                    }
+                }
+                wholes.append(ContinuousClock.now - began)
+                firsts.append(try #require(first.all.first))
+                sound += AudioFormat.pcmu.duration(ofBytes: audio.count)
+            }
+            firsts.sort()
+            wholes.sort()
+            report +=
+                "| \(name) | \(firsts.count) | \(String(format: "%.1f", sound.inSeconds)) | \(firsts[10].milliseconds) ms | \(firsts[19].milliseconds) ms | \(wholes[10].milliseconds) ms |\n"
+        }
+        print(report)
+    }
+
+    private static func words(_ text: String) -> [String] {
+        text.lowercased().split(whereSeparator: { !$0.isLetter && !$0.isNumber && $0 != "'" }).map(String.init)
+    }
+
+    /// Words inserted, left out or replaced (Levenshtein).
+    private static func distance(_ a: [String], _ b: [String]) -> Int {
+        var row = Array(0...b.count)
+        for (i, x) in a.enumerated() {
+            var previous = row[0]
+            row[0] = i + 1
+            for (j, y) in b.enumerated() {
+                let old = row[j + 1]
+                row[j + 1] = min(old + 1, row[j] + 1, previous + (x == y ? 0 : 1))
+                previous = old
+            }
+        }
+        return row[b.count]
     }
 }

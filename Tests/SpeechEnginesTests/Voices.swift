@@ -16,10 +16,17 @@ enum Voices {
         with synthesizer: EspeakSynthesizer = Voices.synthesizer
     ) async -> (audio: [UInt8], events: [SynthesisEvent]) {
         let request = SynthesisRequest(text: text, language: language, voice: voice, format: format)
+        return await Self.collect { synthesizer.speak(request, $0) }
+    }
+
+    /// Collects what a synthesis reports, up to its outcome.
+    static func collect(
+        _ start: (@escaping @Sendable (SynthesisEvent) -> Void) -> SpeechJob
+    ) async -> (audio: [UInt8], events: [SynthesisEvent]) {
         let events: [SynthesisEvent] = await withCheckedContinuation { continuation in
             let collected = Mutex<[SynthesisEvent]>([])
             let box = Box(collected)
-            _ = synthesizer.speak(request) { event in
+            _ = start { event in
                 let all: [SynthesisEvent] = box.append(event)
                 switch event {
                 case .finished, .failed: continuation.resume(returning: all)

@@ -213,6 +213,21 @@ struct RoutingStoreTests {
         }
     }
 
+    @Test("The copy for a start without the database has routing's rows", arguments: StoreUnderTest.allCases)
+    func copy(kind: StoreUnderTest) async throws {
+        try await withFolder { folder in
+            try await kind.withStore { store in
+                let house = try House(1)
+                try await house.fill(store)
+                let copy = ConfigurationCopy(path: folder + "/copy")
+                try await copy.write(from: try #require(store as? SQLStore))
+                let (kept, stored) = (try copy.readRouting(), try await store.routingRows())
+                #expect(kept == stored && kept.trunks.count == 1 && kept.calendars.first?.dates.count == 2)
+                #expect(try copy.read(secretKeys: nil).tenants.count == 1)
+            }
+        }
+    }
+
     @Test("Gateways are told of changed rows, by tenant")
     func notices() async throws {
         let store = try await SQLStore(path: ":memory:", secretKeys: nil)

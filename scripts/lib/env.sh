@@ -10,6 +10,10 @@ DEPS="$ROOT/.deps"
 # The versions that Pronto was tested with; scripts/install fetches exactly these.
 SHERPA_VERSION=2.0.1
 SILERO_VERSION=6.2.3
+PIPER_VERSION=1.8.0
+VOICE_VERSION=1.0.0
+# The newest that brings its model along.
+MOONSHINE_VERSION=0.0.73
 
 # Prints what of `.deps` is missing, one word or path; nothing when it is complete.
 pronto_missing_deps() {
@@ -22,6 +26,23 @@ pronto_missing_deps() {
     done
     # The .pc file names absolute paths: a moved clone must be installed again.
     grep -qxF "prefix=$DEPS" "$DEPS/pkgconfig/sherpa-onnx.pc" || echo "pkgconfig/sherpa-onnx.pc (the clone was moved)"
+}
+
+# The same for what only `scripts/install --with-piper` and `--with-models` fetch.
+pronto_missing_piper() {
+    [ "$(cat "$DEPS/piper/version" 2>/dev/null)" = "$PIPER_VERSION" ] || { echo "piper/version"; return; }
+    # A virtual environment names absolute paths: in a moved clone its programs do not start.
+    head -1 "$DEPS/piper/bin/piper" 2>/dev/null | grep -qF "$DEPS/piper" || echo "piper/bin/piper"
+}
+pronto_missing_models() {
+    local file
+    [ "$(cat "$DEPS/voices/version" 2>/dev/null)" = "$VOICE_VERSION, $MOONSHINE_VERSION" ] \
+        || { echo "voices/version"; return; }
+    for file in voices/en_US-joe-medium.onnx voices/en_US-joe-medium.onnx.json \
+        recognisers/tiny-en/encoder_model.ort recognisers/tiny-en/decoder_model_merged.ort \
+        recognisers/tiny-en/tokenizer.bin; do
+        [ -s "$DEPS/$file" ] || { echo "$file"; return; }
+    done
 }
 
 PRONTO_TRAITS=""

@@ -20,7 +20,7 @@ extension ElevenLabsAgentsMachine {
         case .binary: self.garbled(&output)
         case .closed(_, let end): self.closed(end, &output)
         // Of other kinds of channel, which this machine never asks for.
-        case .responseHead, .bytes, .recognised, .speech: break
+        case .responseHead, .bytes, .recognised, .transcribed, .speech: break
         }
         guard self.phase != .ended else { return }
         self.timers.announce(&output)

@@ -153,7 +153,7 @@ package struct ElevenLabsAgentsMachine: AssistantMachine {
             self.answer.append(contentsOf: bytes)
         case .closed(_, .finished): self.signed(at: now, &output)
         case .closed(_, let end): self.fail(ElevenLabsAgentsVerdicts.ofEnd(end), isOpen: false, &output)
-        case .opened, .text, .binary, .recognised, .speech: break
+        case .opened, .text, .binary, .recognised, .transcribed, .speech: break
         }
     }
 

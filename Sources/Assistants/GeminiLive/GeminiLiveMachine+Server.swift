@@ -16,7 +16,7 @@ extension GeminiLiveMachine {
             let failure = GeminiLiveVerdicts.ofEnd(end)
             if !self.resumeAfterLoss(failure, at: now, &output) { self.fail(failure, isOpen: false, &output) }
         // Of other kinds of channel, which this machine never asks for.
-        case .responseHead, .bytes, .recognised, .speech: break
+        case .responseHead, .bytes, .recognised, .transcribed, .speech: break
         }
         self.timers.announce(&output)
     }

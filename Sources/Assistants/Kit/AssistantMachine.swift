@@ -76,6 +76,8 @@ package enum AssistantEffect: Sendable {
     case synthesise(ChannelID, SpeechRequest)
     /// Recognise what `callerAudio` brings with a local engine, until `.close`. Results come as `.recognised`.
     case recognise(ChannelID, RecognitionRequest)
+    /// Write down a recording with a local engine. Answered once, by `.transcribed` or `.closed`.
+    case transcribe(ChannelID, TranscriptionRequest)
     /// Detect speech (neural VAD) in what `callerAudio` brings, until `.close`. Comes as `.speech`.
     case detect(ChannelID, DetectionRequest)
     /// Audio for the caller, in the negotiated output format: `output.bytes[range]`.
@@ -122,19 +124,48 @@ package struct HTTPTarget: Sendable, CustomStringConvertible, CustomReflectable 
     package var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
+/// The engines of this machine that speak.
+package enum LocalVoice: String, Sendable, CaseIterable {
+    /// espeak-ng: every language, a robot's voice.
+    case espeak
+    /// Piper's program with voices of the configuration.
+    case piper
+    /// sherpa-onnx with voices of the configuration.
+    case sherpa
+}
+
 /// Text for a local speech engine.
 package struct SpeechRequest: Sendable, Equatable {
     package var text: Redacted<String>
     /// BCP 47, as `it-IT`.
     package var language: String
     package var voice: String?
+    /// Nil: the one that this gateway is configured with, and espeak-ng in its place where that cannot speak.
+    package var engine: LocalVoice?
     /// The format that the engine's audio is wanted in.
     package var format: AudioFormat
-    package init(text: String, language: String, voice: String? = nil, format: AudioFormat) {
+    package init(
+        text: String, language: String, voice: String? = nil, engine: LocalVoice? = nil, format: AudioFormat
+    ) {
         self.text = Redacted(text)
         self.language = language
         self.voice = voice
+        self.engine = engine
         self.format = format
+    }
+}
+
+/// A recording for a local engine that writes speech down.
+package struct TranscriptionRequest: Sendable, Equatable {
+    package var audio: [UInt8]
+    /// Of `audio`: linear, mono.
+    package var format: AudioFormat
+    /// BCP 47, as `it-IT`.
+    package var language: String
+    package init(audio: [UInt8], format: AudioFormat, language: String) {
+        self.audio = audio
+        self.format = format
+        self.language = language
     }
 }
 
@@ -181,6 +212,8 @@ package enum ChannelEvent: @unchecked Sendable {
     case bytes(ChannelID, UnsafeRawBufferPointer)
     /// What the recogniser understood of one talkspurt; empty words: nothing in the grammar fits.
     case recognised(ChannelID, words: Redacted<String>, confidence: Double)
+    /// What was said in a recording; the channel is over with it.
+    case transcribed(ChannelID, Redacted<String>)
     /// The detector's state changed.
     case speech(ChannelID, isSpeaking: Bool)
     /// The channel is over.
@@ -189,7 +222,7 @@ package enum ChannelEvent: @unchecked Sendable {
     package var channel: ChannelID {
         switch self {
         case .opened(let id), .text(let id, _), .binary(let id, _), .responseHead(let id, _, _), .bytes(let id, _),
-            .recognised(let id, _, _), .speech(let id, _), .closed(let id, _):
+            .recognised(let id, _, _), .transcribed(let id, _), .speech(let id, _), .closed(let id, _):
             id
         }
     }

@@ -15,7 +15,7 @@ extension OpenAIRealtimeMachine {
         case .binary: self.garbled(&output)
         case .closed(_, let end): self.closed(end, &output)
         // Of other kinds of channel, which this machine never asks for.
-        case .responseHead, .bytes, .recognised, .speech: break
+        case .responseHead, .bytes, .recognised, .transcribed, .speech: break
         }
     }
 

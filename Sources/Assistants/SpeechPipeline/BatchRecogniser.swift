@@ -2,7 +2,8 @@ import Audio
 import Telephony
 
 /// Recognition of one recording at a time, for turn-based calls: keeps the caller's audio from just before speech to its
-/// end, then posts it as a WAV file to Deepgram's `/v1/listen` or an `/audio/transcriptions`.
+/// end, then posts it as a WAV file to Deepgram's `/v1/listen` or an `/audio/transcriptions`, or has an engine of this
+/// machine write it down.
 struct BatchRecogniser: Sendable {
     private let configuration: RecogniserConfiguration
     private let language: String
@@ -48,6 +49,13 @@ struct BatchRecogniser: Sendable {
 
     /// The turn is over: its words are asked for.
     mutating func transcribe(as channel: ChannelID, _ output: inout AssistantOutput) throws(SpeechPipelineError) {
+        guard !self.configuration.isLocal else {
+            self.channel = channel
+            output.effects.append(
+                .transcribe(
+                    channel, TranscriptionRequest(audio: self.audio, format: self.format, language: self.language)))
+            return
+        }
         let target = try BatchTranscription(configuration: self.configuration, language: self.language)
             .target(pcm: self.audio, rate: self.format.rate, timeout: self.timeout)
         self.channel = channel
@@ -71,13 +79,16 @@ struct BatchRecogniser: Sendable {
         case .responseHead(_, let status, _): self.status = status
         case .bytes(_, let bytes):
             if self.answer.count + bytes.count < 1024 * 1024 { self.answer.append(contentsOf: bytes) }
+        case .transcribed(_, let words):
+            self.channel = nil
+            return .words(words.value)
         case .closed(_, let end):
             self.channel = nil
+            guard !self.configuration.isLocal else { return .failed(StageVerdicts.ofEnd(end, .recogniser)) }
             let result = BatchTranscription.read(status: self.status, body: self.answer, end: end)
             switch result {
             case .success(let text):
                 self.isRetry = false
-                self.forget()
                 return .words(text)
             case .failure(let failure):
                 guard failure.isRetryable, !self.isRetry else { return .failed(failure) }
@@ -104,6 +115,7 @@ package struct BatchTranscription: Sendable {
     package func target(
         pcm: [UInt8], rate: SampleRate, timeout: Duration
     ) throws(SpeechPipelineError) -> HTTPTarget {
+        guard !self.configuration.isLocal else { throw .format }
         let address = try StageAddress(self.configuration.baseURL)
         let wav = WAV(format: .l16(rate), samples: pcm).encoded()
         switch self.configuration.service {
@@ -141,6 +153,7 @@ package struct BatchTranscription: Sendable {
             return HTTPTarget(
                 method: "POST", url: address.http("/audio/transcriptions"), headers: headers, body: body,
                 timeout: timeout)
+        case .sherpa: throw .format
         }
     }
 

@@ -119,10 +119,16 @@ package struct SentenceCutter: Sendable {
         if token.count == 1, let letter = token.first, letter.isLetter { return .no }
         let isAlone = token.count == index || self.text[..<(index - token.count)].allSatisfy(\.isWhitespace)
         if token.count <= 2, !token.isEmpty, token.allSatisfy(\.isNumber), isAlone { return .no }
-        guard self.closers.contains(word) else { return .yes(end: end) }
+        guard self.closers.contains(word) || self.isAcronym(token) else { return .yes(end: end) }
         // "etc." goes on where a small letter follows.
         guard let next = self.text[end...].first(where: { !$0.isWhitespace }) else { return .unknown }
         return next.isUppercase || next.isNumber ? .yes(end: end) : .no
+    }
+
+    /// "I.V.A" and "S.p.A": letters with full stops between them.
+    private func isAcronym(_ token: ArraySlice<Character>) -> Bool {
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count > 1 && parts.allSatisfy { (1...3).contains($0.count) && $0.allSatisfy(\.isLetter) }
     }
 
     private func token(before index: Int) -> ArraySlice<Character> {

@@ -220,13 +220,14 @@ struct PieceSpeaker: Sendable {
         for index in self.jobs.indices.prefix(2) where self.jobs[index].channel == nil && !self.jobs[index].isDone {
             let channel = numbers.make()
             self.jobs[index].channel = channel
-            if self.configuration.service == .local {
+            if self.configuration.isLocal {
                 output.effects.append(
                     .synthesise(
                         channel,
                         SpeechRequest(
                             text: self.jobs[index].clause, language: self.setup.language,
-                            voice: self.configuration.voice, format: self.format)))
+                            voice: self.configuration.voice, engine: self.configuration.localVoice,
+                            format: self.format)))
             } else {
                 let request = SpeechSynthesis(configuration: self.configuration, language: self.setup.language)
                 let target = try request.target(self.jobs[index].clause, format: self.format, timeout: self.timeout)
@@ -306,7 +307,7 @@ struct PieceSpeaker: Sendable {
             failure = AssistantFailure("speaker-silent", .retry)
         }
         if let failure {
-            guard failure.isRetryable || self.configuration.service == .local, !job.hasSounded, !job.isRetry else {
+            guard failure.isRetryable || self.configuration.isLocal, !job.hasSounded, !job.isRetry else {
                 return [.failed(failure)]
             }
             self.jobs[index] = Job(clause: job.clause, isRetry: true)
@@ -393,7 +394,7 @@ package struct SpeechSynthesis: Sendable {
                     ("encoding", deepgramEncoding(format)), ("sample_rate", String(format.rate.hertz)),
                     ("container", "none"),
                 ])
-        case .local: throw .format
+        case .local, .piper, .sherpa: throw .format
         }
         return HTTPTarget(method: "POST", url: url, headers: headers, body: body, timeout: timeout)
     }

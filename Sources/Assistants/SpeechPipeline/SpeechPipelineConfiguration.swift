@@ -78,6 +78,8 @@ package struct RecogniserConfiguration: Sendable {
         /// `/audio/transcriptions` of OpenAI, Groq and compatible servers, a recording at a time.
         case openAI = "openai"
         case groq
+        /// sherpa-onnx on this machine, a talkspurt at a time.
+        case sherpa
     }
     package var service: Service
     package var baseURL: String
@@ -94,7 +96,11 @@ package struct RecogniserConfiguration: Sendable {
     /// Whether words come while the caller speaks.
     package var isStreaming: Bool { self.service == .deepgram || self.service == .flux }
 
+    /// Whether it is an engine of this machine: no address, no key, no model of a service.
+    package var isLocal: Bool { self.service == .sherpa }
+
     package func check() throws(SpeechPipelineError) {
+        guard !self.isLocal else { return }
         try checkStage(self.baseURL, self.key, model: self.model, setting: self.service.keySetting)
     }
 }
@@ -102,6 +108,7 @@ package struct RecogniserConfiguration: Sendable {
 extension RecogniserConfiguration.Service {
     package var defaultBaseURL: String {
         switch self {
+        case .sherpa: ""
         case .deepgram, .flux, .deepgramBatch: "https://api.deepgram.com"
         case .openAI: "https://api.openai.com/v1"
         case .groq: "https://api.groq.com/openai/v1"
@@ -113,10 +120,12 @@ extension RecogniserConfiguration.Service {
         case .flux: "flux-general-multi"
         case .openAI: "gpt-transcribe"
         case .groq: "whisper-large-v3-turbo"
+        case .sherpa: ""
         }
     }
-    package var keySetting: String {
+    package var keySetting: String? {
         switch self {
+        case .sherpa: nil
         case .deepgram, .flux, .deepgramBatch: "DEEPGRAM_API_KEY"
         case .openAI: "OPENAI_API_KEY"
         case .groq: "GROQ_API_KEY"
@@ -193,8 +202,12 @@ package struct SpeakerConfiguration: Sendable {
         case openAI = "openai"
         /// ElevenLabs' `/v1/text-to-speech/…/stream`, a request a clause.
         case elevenLabs = "elevenlabs"
-        /// The local engine, espeak-ng.
+        /// The local engine that this gateway is configured with.
         case local
+        /// Piper's program on this machine.
+        case piper
+        /// sherpa-onnx on this machine.
+        case sherpa
     }
     package var service: Service
     package var baseURL: String
@@ -214,8 +227,25 @@ package struct SpeakerConfiguration: Sendable {
         self.voice = voice ?? service.defaultVoice
     }
 
+    /// Whether it is an engine of this machine: no address, no key, no model of a service.
+    package var isLocal: Bool {
+        switch self.service {
+        case .local, .piper, .sherpa: true
+        case .deepgram, .openAI, .elevenLabs: false
+        }
+    }
+
+    /// The engine that is asked for by name; nil: the configured one, or none of this machine.
+    package var localVoice: LocalVoice? {
+        switch self.service {
+        case .piper: .piper
+        case .sherpa: .sherpa
+        case .local, .deepgram, .openAI, .elevenLabs: nil
+        }
+    }
+
     package func check() throws(SpeechPipelineError) {
-        guard self.service != .local else { return }
+        guard !self.isLocal else { return }
         try checkStage(self.baseURL, self.key, model: self.model, setting: self.service.keySetting)
         if self.service == .elevenLabs, self.voice ?? "" == "" { throw .missingVoice }
     }
@@ -224,7 +254,7 @@ package struct SpeakerConfiguration: Sendable {
     package func format(for leg: AudioFormat) -> AudioFormat {
         let leg = AudioFormat(leg.encoding, leg.rate)
         switch self.service {
-        case .local: return leg
+        case .local, .piper, .sherpa: return leg
         case .openAI: return .l16(.realtime)
         case .deepgram:
             if leg.encoding != .l16 { return leg }
@@ -242,7 +272,7 @@ extension SpeakerConfiguration.Service {
         case .deepgram: "https://api.deepgram.com"
         case .openAI: "https://api.openai.com/v1"
         case .elevenLabs: "https://api.elevenlabs.io"
-        case .local: ""
+        case .local, .piper, .sherpa: ""
         }
     }
     package var defaultModel: String {
@@ -250,13 +280,13 @@ extension SpeakerConfiguration.Service {
         case .deepgram: "aura-2"
         case .openAI: "gpt-4o-mini-tts"
         case .elevenLabs: "eleven_flash_v2_5"
-        case .local: ""
+        case .local, .piper, .sherpa: ""
         }
     }
     package var defaultVoice: String? {
         switch self {
         case .openAI: "marin"
-        case .deepgram, .elevenLabs, .local: nil
+        case .deepgram, .elevenLabs, .local, .piper, .sherpa: nil
         }
     }
     package var keySetting: String? {
@@ -264,7 +294,7 @@ extension SpeakerConfiguration.Service {
         case .deepgram: "DEEPGRAM_API_KEY"
         case .openAI: "OPENAI_API_KEY"
         case .elevenLabs: "ELEVENLABS_API_KEY"
-        case .local: nil
+        case .local, .piper, .sherpa: nil
         }
     }
 }

@@ -126,11 +126,14 @@ extension SpeechPipelineMachine {
         guard let turn = self.turn, !self.isCallerSpeaking, !turn.isTranscribing,
             let due = self.endpointing.deadline(words: turn.text)
         else { return }
-        guard now >= due else {
+        // An engine of this machine writes while the wait goes on, which costs nobody anything: the words are there at
+        // its end, and how they end helps to decide it. A caller who goes on is written down again as a whole.
+        let isEager = self.batch != nil && self.configuration.recogniser.isLocal && !turn.isSettled
+        guard now >= due || isEager else {
             self.setTimer(.turn, at: due)
             return
         }
-        if self.batch != nil {
+        if self.batch != nil, !turn.isSettled {
             self.turn?.isTranscribing = true
             self.setTimer(.transcription, at: now + self.configuration.transcriptionDeadline)
             do throws(SpeechPipelineError) {
@@ -140,7 +143,7 @@ extension SpeechPipelineMachine {
             }
             return
         }
-        let isCertain = turn.interim.isEmpty && (turn.isSettled || !turn.words.isEmpty)
+        let isCertain = self.batch != nil || turn.interim.isEmpty && (turn.isSettled || !turn.words.isEmpty)
         if isCertain || now >= due + Self.settleTime {
             self.commitTurn(at: now, &output)
         } else {
@@ -156,7 +159,10 @@ extension SpeechPipelineMachine {
         case .words(let text):
             self.setTimer(.transcription, at: nil)
             self.turn?.words = [text]
-            self.commitTurn(at: now, &output)
+            self.turn?.isSettled = true
+            self.turn?.isTranscribing = false
+            self.tellWords(&output)
+            self.reviewTurn(at: now, &output)
         case .again:
             self.turn?.isTranscribing = false
             self.reviewTurn(at: now, &output)
@@ -169,6 +175,7 @@ extension SpeechPipelineMachine {
         guard let turn = self.turn else { return }
         let text = turn.text
         self.turn = nil
+        self.batch?.forget()
         self.setTimer(.turn, at: nil)
         self.endpointing.committed(at: now)
         guard text.contains(where: { $0.isLetter || $0.isNumber }) else { return }

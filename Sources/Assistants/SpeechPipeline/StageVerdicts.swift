@@ -15,6 +15,11 @@ enum StageVerdicts {
         "rate_limit_error", "rate_limit_exceeded", "overloaded_error", "api_error", "server_error", "timeout_error",
     ]
 
+    /// What will be so in a second too: a certificate, and engines and models of this machine.
+    private static let lasting: Set<String> = [
+        "tls", "engine", "no-voice", "no-language", "no-recogniser", "bad-voice", "model-missing", "program-missing",
+    ]
+
     static func ofStatus(_ status: Int, code: String?, detail: String, _ stage: Stage) -> AssistantFailure {
         if let code, let failure = self.ofCode(code, detail: detail, stage) { return failure }
         let (slug, verdict): (String, AssistantFailure.Verdict) =
@@ -48,8 +53,7 @@ enum StageVerdicts {
             return AssistantFailure("\(name)-closed-\(code)", isOurs ? .failOver : .retry, detail: reason)
         case .refused(let status): return self.ofStatus(status, code: nil, detail: "", stage)
         case .failed(let slug):
-            // A certificate or an engine that does not fit now will not fit in a second.
-            return AssistantFailure("\(name)-\(slug)", slug == "tls" || slug == "engine" ? .failOver : .retry)
+            return AssistantFailure("\(name)-\(slug)", self.lasting.contains(slug) ? .failOver : .retry)
         }
     }
 

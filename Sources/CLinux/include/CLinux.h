@@ -53,6 +53,8 @@ int64_t pronto_realtime_ns(void);
 int pronto_attach_filter(int fd, const void *instructions, uint16_t count);
 /// A file that exists in memory only, close-on-exec: readable by its path in /proc/self/fd. Or -1 with errno.
 int pronto_memory_file(const char *name);
+/// Bytes that were written to a socket and not yet read by its peer (SIOCOUTQ), or -1 with errno.
+int pronto_unread(int fd);
 
 /// One datagram of `pronto_receive_many`.
 typedef struct {

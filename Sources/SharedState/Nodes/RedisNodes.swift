@@ -137,6 +137,18 @@ package final class RedisNodes: OtherNodes, Sendable {
         }
     }
 
+    /// One unit of a shared allowance, for those who do not wait: `done` on any thread; nil: nobody could be asked.
+    package func spend(
+        _ bucket: String, limit: Int, window: Duration, done: @escaping @Sendable (RateVerdict?) -> Void
+    ) {
+        guard self.isReachable else { return done(nil) }
+        self.loop.execute { [desk] in
+            desk.value.ask(
+                desk.value.scripts.spend(bucket, limit: limit, window: window), "rate", within: NodeDesk.patience
+            ) { done(RateVerdict($0)) }
+        }
+    }
+
     /// One unit of a shared allowance; nil: nobody could be asked in time.
     package func spend(_ bucket: String, limit: Int, window: Duration, within: Duration) async -> RateVerdict? {
         let outcome = await self.ask("rate", within: within) { $0.spend(bucket, limit: limit, window: window) }

@@ -109,7 +109,7 @@ struct RealtimeTrace {
             case .audio(let item, let range): self.audio.append((item, Array(self.output.bytes[range])))
             case .event(let event): self.events.append(event)
             case .wake(let due): self.wakes.append(due)
-            case .sendBinary, .request, .synthesise, .recognise, .detect:
+            case .sendBinary, .request, .synthesise, .recognise, .transcribe, .detect:
                 Issue.record("an effect that this machine has no use for")
             }
         }

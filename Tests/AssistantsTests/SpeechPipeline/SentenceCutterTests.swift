@@ -31,6 +31,28 @@ import Testing
             ("it", "Chiami il sig. Bianchi, ecc. Poi vediamo.", ["Chiami il sig. Bianchi,", "ecc. Poi vediamo."]),
             ("pt-BR", "O Sr. Silva mora na Av. Paulista. Ok?", ["O Sr. Silva mora na Av. Paulista.", "Ok?"]),
             ("pt-BR", "Custa R$ 1.500,00 por mês. Certo?", ["Custa R$ 1.500,00 por mês.", "Certo?"]),
+            (
+                "it", "Il prezzo è di 1.250,50 euro più I.V.A. al 22%. Procediamo?",
+                ["Il prezzo è di 1.250,50 euro più I.V.A. al 22%.", "Procediamo?"]
+            ),
+            (
+                "it", "L'avv. Neri è in V.le Roma n. 3. La S.p.A. apre alle 8,30.",
+                ["L'avv. Neri è in V.le Roma n. 3.", "La S.p.A. apre alle 8,30."]
+            ),
+            ("it", "Il 3. piano è chiuso. Prenda l'ascensore.", ["Il 3. piano è chiuso.", "Prenda l'ascensore."]),
+            (
+                "pt-BR", "A Profa. Dra. Lima atende na R. Augusta, n. 10. Sim?",
+                ["A Profa. Dra. Lima atende na R. Augusta,", "n. 10.", "Sim?"]
+            ),
+            ("pt-BR", "São 3,5 km até o Exmo. Sr. Juiz. Tá?", ["São 3,5 km até o Exmo. Sr. Juiz.", "Tá?"]),
+            (
+                "en", "Call ext. 12 at 9 a.m. or ask for J. K. Lee. OK?",
+                ["Call ext. 12 at 9 a.m. or ask for J. K. Lee.", "OK?"]
+            ),
+            (
+                "en", "It weighs 1,250.75 kg, e.g. two pallets. Fine?",
+                ["It weighs 1,250.75 kg,", "e.g. two pallets.", "Fine?"]
+            ),
             ("en", "**Bold** words and `code` are spoken plainly.", ["Bold words and code are spoken plainly."]),
             ("en", "---\n", []),
         ], [1, 3, 1000])

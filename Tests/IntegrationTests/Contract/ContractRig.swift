@@ -282,7 +282,7 @@ final class ContractRig {
             }
         case .event(let event): self.session.assistant(event, at: self.now, &self.output)
         case .wake(let due): self.machineWake = due
-        case .sendBinary, .request, .synthesise, .recognise, .detect: break
+        case .sendBinary, .request, .synthesise, .recognise, .transcribe, .detect: break
         }
     }
 

@@ -85,6 +85,12 @@ struct BeepingVoice: SpeechServices {
     func listen(
         _ request: DetectionRequest, report: @escaping @Sendable (ListeningReport) -> Void
     ) throws -> any ListeningJob { throw AssistantFailure("no-ears", .failOver) }
+    func transcribe(
+        _ request: TranscriptionRequest, report: @escaping @Sendable (TranscriptionReport) -> Void
+    ) -> any SpeechJob {
+        report(.failed(slug: "no-recogniser"))
+        return Job()
+    }
 }
 
 /// A gateway on loopback with the OpenAI simulator behind it and a simulated FreeSWITCH beside it.

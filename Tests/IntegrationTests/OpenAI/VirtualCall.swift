@@ -123,7 +123,7 @@ struct VirtualCall {
                 self.machine.perform(command, at: self.now, &self.machineOutput)
             }
         case .wake(let due): self.machineWake = due
-        case .sendBinary, .request, .synthesise, .recognise, .detect: break
+        case .sendBinary, .request, .synthesise, .recognise, .transcribe, .detect: break
         }
     }
 

@@ -183,6 +183,45 @@ import Testing
         try await pipeline.stop()
     }
 
+    @Test("Recognition and voice of this machine hold a call; only the text model is a service")
+    func local() async throws {
+        let pipeline = try await PipelineGateway(
+            chat: self.answers("We open at nine. Is that fine?"),
+            services: { services in
+                services.access[.deepgram] = nil
+                services.recogniser = .sherpa
+                services.speaker = .piper
+                services.voice = "it_IT-paola-medium"
+            })
+        pipeline.speech.utterances.change { $0 = ["When do you open?"] }
+        let phone = try await pipeline.greeted(try await pipeline.gateway.makeChannel())
+        try await pipeline.say(phone)
+        try await pipeline.heard(replies: 2)
+        let finished = try await pipeline.finished(phone)
+        #expect(finished.call.providers.map(\.text) == ["pipeline"])
+        #expect(
+            finished.turns.map(\.text.value) == [
+                "Good morning, this is Pronto.", "When do you open?", "We open at nine. Is that fine?",
+            ])
+        #expect(pipeline.speech.engines.value.allSatisfy { $0 == .piper })
+        #expect(pipeline.speech.recorded.value.allSatisfy { $0 > .milliseconds(500) && $0 < .seconds(5) })
+        #expect(try await pipeline.deepgram.records().isEmpty)
+        try await pipeline.stop()
+    }
+
+    @Test("A recogniser of this machine that cannot serve leaves the call to the next back end")
+    func localFails() async throws {
+        let pipeline = try await PipelineGateway(
+            providers: ["pipeline", "openai"], services: { $0.recogniser = .sherpa })
+        pipeline.speech.utterances.change { $0 = ["‹broken›"] }
+        let phone = try await pipeline.greeted(try await pipeline.gateway.makeChannel())
+        try await pipeline.say(phone)
+        try await eventually("the change") { try await !pipeline.gateway.simulators[0].records().isEmpty }
+        let finished = try await pipeline.finished(phone)
+        #expect(finished.call.providers.map(\.text) == ["pipeline", "openai"])
+        try await pipeline.stop()
+    }
+
     @Test("auto: a realtime service that cannot serve leaves the call to turns, in mid-call")
     func auto() async throws {
         var broken = OpenAIRealtimeScript()

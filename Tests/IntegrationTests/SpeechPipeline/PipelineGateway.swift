@@ -16,12 +16,26 @@ struct LevelSpeech: SpeechServices {
         func cancel() {}
     }
     let spoken = Observed<[String]>([])
+    /// What the recordings hold, one after another; then nothing.
+    let utterances = Observed<[String]>([])
+    let recorded = Observed<[Duration]>([])
+    let engines = Observed<[LocalVoice?]>([])
+
+    func transcribe(
+        _ request: TranscriptionRequest, report: @escaping @Sendable (TranscriptionReport) -> Void
+    ) -> any PhoneServer.SpeechJob {
+        self.recorded.change { $0.append(request.format.duration(ofBytes: request.audio.count)) }
+        let words = self.utterances.value.first ?? ""
+        report(words == "‹broken›" ? .failed(slug: "engine") : .words(Redacted(words)))
+        return Job()
+    }
 
     func synthesise(
         _ request: SpeechRequest, report: @escaping @Sendable (SpeechReport) -> Void
     ) -> any PhoneServer.SpeechJob {
         let text = request.text.value
         self.spoken.change { $0.append(text) }
+        self.engines.change { $0.append(request.engine) }
         report(.started)
         report(.audio([UInt8](repeating: 1, count: request.format.bytes(in: .milliseconds(300)))))
         report(.ended(.finished))

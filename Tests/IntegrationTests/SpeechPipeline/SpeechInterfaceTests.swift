@@ -19,12 +19,17 @@ import Testing
         let server: HTTPServer
         let assistant = AssistantID("aaaaaaaa-0000-4000-8000-000000000001")!
 
-        init(trusted: Bool = true, folder: String? = nil, chat: ChatScript = ChatScript()) throws {
+        init(
+            trusted: Bool = true, folder: String? = nil, chat: ChatScript = ChatScript(),
+            speech: LevelSpeech = LevelSpeech(),
+            services change: @escaping (inout PipelineServices) -> Void = { _ in }
+        ) throws {
             self.deepgram = try DeepgramSimulator.start()
             self.chat = try ChatSimulator.start(script: chat)
             var configuration = SpeechInterface.Configuration()
             configuration.services = PipelineGateway.services(deepgram: self.deepgram.port, chat: self.chat.port) {
                 $0.voice = "aura-2-thalia-en"
+                change(&$0)
             }
             configuration.isTrustedPeer = { _ in trusted }
             configuration.token = Redacted("a-service-token")
@@ -40,7 +45,7 @@ import Testing
                     destinations: [destination])
             ])
             let interface = SpeechInterface(
-                configuration, directory: directory, http: ProviderHTTP(), speech: LevelSpeech(), logger: .silent)
+                configuration, directory: directory, http: ProviderHTTP(), speech: speech, logger: .silent)
             self.server = try AdminServer.start(
                 host: "127.0.0.1", port: 0, loops: self.group.loops,
                 health: { .init(isDraining: false, activeCalls: 0) }, registry: MetricsRegistry(),
@@ -73,6 +78,37 @@ import Testing
             self.chat.stop()
             self.group.stop()
         }
+    }
+
+    @Test("Engines of this machine serve the interface too: what they write, speak and have")
+    func local() async throws {
+        let speech = LevelSpeech()
+        speech.utterances.change { $0 = ["When do you open?"] }
+        let served = try Served(
+            speech: speech,
+            services: { services in
+                services.turnBasedRecogniser = .sherpa
+                services.speaker = .piper
+                services.voice = nil
+                services.localVoices = [.piper: [.init(id: "it_IT-paola-medium", name: "paola", language: "it-IT")]]
+            })
+        defer { served.stop() }
+        let written = try await served.ask(
+            "POST", "transcribe", ["audio_base64": Self.wav, "domain_uuid": Self.tenant, "language": "en"])
+        #expect(written.status == 200)
+        #expect(written.body["text"] == "When do you open?" && written.body["provider"] == "sherpa")
+        #expect(speech.recorded.value == [.seconds(1)])
+        let spoken = try await served.ask(
+            "POST", "synthesize",
+            ["text": "Good morning.", "domain_uuid": Self.tenant, "voice_id": "it_IT-paola-medium"])
+        #expect(spoken.status == 200 && spoken.body["provider"] == "piper")
+        #expect(speech.engines.value == [.piper])
+        let voices = try await served.ask("GET", "tts/voices")
+        #expect(voices.body.elements?.first?["voice_id"] == "it_IT-paola-medium")
+        speech.utterances.change { $0 = ["‹broken›"] }
+        let failed = try await served.ask(
+            "POST", "transcribe", ["audio_base64": Self.wav, "domain_uuid": Self.tenant])
+        #expect(failed.status == 502 && failed.body["error"] == "recogniser-engine")
     }
 
     private static let tenant = JSONValue.string(TestGateway.tenant.text)
