@@ -37,6 +37,7 @@ let package = Package(
         .systemLibrary(
             name: "CPocketSphinx", pkgConfig: "pocketsphinx", providers: [.apt(["libpocketsphinx-dev"])]),
         .systemLibrary(name: "CSherpaOnnx", pkgConfig: "sherpa-onnx"),
+        .systemLibrary(name: "CICal", pkgConfig: "libical", providers: [.apt(["libical-dev"])]),
         .systemLibrary(name: "CLibre", pkgConfig: "libre", providers: [.apt(["libre-dev"])]),
         // Without pkgConfig: hiredis.pc sets -D_FILE_OFFSET_BITS, which SwiftPM prohibits, and nothing else is needed.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
@@ -50,7 +51,8 @@ let package = Package(
         core("RTPMedia", ["Telephony", "Audio", "CSpandsp"]),
         core("Assistants", ["Telephony", "Audio"]),
         core("Conversation", ["Telephony", "Audio", "Assistants", "MediaDialects", "EventSocket"]),
-        core("Records", ["Telephony"]),
+        core("Routing", ["Telephony"]),
+        core("Records", ["Telephony", "Routing"]),
 
         // Shell.
         core("Observability", ["Telephony", "CLinux"]),
@@ -63,17 +65,18 @@ let package = Package(
             ],
             swiftSettings: settings),
         core("SIPSignalling", ["Telephony", "Observability", "Networking", "CLibre", "CLinux", "COpenSSL"]),
-        core("Stores", ["Telephony", "Records", "Observability", "CSQLite", "CPostgreSQL", "COpenSSL"]),
+        core("Stores", ["Telephony", "Records", "Routing", "Observability", "CSQLite", "CPostgreSQL", "COpenSSL"]),
         core("SharedState", ["Telephony", "Records", "Observability", "Networking", "CHiredis"]),
+        core("Calendars", ["Telephony", "Routing", "CICal"]),
         core("Configuration", ["Telephony"]),
         core(
             "PhoneServer",
             [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
-                "Conversation", "Records",
+                "Conversation", "Records", "Routing",
                 "Networking", "SpeechEngines", "Observability", "COpenSSL",
             ]),
-        core("AdminAPI", ["Telephony", "Records", "Networking", "Observability"]),
+        core("AdminAPI", ["Telephony", "Records", "Routing", "Networking", "Observability"]),
         core(
             "Simulators",
             [
@@ -84,9 +87,9 @@ let package = Package(
             name: "pronto",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "EventSocket", "RTPMedia", "SIPSignalling", "Assistants",
-                "Conversation", "Records",
+                "Conversation", "Records", "Routing",
                 "Observability", "Networking", "SpeechEngines", "Stores", "Configuration", "PhoneServer", "AdminAPI",
-                "Simulators", "SharedState",
+                "Simulators", "SharedState", "Calendars",
             ],
             swiftSettings: settings),
 
@@ -96,7 +99,8 @@ let package = Package(
             name: "pronto-bench",
             dependencies: [
                 "Telephony", "Audio", "MediaDialects", "Assistants", "Conversation", "Networking", "RTPMedia",
-                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Records", "Simulators", "Stores",
+                "CAllocations", "EventSocket", "Observability", "PhoneServer", "Records", "Routing", "AdminAPI",
+                "Simulators", "Stores",
                 "SpeechEngines", "TestDatabases",
             ],
             path: "Benchmarks/Bench", swiftSettings: settings),
@@ -114,6 +118,8 @@ let package = Package(
             name: "pronto-autobahn", dependencies: ["Networking", "Telephony"], swiftSettings: settings),
 
         tests("TelephonyTests", ["Telephony"]),
+        tests("RoutingTests", ["Routing", "Telephony"]),
+        tests("CalendarsTests", ["Calendars", "Routing", "Telephony"]),
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
@@ -134,14 +140,16 @@ let package = Package(
         tests(
             "SharedStateTests",
             ["SharedState", "Networking", "Observability", "Records", "Telephony", "TestDatabases"]),
-        tests("StoresTests", ["Stores", "Records", "Telephony", "TestDatabases"]),
+        tests("StoresTests", ["Stores", "Records", "Routing", "Telephony", "TestDatabases"]),
         tests(
             "SIPSignallingTests", ["SIPSignalling", "Networking", "Observability", "Telephony"]),
         tests("SpeechEnginesTests", ["SpeechEngines", "Audio", "Telephony"]),
         tests(
             "ProntoTests",
             [
-                "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Simulators",
+                "pronto", "Configuration", "Networking", "Observability", "PhoneServer", "Records", "Routing",
+                "AdminAPI",
+                "Simulators",
                 "Stores", "Telephony", "Audio", "EventSocket", "SpeechEngines", "Assistants", "TestDatabases",
                 "SharedState",
             ]),

@@ -8,6 +8,7 @@ import Telephony
 // pronto-bench: nanoseconds and heap allocations of what a call does every 20 ms, without sockets.
 //
 // `pronto-bench [--check]`: with `--check` the exit status is 1 when the paths that must not allocate did (design §3).
+// `pronto-bench routing`: who answers, and when (`RoutingLoad`).
 // `pronto-bench configuration`: a large installation's configuration (`ConfigurationLoad`).
 // `pronto-bench esl`: events of the Event Socket (`EventSocketLoad`). `pronto-bench rtp-loss`: the tables of docs/rtp.md.
 // How to read them: docs/benchmarks.md.
@@ -34,6 +35,15 @@ struct Bench {
                 exit(64)
             }
             exit(try await EventSocketLoad.run(rate: rate, seconds: seconds))
+        }
+        if words.first == "routing" {
+            let rate = words.count > 1 ? Int(words[1]) : 1000
+            let seconds = words.count > 2 ? Int(words[2]) : 10
+            guard let rate, let seconds, (1...100_000).contains(rate), (1...3600).contains(seconds) else {
+                print("pronto-bench routing [QUESTIONS-PER-SECOND=1000] [SECONDS=10]")
+                exit(64)
+            }
+            exit(try await RoutingLoad.run(rate: rate, seconds: seconds))
         }
         let isChecked: Bool = CommandLine.arguments.dropFirst().contains("--check")
         // A counter that counts nothing would praise everything.

@@ -59,11 +59,14 @@ package enum AdminServer {
         return try HTTPServer(on: loops, address: address) { _ in
             { request, responder in
                 if speech?(request, responder) ?? false { return }
-                if request.path != RoutingDesk.path, api?.handle(request, responder) ?? false { return }
-                guard request.path == "/metrics", request.isForwarded || !seesMetrics(request.peer) else {
-                    return responder.respond(self.answer(request, health, registry, routing))
+                if let routing, let form = RoutingDesk.Form.of(request.path) {
+                    return routing.handle(request, as: form, responder)
                 }
-                self.admit(request, responder, api?.gate) { self.answer(request, health, registry, routing) }
+                if api?.handle(request, responder) ?? false { return }
+                guard request.path == "/metrics", request.isForwarded || !seesMetrics(request.peer) else {
+                    return responder.respond(self.answer(request, health, registry))
+                }
+                self.admit(request, responder, api?.gate) { self.answer(request, health, registry) }
             }
         }
     }
@@ -92,7 +95,7 @@ package enum AdminServer {
     }
 
     private static func answer(
-        _ request: HTTPRequest, _ health: () -> Health, _ registry: MetricsRegistry, _ routing: RoutingDesk?
+        _ request: HTTPRequest, _ health: () -> Health, _ registry: MetricsRegistry
     ) -> HTTPResponse {
         guard request.method == "GET" || request.method == "HEAD" else {
             var problem = APIProblem(
@@ -109,11 +112,10 @@ package enum AdminServer {
             return HTTPResponse(status: now.isDraining ? leaving : 200, text: now.json, type: "application/json")
         case "/metrics":
             return HTTPResponse(status: 200, text: registry.text, type: "text/plain; version=0.0.4; charset=utf-8")
-        case RoutingDesk.path[...]:
-            return routing?.answer(request)
-                ?? HTTPResponse(status: 404, text: "PRONTO_AI_ROUTING is unset: this node does not answer routing.\n")
         default:
-            return APIProblem.notFound("There is /health, /metrics, and what /api/openapi.json describes.").response
+            return APIProblem.notFound(
+                "There is /health, /metrics, the two routes of ai-routing, and what /api/openapi.json describes."
+            ).response
         }
     }
 }

@@ -4,6 +4,9 @@ package enum AudioMode: String, Sendable, CaseIterable { case websocket, rtp, es
 /// What the routing question of a dialplan is answered with.
 package enum AIRouting: String, Sendable, CaseIterable { case ai, human }
 
+/// What of a dialed number the activity log keeps.
+package enum ActivityNumbers: String, Sendable, CaseIterable { case full, masked, none }
+
 package enum LogLevel: String, Sendable, CaseIterable { case trace, debug, info, notice, warning, error }
 package enum LogFormat: String, Sendable, CaseIterable { case text, json }
 
@@ -499,13 +502,23 @@ package struct SettingKeys: Sendable {
         "PRONTO_API_AUDIO", "The folder of /api/v1's audio_file. Unset: audio travels as base64 only.")
     package let aiRouting = Setting<AIRouting?>.optionalChoice(
         "PRONTO_AI_ROUTING",
-        "What /api/freeswitch/ai-routing tells every dialplan that asks: ai, or human. Unset: it is not served.")
+        "What the routing question is answered with while no trunk has settings (pronto trunk): ai, or human. Unset: human."
+    )
     package let aiRoutingFailover = Setting<String>.text(
         "PRONTO_AI_ROUTING_FAILOVER", default: "2000",
-        "The extension that it names for callers whom the AI does not serve.")
+        "The extension that it names for callers whom the AI does not serve, where neither trunk nor tenant names one.")
     package let aiRoutingStream = Setting<String?>.optionalText(
         "PRONTO_AI_ROUTING_URL", longest: 512,
         "Where it sends streams: ws:// or wss://, host and port, no path. Unset: this node's media listener.")
+    package let routingBudget = Setting<Duration>.milliseconds(
+        "PRONTO_ROUTING_BUDGET", 50...5000, default: 400,
+        "The routing question is answered within this, whatever else is slow: then with human.")
+    package let timeZone = Setting<String>.text(
+        "DEFAULT_TIMEZONE", default: "Europe/Rome",
+        "The zone of time windows and calendars for which neither they nor their tenant name one.")
+    package let activityNumbers = Setting<ActivityNumbers>.choice(
+        "PRONTO_ACTIVITY_NUMBERS", default: .masked,
+        "What voip_activity_log keeps of dialed numbers: full; masked = country and the last two digits; none.")
     package let logLevel = Setting<LogLevel>.choice("LOG_LEVEL", default: .info, "The least level that is logged.")
     package let logFormat = Setting<LogFormat>.choice(
         "PRONTO_LOG_FORMAT", default: .text, "One line of text, or one of JSON.")
@@ -542,7 +555,7 @@ package struct SettingKeys: Sendable {
             ["ESL_HOST_ALLOW_LOOPBACK"], "loopback is always allowed for the Event Socket"
         ),
         (
-            ["REALTIME_VOICE", "DEFAULT_TIMEZONE", "DEFAULT_GATEWAY", "DEBUG"],
+            ["REALTIME_VOICE", "DEFAULT_GATEWAY", "DEBUG"],
             "read by earlier gateways only"
         ),
     ]

@@ -32,6 +32,8 @@ package final class AssistantDirectory: Sendable {
         }
     }
     private let snapshot = Mutex(Snapshot())
+    /// Who answers, and when; and the agents of it that are assistants themselves.
+    let routing = Mutex(RoutingSnapshot())
     private let age: ConfigurationAge
 
     /// `limit`: for how long the last known configuration answers calls while the database is away; nil: for ever.
@@ -66,6 +68,9 @@ package final class AssistantDirectory: Sendable {
     /// For how long what is known has not been confirmed.
     package var unconfirmed: Duration { self.age.now }
 
+    /// What is known is older than it may be.
+    package var isOutdated: Bool { self.age.isBeyondLimit }
+
     /// Takes over what stands in a file that was written `age` ago.
     package func restore(_ reading: ConfigurationReading, age: Duration) {
         self.apply(reading)
@@ -99,10 +104,16 @@ package final class AssistantDirectory: Sendable {
     }
 
     package func entry(of tenant: TenantID) -> Entry? { self.snapshot.withLock { $0.tenants[tenant] } }
-    package func owner(of assistant: AssistantID) -> TenantID? { self.snapshot.withLock { $0.owners[assistant] } }
+    package func owner(of assistant: AssistantID) -> TenantID? {
+        self.snapshot.withLock { $0.owners[assistant] } ?? self.agent(assistant)?.tenant
+    }
     package var isEmpty: Bool { self.snapshot.withLock { $0.tenants.isEmpty } }
 
     package func assistant(_ id: AssistantID) -> (Entry, Assistant)? {
+        self.configured(id) ?? self.agent(id).flatMap { agent in self.entry(of: agent.tenant).map { ($0, agent) } }
+    }
+
+    private func configured(_ id: AssistantID) -> (Entry, Assistant)? {
         self.snapshot.withLock { snapshot in
             guard let owner = snapshot.owners[id], let entry = snapshot.tenants[owner],
                 let assistant = entry.assistants.first(where: { $0.id == id })

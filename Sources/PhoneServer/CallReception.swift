@@ -31,6 +31,7 @@ struct CallReception {
             identity.dialed = identity.dialed ?? offer.identity.dialed
         }
         let control = control ?? offer?.control
+        let assistant = identity.overrides?.applied(to: assistant) ?? assistant
         let plan = gateway.plans.plan(for: assistant, in: entry)
         let shell = CallShell(
             identity: identity, plan: plan, leg: leg, control: control,

@@ -17,6 +17,8 @@ package struct CallIdentity: Sendable {
     package var channel: CallID?
     /// Where the caller's dialplan entered, so that a transfer that nobody answers can come back there.
     package var entry: DialplanTarget?
+    /// What the trunk's row says about this call, where routing sent it.
+    package var overrides: AssistantOverrides?
     /// The dead man's switch that the dialplan asks for.
     var fuse: Fuse?
 

@@ -70,6 +70,15 @@ extension Gateway {
         }
     }
 
+    /// Whether one of these back ends is not passed over for the tenant now. Makes nobody the probe.
+    func breakerWouldPermit(anyOf providers: [String], _ tenant: TenantID, at now: Duration) -> Bool {
+        self.breaker.withLock { breaker in
+            providers.contains {
+                breaker.permission(CircuitName(provider: $0, tenant: tenant), at: now) != .passedOver
+            }
+        }
+    }
+
     func breakerSucceeded(_ provider: String, _ tenant: TenantID) {
         self.changeBreaker(provider) { $0.succeeded(.init(provider: provider, tenant: tenant)) }
     }

@@ -47,10 +47,13 @@ package struct VerifiedToken: Sendable {
     package var tenant: TenantID
     package var call: CallID
     package var assistant: AssistantID?
-    package init(tenant: TenantID, call: CallID, assistant: AssistantID?) {
+    /// The row of routing that sent the call.
+    package var route: RouteID?
+    package init(tenant: TenantID, call: CallID, assistant: AssistantID?, route: RouteID? = nil) {
         self.tenant = tenant
         self.call = call
         self.assistant = assistant
+        self.route = route
     }
 }
 
@@ -178,6 +181,14 @@ package final class Gateway: Sendable {
         }
     }
 
+    /// Whether the register has no place for another call of the tenant.
+    func isFull(for tenant: TenantID) -> Bool {
+        self.state.withLock { state in
+            state.live.count >= self.configuration.maximumCalls
+                || state.perTenant[tenant, default: 0] >= self.configuration.maximumCallsPerTenant
+        }
+    }
+
     /// The call with this id, if it lives on this node.
     func live(_ call: CallID) -> Live? { self.state.withLock { $0.live[call] } }
 
@@ -279,4 +290,6 @@ package struct NoTools: ToolRunning {
 /// Works out how a call is to go from the assistant's configuration.
 package protocol CallPlanning: Sendable {
     func plan(for assistant: Assistant, in entry: AssistantDirectory.Entry) -> CallPlan
+    /// The back ends that the assistant is meant to speak by: without the last resort that every call has.
+    func backEnds(of assistant: Assistant) -> [String]
 }

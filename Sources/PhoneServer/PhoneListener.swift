@@ -121,6 +121,8 @@ package final class PhoneListener {
         case .token(let token):
             hints.tenant = token.tenant
             hints.assistant = token.assistant
+            // The address is the bearer's word, the token the issuer's.
+            stream.routing = token.route
             // A path without a call id must not turn a token for one call into one for any.
             stream.metadata.call = stream.metadata.call ?? token.call
         case .trusted: break
@@ -146,6 +148,9 @@ package final class PhoneListener {
         }
         if hints.tenant == nil { hints.tenant = stream.metadata.tenant }
         if hints.assistant == nil { hints.assistant = stream.metadata.assistant }
+        if hints.assistant == nil, let route = stream.routing {
+            hints.assistant = self.gateway.directory.assistant(by: route, of: hints.tenant)
+        }
         hints.assistantName = stream.metadata.assistantName
         hints.dialed = stream.metadata.dialed?.value
         if hints.assistant == nil { hints.assistant = Self.assistantHeader(request) }
@@ -267,6 +272,9 @@ package final class PhoneListener {
             call: call, tenant: entry.tenant.id, assistant: assistant.id, assistantName: assistant.name)
         identity.caller = stream.metadata.caller
         identity.dialed = stream.metadata.dialed
+        identity.overrides = stream.routing.flatMap {
+            self.gateway.directory.overrides(by: $0, of: entry.tenant.id)
+        }
         if isUUID(call.text), stream.metadata.call != nil { identity.channel = call }
         return identity
     }

@@ -35,8 +35,9 @@ package struct StandardAssistants: AssistantMaking {
     package func make(
         provider: String, identity: CallIdentity, legFormat: AudioFormat, history: [ConversationEntry]
     ) throws -> any AssistantMachine {
-        guard let (entry, assistant) = self.directory.assistant(identity.assistant), entry.tenant.id == identity.tenant
+        guard let (entry, row) = self.directory.assistant(identity.assistant), entry.tenant.id == identity.tenant
         else { throw AssistantFailure("assistant-removed", .failOver) }
+        let assistant = identity.overrides?.applied(to: row) ?? row
         switch provider {
         case "openai":
             return try self.makeOpenAI(assistant, entry, legFormat: legFormat, history: history)

@@ -30,16 +30,7 @@ package struct StandardPlans: CallPlanning {
     package init(defaults: AssistantDefaults) { self.defaults = defaults }
 
     package func plan(for assistant: Assistant, in entry: AssistantDirectory.Entry) -> CallPlan {
-        var providers = assistant.providers.map(\.text)
-        if providers.isEmpty { providers = self.defaults.providers }
-        switch assistant.mode {
-        case .realtime: break
-        case .turnBased: providers = ["turn-based"] + providers.filter { $0 == "local" }
-        case .auto:
-            // When no realtime back end can serve, at the start or in mid-call, turns do.
-            providers.removeAll { $0 == "turn-based" }
-            providers.insert("turn-based", at: providers.firstIndex(of: "local") ?? providers.endIndex)
-        }
+        var providers = self.backEnds(of: assistant)
         if self.defaults.endsWithLocal, !providers.contains("local") { providers.append("local") }
         var plan = CallPlan(assistants: providers)
         plan.opening = assistant.callerSpeaksFirst ? .caller : .agent
@@ -65,6 +56,20 @@ package struct StandardPlans: CallPlanning {
                 TransferDestination(name: "fallback", number: $0.number.value, context: $0.context)
             } ?? self.defaults.fallback
         return plan
+    }
+
+    package func backEnds(of assistant: Assistant) -> [String] {
+        var providers = assistant.providers.map(\.text)
+        if providers.isEmpty { providers = self.defaults.providers }
+        switch assistant.mode {
+        case .realtime: break
+        case .turnBased: providers = ["turn-based"] + providers.filter { $0 == "local" }
+        case .auto:
+            // When no realtime back end can serve, at the start or in mid-call, turns do.
+            providers.removeAll { $0 == "turn-based" }
+            providers.insert("turn-based", at: providers.firstIndex(of: "local") ?? providers.endIndex)
+        }
+        return providers
     }
 
     /// The destinations that this assistant may use: its own, and those of the whole tenant.

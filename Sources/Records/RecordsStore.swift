@@ -108,7 +108,7 @@ package protocol ConversationStore: Sendable {
 /// A place that keeps everything: SQLite or PostgreSQL.
 package protocol RecordsStore: TenantStore, AssistantStore, DestinationStore, ProviderAccountStore, CallRecordStore,
     ConversationStore, SwitchAccountStore, ConfigurationStore, RecordQueries, ErasureStore, APITokenStore,
-    TenantPolicyStore
+    TenantPolicyStore, RoutingStore, ActivityErasure
 {
     /// Ends the store after the work that waits. Later calls answer `closed`.
     func close() async

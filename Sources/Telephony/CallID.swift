@@ -51,6 +51,19 @@ package struct AssistantID: Hashable, Sendable, CustomStringConvertible, Codable
     package var description: String { self.text }
 }
 
+/// Names one row of routing (`voip_trunk_ai_settings`): what decided that a call is the AI's, and how it is to go.
+package struct RouteID: Hashable, Sendable, CustomStringConvertible, Codable {
+    package let text: String
+
+    /// Nil unless `text` has the shape of a UUID.
+    package init?(_ text: some StringProtocol) {
+        guard isUUID(text) else { return nil }
+        self.text = text.lowercased()
+    }
+
+    package var description: String { self.text }
+}
+
 /// Whether `text` is 8-4-4-4-12 hexadecimal digits.
 package func isUUID(_ text: some StringProtocol) -> Bool {
     let bytes = text.utf8

@@ -72,7 +72,7 @@ final class ConfigurationLoader: Sendable {
 
     /// Follows the database until the task is cancelled. `applied` is called after every change, `returned` when the
     /// database answers again.
-    func run(applied: @escaping @Sendable () -> Void, returned: @escaping @Sendable () async -> Void) async {
+    func run(applied: @escaping @Sendable () async -> Void, returned: @escaping @Sendable () async -> Void) async {
         await self.store.watchConfiguration { news in
             switch news {
             case .unchanged:
@@ -82,7 +82,7 @@ final class ConfigurationLoader: Sendable {
             case .changed(let tenants):
                 do throws(StoreError) {
                     try await self.read(tenants)
-                    applied()
+                    await applied()
                     if self.isBack() { await returned() }
                     self.state.withLock { $0.isCopyOld = true }
                     await self.keepCopy()

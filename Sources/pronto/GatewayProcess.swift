@@ -37,6 +37,7 @@ final class GatewayProcess: Sendable {
     private let records: RecordsQueue
     private let access: APIAccess
     private let keeper: RecordKeeper
+    private let routing: RoutingProcess
     /// The other nodes; nil: REDIS_HOST is unset.
     let nodes: RedisNodes?
     private let background = Mutex<[Task<Void, Never>]>([])
@@ -68,8 +69,12 @@ final class GatewayProcess: Sendable {
             store: self.store, directory: self.directory, copy: copy,
             secretKeys: try StoreCommands.secretKeys(settings),
             logger: logger, registry: self.metrics.registry)
+        self.routing = try RoutingProcess(settings, self.store, self.directory, self.metrics.registry, logger)
         do throws(StoreError) { try await self.loader.begin() } catch { throw StoreOpening.startError(settings, error) }
         await access.follow(self.store)
+        do throws(StoreError) { try await self.routing.begin(copy) } catch {
+            throw StoreOpening.startError(settings, error)
+        }
         let spool = try CallSpool(path: settings.database + ".spool")
         self.calls = DurableCalls(store: self.store, spool: spool)
         let loops = settings.loops > 0 ? settings.loops : max(1, ProcessInfo.processInfo.activeProcessorCount)
@@ -88,6 +93,7 @@ final class GatewayProcess: Sendable {
         self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
         self.keeper = RecordKeeper(
             store: self.store, spool: spool, recordings: RecordingFolder(settings.recordings),
+            activities: self.store,
             elsewhere: self.nodes.map { nodes -> @Sendable ([CallID], TenantID) async -> Int? in
                 { calls, tenant in await nodes.forget(calls, of: tenant) }
             })
@@ -123,7 +129,7 @@ final class GatewayProcess: Sendable {
                 changed: { [store] in await access.follow(store) })
             self.admin = try Self.administer(
                 settings, api, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
-                try RoutingOpening.desk(settings, self.gateway, self.directory, media: self.media.address),
+                try self.routing.desk(self.gateway, media: self.media.address, gate: gate),
                 PipelineSettings.interface(
                     settings, services, configuration, gate, directory: self.directory, http: http, speech: speech,
                     logger: logger))
@@ -157,6 +163,8 @@ final class GatewayProcess: Sendable {
         let (calls, logger, directory, loader) = (self.calls, self.logger, self.directory, self.loader)
         let (links, access, keeper, store) = (self.links, self.access, self.keeper, self.store)
         let retention = APIAccess.retention(self.settings)
+        let routing = self.routing
+        routing.start()
         let replayed: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void = { outcome in
             switch outcome {
             case .success(let outcome):
@@ -172,7 +180,10 @@ final class GatewayProcess: Sendable {
             tasks.append(
                 Task {
                     await loader.run(
-                        applied: { links.replace(with: directory.switches) },
+                        applied: {
+                            links.replace(with: directory.switches)
+                            await routing.follow()
+                        },
                         // What waited for the database waits no longer.
                         returned: { await calls.replayOnce(report: replayed) })
                 })
@@ -202,6 +213,7 @@ final class GatewayProcess: Sendable {
             try await self.loader.reload()
             try await self.access.reload(from: self.store)
             self.links.replace(with: self.directory.switches)
+            try await self.routing.load()
             self.logger.info("Reloaded")
         } catch {
             self.logger.error("Not reloaded: what was before stands", ["error": .string("\(error)")])
@@ -262,6 +274,7 @@ final class GatewayProcess: Sendable {
         self.links.stop()
         for task in self.background.withLock({ $0 }) { task.cancel() }
         await self.records.finish()
+        await self.routing.finish()
         RecordingFile.settle()
         await self.store.close()
         await self.nodes?.stop()
@@ -385,7 +398,9 @@ final class GatewayProcess: Sendable {
             configuration.verifyToken = { text, tenant, call in
                 do throws(StreamTokenError) {
                     let token = try StreamToken.verified(text, keys: keys, tenant: tenant, call: call, at: Date())
-                    return .success(VerifiedToken(tenant: token.tenant, call: token.call, assistant: token.assistant))
+                    return .success(
+                        VerifiedToken(
+                            tenant: token.tenant, call: token.call, assistant: token.assistant, route: token.route))
                 } catch {
                     return .failure(TokenRefusal(slug: error.rawValue))
                 }

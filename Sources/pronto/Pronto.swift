@@ -77,6 +77,11 @@ enum Pronto {
           pronto destination add|list      where callers can be handed to
           pronto provider set-key          a tenant's own key for a provider (stored encrypted)
           pronto provider voices NAME      its voices, languages and models; `preview` speaks one into a WAV file
+          pronto route --did N --at TIME   whether the AI would answer, step by step
+          pronto trunk add|list|remove     which calls are the AI's, when, and who else rings
+          pronto agent add|list|remove     the agents that trunks name
+          pronto calendar import FILE      holidays and exceptions from an iCalendar file
+          pronto activity [list]           what routing decided
           pronto calls list|show ID        what happened on calls
           pronto migrate up|down|status    the database's schema
           pronto token issue|jwt           a signed token for a stream, or for the API

@@ -122,7 +122,7 @@ extension StoreCommands {
 
     /// Erases what one caller left behind.
     static func forget(
-        _ arguments: Arguments, _ store: any RecordsStore, _ settings: Settings, _ activities: (any ActivityErasure)?
+        _ arguments: Arguments, _ store: any RecordsStore, _ settings: Settings
     ) async throws -> String {
         let number = try arguments.required("--caller")
         guard (1...64).contains(number.utf8.count), number.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
@@ -134,7 +134,7 @@ extension StoreCommands {
         let tenant = try await Self.tenant(of: arguments, store).id
         let keeper = RecordKeeper(
             store: store, spool: try CallSpool(path: settings.database + ".spool"),
-            recordings: RecordingFolder(settings.recordings), activities: activities)
+            recordings: RecordingFolder(settings.recordings), activities: store)
         let report = try await keeper.forget(caller: number, of: tenant)
         return Self.table(
             ["erased", "count"],

@@ -16,7 +16,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 enum StoreCommands {
     static let names: Set<String> = [
         "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config", "secrets", "api-token",
-        "signing-key", "forget",
+        "signing-key", "forget", "route", "trunk", "agent", "calendar", "activity",
     ]
 
     static let usage = """
@@ -35,6 +35,7 @@ enum StoreCommands {
         pronto api-token create NAME [--role viewer|operator|admin] [--days N] [--tenant T | --installation] | list | revoke ID
         pronto signing-key add [--file FILE] (or on standard input) | list | remove KID [--tenant T]
         pronto forget --caller NUMBER [--tenant T] --yes
+        \(RoutingCommands.usage)
         pronto config [--markdown]
         Every setting may be given as an option, as in --database FILE; --config FILE names the file of settings.
         """
@@ -75,8 +76,9 @@ enum StoreCommands {
         _ name: String, _ words: [String], folder: String, environment: [String: String],
         readInput: () -> String? = { readLine() }
     ) async throws -> String {
-        let options = (Self.options[name] ?? []).union(["--config"])
-        let arguments = try Arguments(words, options: options, flags: Self.flags[name] ?? [])
+        let options = (Self.options[name] ?? RoutingCommands.options[name] ?? []).union(["--config"])
+        let arguments = try Arguments(
+            words, options: options, flags: Self.flags[name] ?? RoutingCommands.flags[name] ?? [])
         let settings = try Settings.load(
             folder: folder, file: try arguments.optional("--config"), environment: environment,
             arguments: arguments.settings)
@@ -130,7 +132,7 @@ enum StoreCommands {
         case "calls": return try await Self.calls(arguments, store)
         case "api-token": return try await Self.apiToken(arguments, store, at: Date())
         case "signing-key": return try await Self.signingKey(arguments, store, readInput, at: Date())
-        case "forget": return try await Self.forget(arguments, store, settings, nil)
+        case "forget": return try await Self.forget(arguments, store, settings)
         case "token" where arguments.words.first == "jwt":
             return try await Self.signedToken(arguments, store, settings, at: Date())
         case "secrets":
@@ -139,7 +141,7 @@ enum StoreCommands {
             }
             return "encrypted again: \(try await store.rotateSecrets())"
         case "token": return try await Self.token(arguments, store, settings.tokenKeys, at: Date())
-        default: throw CommandFailure("\(name): no such command\n\(Self.usage)")
+        default: return try await RoutingCommands.run(name, arguments, store, settings)
         }
     }
 

@@ -23,6 +23,8 @@ package struct StreamRequest: Sendable, Equatable {
     package var metadata = LegMetadata()
     /// Document 1's `storeId`.
     package var store: String?
+    /// The row of routing that sent the call here: what it says about this call is looked up by its id.
+    package var routing: RouteID?
     package var dialect: DialectName?
     package var rate: SampleRate?
     package var encoding: AudioEncoding?
@@ -91,6 +93,10 @@ package struct StreamRequest: Sendable, Equatable {
         if let text = query["did"] { self.metadata.dialed = Redacted(try Self.number(text, "did")) }
         self.metadata.token = query["token"].map { Redacted($0) }
         self.store = query["storeId"]
+        if let text = query["route"] {
+            self.routing = RouteID(text)
+            if self.routing == nil { throw .invalid("route") }
+        }
     }
 
     private mutating func readFormat(_ query: Query) throws(StreamRequestError) {

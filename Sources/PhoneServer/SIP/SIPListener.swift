@@ -66,6 +66,7 @@ final class SIPDesk {
     private struct Ids {
         var hints = AssistantHints()
         var call: CallID?
+        var route: RouteID?
     }
 
     func take(_ invitation: SIPInvitation) {
@@ -84,6 +85,9 @@ final class SIPDesk {
             ids.hints.tenant = offer.identity.tenant
             ids.hints.assistant = offer.identity.assistant
         }
+        if ids.hints.assistant == nil, let route = ids.route {
+            ids.hints.assistant = self.gateway.directory.assistant(by: route, of: ids.hints.tenant)
+        }
         if ids.hints.tenant == nil, ids.hints.assistant == nil { ids.hints.tenant = self.gateway.directory.onlyTenant }
         switch self.gateway.directory.choose(ids.hints) {
         case .failure(let error): self.reject(invitation, SIPRejection(.notFound), error.slug)
@@ -98,6 +102,7 @@ final class SIPDesk {
         ids.hints.tenant = parameters["tenant"].flatMap { TenantID($0) }
         ids.hints.assistant = parameters["assistant"].flatMap { AssistantID($0) }
         ids.call = parameters["call"].flatMap { CallID($0) }
+        ids.route = parameters["route"].flatMap { RouteID($0) }
         let user = invitation.request.user.value
         if isUUID(user) { ids.hints.firstID = user.lowercased() } else if !user.isEmpty { ids.hints.dialed = user }
         switch invitation.headers.value("X-Pronto-Token") {
@@ -110,6 +115,7 @@ final class SIPDesk {
             ids.hints.tenant = token.tenant
             ids.hints.assistant = token.assistant ?? ids.hints.assistant
             ids.call = token.call
+            ids.route = token.route
             return ids
         }
     }
@@ -124,6 +130,7 @@ final class SIPDesk {
         let caller = invitation.caller
         if !caller.isWithheld, !caller.number.value.isEmpty { identity.caller = caller.number }
         identity.dialed = ids.hints.dialed.map { Redacted($0) }
+        identity.overrides = ids.route.flatMap { self.gateway.directory.overrides(by: $0, of: entry.tenant.id) }
         if ids.call != nil, isUUID(call.text) { identity.channel = call }
         guard let media = self.takePorts() else { return self.rejectForPorts(invitation) }
         let slot = LoopBound(CallSlot(), on: self.loop)

@@ -36,6 +36,10 @@ package struct RecordKeeper: Sendable {
         let numbers = CallerNumbers.spellings(of: number)
         var report = ErasureReport()
         report.spooled = try await self.forgetSpooled(numbers, tenant)
+        if let activities = self.activities {
+            // First: an activity is this caller's by the call's record, which has the numbers now.
+            report.activities = try await activities.forgetActivities(ofCaller: numbers, tenant: tenant)
+        }
         while true {
             let calls = try await self.store.calls(ofCaller: numbers, tenant: tenant, limit: Self.step)
             guard !calls.isEmpty else { break }
@@ -48,9 +52,6 @@ package struct RecordKeeper: Sendable {
             report.conversations += try await self.store.forgetCaller(of: left, tenant: tenant)
             report.calls += calls.count
             await self.rest()
-        }
-        if let activities = self.activities {
-            report.activities = try await activities.forgetActivities(ofCaller: numbers, tenant: tenant)
         }
         return report
     }

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Records
+import Routing
 import Synchronization
 
 /// The configuration as a file beside the gateway: what a restart begins with while the database is away.
@@ -45,7 +46,7 @@ package struct ConfigurationCopy: Sendable {
         let writer = Writer(descriptor)
         do throws(StoreError) {
             try writer.line(Line(version: 1))
-            try await store.eachConfigurationRow { table, row throws(StoreError) in try writer.row(table.name, row) }
+            try await store.eachConfigurationRow { table, row throws(StoreError) in try writer.row(table, row) }
             try writer.end()
         } catch {
             close(descriptor)
@@ -59,11 +60,28 @@ package struct ConfigurationCopy: Sendable {
 
     /// What it has. `corrupt` unless it is whole.
     package func read(secretKeys: SecretKeys?) throws(StoreError) -> ConfigurationReading {
+        var gathering = ConfigurationGathering(secrets: secretKeys.map { SecretBox(keys: $0.list) })
+        try self.each { name, row in
+            // A table that this version does not read, and those of routing, are passed over.
+            if let table = ConfigurationTable(rawValue: name) { gathering.take(row, of: table) }
+        }
+        return gathering.reading(of: nil)
+    }
+
+    /// The rows of routing that it has. `corrupt` unless it is whole.
+    package func readRouting() throws(StoreError) -> RoutingRows {
+        var gathering = RoutingGathering()
+        try self.each { name, row in
+            if let table = RoutingQuery(rawValue: name) { gathering.take(row, of: table) }
+        }
+        return gathering.rows
+    }
+
+    private func each(_ body: (String, Row) -> Void) throws(StoreError) {
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: self.path), options: .mappedIfSafe) else {
             throw StoreError(.unavailable, "the copy of the configuration cannot be read")
         }
-        var gathering = ConfigurationGathering(secrets: secretKeys.map { SecretBox(keys: $0.list) })
-        var (table, columns): (ConfigurationTable?, RowColumns) = (nil, RowColumns([]))
+        var (table, columns) = ("", RowColumns([]))
         var (rows, isBegun, isWhole) = (0, false, false)
         let decoder = JSONDecoder()
         for text in data.split(separator: UInt8(ascii: "\n")) {
@@ -75,17 +93,15 @@ package struct ConfigurationCopy: Sendable {
                 guard end == rows else { throw Self.torn }
                 isWhole = true
             } else if let name = line.table {
-                // A table that this version does not read is passed over.
-                table = ConfigurationTable(rawValue: name)
+                table = name
                 columns = RowColumns(line.columns ?? [])
             } else if let row = line.row {
                 guard row.count == columns.names.count else { throw Self.torn }
                 rows += 1
-                if let table { gathering.take(Row(columns, row), of: table) }
+                body(table, Row(columns, row))
             }
         }
         guard isBegun, isWhole else { throw Self.torn }
-        return gathering.reading(of: nil)
     }
 
     private static let torn = StoreError(.corrupt, "the copy of the configuration is damaged or of another version")

@@ -232,6 +232,107 @@ extension Migration {
                 ALTER TABLE voip_cdr DROP COLUMN packets_received;
                 """#),
         Migration(
+            number: 4, name: "routing",
+            up: #"""
+                -- Who answers, and when (requirements 2): docs/routing.md. Times are UTC texts; JSON is text.
+
+                -- What holds for every trunk of a tenant.
+                CREATE TABLE voip_ai_tenants (
+                    tenant_id TEXT PRIMARY KEY REFERENCES v_domains (domain_uuid),
+                    -- 39, 55: how national numbers are written out.
+                    country_code TEXT,
+                    time_zone TEXT,
+                    fallback_target_type TEXT,
+                    fallback_target_ref TEXT
+                ) STRICT;
+
+                CREATE TABLE ai_agents (
+                    id TEXT PRIMARY KEY,
+                    tenant_id TEXT NOT NULL REFERENCES v_domains (domain_uuid),
+                    name TEXT NOT NULL,
+                    enabled INTEGER NOT NULL DEFAULT 1,
+                    model TEXT,
+                    gateway_url TEXT,
+                    tools_profile TEXT,
+                    system_prompt TEXT,
+                    -- The assistant that it speaks as; NULL: it is one itself.
+                    secretary_uuid TEXT REFERENCES v_voice_secretaries (voice_secretary_uuid),
+                    UNIQUE (tenant_id, name)
+                ) STRICT;
+
+                CREATE TABLE voip_ai_calendars (
+                    id TEXT PRIMARY KEY,
+                    tenant_id TEXT NOT NULL REFERENCES v_domains (domain_uuid),
+                    name TEXT NOT NULL,
+                    time_zone TEXT,
+                    UNIQUE (tenant_id, name)
+                ) STRICT;
+
+                CREATE TABLE voip_ai_calendar_dates (
+                    calendar_id TEXT NOT NULL REFERENCES voip_ai_calendars (id) ON DELETE CASCADE,
+                    date_number INTEGER NOT NULL,
+                    tenant_id TEXT NOT NULL,
+                    name TEXT,
+                    mode TEXT NOT NULL DEFAULT 'closed',
+                    -- 2026-12-25, or 12-25 for each year; the last day included.
+                    date_from TEXT NOT NULL,
+                    date_to TEXT NOT NULL,
+                    start_time TEXT,
+                    end_time TEXT,
+                    PRIMARY KEY (calendar_id, date_number)
+                ) STRICT;
+
+                CREATE TABLE voip_trunk_ai_settings (
+                    id TEXT PRIMARY KEY,
+                    tenant_id TEXT NOT NULL REFERENCES v_domains (domain_uuid),
+                    -- NULL: every trunk, every store.
+                    trunk_id TEXT,
+                    store_id TEXT,
+                    enabled INTEGER NOT NULL DEFAULT 1,
+                    time_windows TEXT,
+                    calendar_ids TEXT,
+                    did_allowlist TEXT,
+                    did_blocklist TEXT,
+                    agent_id TEXT REFERENCES ai_agents (id),
+                    fallback_target_type TEXT,
+                    fallback_target_ref TEXT,
+                    language TEXT,
+                    tts_voice TEXT,
+                    barge_in INTEGER,
+                    max_ai_minutes INTEGER,
+                    recording TEXT,
+                    meta TEXT
+                ) STRICT;
+
+                CREATE INDEX voip_trunk_ai_settings_tenant ON voip_trunk_ai_settings (tenant_id, trunk_id);
+
+                CREATE TABLE voip_activity_log (
+                    id TEXT PRIMARY KEY,
+                    tenant_id TEXT NOT NULL,
+                    created_at TEXT NOT NULL,
+                    call_id TEXT,
+                    trunk_id TEXT,
+                    -- As PRONTO_ACTIVITY_NUMBERS leaves it.
+                    did TEXT,
+                    mode TEXT NOT NULL,
+                    reason TEXT NOT NULL,
+                    settings_id TEXT,
+                    agent_id TEXT,
+                    latency_us INTEGER NOT NULL,
+                    node TEXT
+                ) STRICT;
+
+                CREATE INDEX voip_activity_log_time ON voip_activity_log (tenant_id, created_at);
+                """#,
+            down: #"""
+                DROP TABLE voip_activity_log;
+                DROP TABLE voip_trunk_ai_settings;
+                DROP TABLE voip_ai_calendar_dates;
+                DROP TABLE voip_ai_calendars;
+                DROP TABLE ai_agents;
+                DROP TABLE voip_ai_tenants;
+                """#),
+        Migration(
             number: 5, name: "api",
             up: #"""
                 -- Who may ask the HTTP API, and what each tenant may use and keeps.
@@ -409,6 +510,103 @@ extension Migration {
                 DROP TRIGGER v_voice_secretaries_also_switched;
                 DROP TRIGGER v_voice_secretaries_new_switched;
                 DROP TABLE pronto_changes;
+                """#),
+        Migration(
+            number: 10, name: "routing_notices",
+            up: #"""
+                -- Changes of routing rows are told as those of other configuration are (0007): by tenant, by whatever program.
+
+                CREATE TRIGGER voip_ai_tenants_inserted AFTER INSERT ON voip_ai_tenants BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_tenants_updated AFTER UPDATE ON voip_ai_tenants BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_tenants_deleted AFTER DELETE ON voip_ai_tenants BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER ai_agents_inserted AFTER INSERT ON ai_agents BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER ai_agents_updated AFTER UPDATE ON ai_agents BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER ai_agents_deleted AFTER DELETE ON ai_agents BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER voip_ai_calendars_inserted AFTER INSERT ON voip_ai_calendars BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_calendars_updated AFTER UPDATE ON voip_ai_calendars BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_calendars_deleted AFTER DELETE ON voip_ai_calendars BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER voip_ai_calendar_dates_inserted AFTER INSERT ON voip_ai_calendar_dates BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_calendar_dates_updated AFTER UPDATE ON voip_ai_calendar_dates BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_ai_calendar_dates_deleted AFTER DELETE ON voip_ai_calendar_dates BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER voip_trunk_ai_settings_inserted AFTER INSERT ON voip_trunk_ai_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_trunk_ai_settings_updated AFTER UPDATE ON voip_trunk_ai_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_trunk_ai_settings_deleted AFTER DELETE ON voip_trunk_ai_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.tenant_id, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                """#,
+            down: #"""
+                DROP TRIGGER voip_ai_tenants_inserted;
+                DROP TRIGGER voip_ai_tenants_updated;
+                DROP TRIGGER voip_ai_tenants_deleted;
+                DROP TRIGGER ai_agents_inserted;
+                DROP TRIGGER ai_agents_updated;
+                DROP TRIGGER ai_agents_deleted;
+                DROP TRIGGER voip_ai_calendars_inserted;
+                DROP TRIGGER voip_ai_calendars_updated;
+                DROP TRIGGER voip_ai_calendars_deleted;
+                DROP TRIGGER voip_ai_calendar_dates_inserted;
+                DROP TRIGGER voip_ai_calendar_dates_updated;
+                DROP TRIGGER voip_ai_calendar_dates_deleted;
+                DROP TRIGGER voip_trunk_ai_settings_inserted;
+                DROP TRIGGER voip_trunk_ai_settings_updated;
+                DROP TRIGGER voip_trunk_ai_settings_deleted;
                 """#),
     ]
 
@@ -728,6 +926,107 @@ extension Migration {
                 ALTER TABLE voip_cdr DROP COLUMN packets_received;
                 """#),
         Migration(
+            number: 4, name: "routing",
+            up: #"""
+                -- Who answers, and when (requirements 2): docs/routing.md.
+
+                -- What holds for every trunk of a tenant.
+                CREATE TABLE voip_ai_tenants (
+                    tenant_id uuid PRIMARY KEY REFERENCES v_domains (domain_uuid),
+                    -- 39, 55: how national numbers are written out.
+                    country_code text,
+                    time_zone text,
+                    fallback_target_type text,
+                    fallback_target_ref text
+                );
+
+                CREATE TABLE ai_agents (
+                    id uuid PRIMARY KEY,
+                    tenant_id uuid NOT NULL REFERENCES v_domains (domain_uuid),
+                    name text NOT NULL,
+                    enabled boolean NOT NULL DEFAULT true,
+                    model text,
+                    gateway_url text,
+                    tools_profile text,
+                    system_prompt text,
+                    -- The assistant that it speaks as; NULL: it is one itself.
+                    secretary_uuid uuid REFERENCES v_voice_secretaries (voice_secretary_uuid),
+                    UNIQUE (tenant_id, name)
+                );
+
+                CREATE TABLE voip_ai_calendars (
+                    id uuid PRIMARY KEY,
+                    tenant_id uuid NOT NULL REFERENCES v_domains (domain_uuid),
+                    name text NOT NULL,
+                    time_zone text,
+                    UNIQUE (tenant_id, name)
+                );
+
+                CREATE TABLE voip_ai_calendar_dates (
+                    calendar_id uuid NOT NULL REFERENCES voip_ai_calendars (id) ON DELETE CASCADE,
+                    date_number bigint NOT NULL,
+                    tenant_id uuid NOT NULL,
+                    name text,
+                    mode text NOT NULL DEFAULT 'closed',
+                    -- 2026-12-25, or 12-25 for each year; the last day included.
+                    date_from text NOT NULL,
+                    date_to text NOT NULL,
+                    start_time text,
+                    end_time text,
+                    PRIMARY KEY (calendar_id, date_number)
+                );
+
+                CREATE TABLE voip_trunk_ai_settings (
+                    id uuid PRIMARY KEY,
+                    tenant_id uuid NOT NULL REFERENCES v_domains (domain_uuid),
+                    -- NULL: every trunk, every store.
+                    trunk_id text,
+                    store_id text,
+                    enabled boolean NOT NULL DEFAULT true,
+                    time_windows jsonb,
+                    calendar_ids jsonb,
+                    did_allowlist jsonb,
+                    did_blocklist jsonb,
+                    agent_id uuid REFERENCES ai_agents (id),
+                    fallback_target_type text,
+                    fallback_target_ref text,
+                    language text,
+                    tts_voice text,
+                    barge_in boolean,
+                    max_ai_minutes bigint,
+                    recording text,
+                    meta jsonb
+                );
+
+                CREATE INDEX voip_trunk_ai_settings_tenant ON voip_trunk_ai_settings (tenant_id, trunk_id);
+
+                CREATE TABLE voip_activity_log (
+                    id uuid PRIMARY KEY,
+                    tenant_id uuid NOT NULL,
+                    created_at timestamptz NOT NULL,
+                    call_id text,
+                    trunk_id text,
+                    -- As PRONTO_ACTIVITY_NUMBERS leaves it.
+                    did text,
+                    mode text NOT NULL,
+                    reason text NOT NULL,
+                    settings_id uuid,
+                    agent_id uuid,
+                    latency_us bigint NOT NULL,
+                    node text
+                );
+
+                CREATE INDEX voip_activity_log_time ON voip_activity_log (tenant_id, created_at);
+                """#,
+            down: #"""
+                DROP TABLE voip_activity_log;
+                DROP TABLE voip_trunk_ai_settings;
+                DROP TABLE voip_ai_calendar_dates;
+                DROP TABLE voip_ai_calendars;
+                DROP TABLE ai_agents;
+                DROP TABLE voip_ai_tenants;
+                """#),
+        Migration(
             number: 5, name: "api",
             up: #"""
                 -- Who may ask the HTTP API, and what each tenant may use and keeps.
@@ -861,6 +1160,53 @@ extension Migration {
                 DROP FUNCTION pronto_changed() CASCADE;
                 DROP FUNCTION pronto_watch(regclass);
                 DROP FUNCTION pronto_one_switch() CASCADE;
+                """#),
+        Migration(
+            number: 10, name: "routing_notices",
+            up: #"""
+                -- Changes of routing rows are told as those of other configuration are (0007): by tenant, by whatever program.
+
+                CREATE FUNCTION pronto_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+                DECLARE
+                    tenants text[];
+                BEGIN
+                    IF TG_OP = 'INSERT' THEN
+                        SELECT array_agg(DISTINCT tenant_id::text) INTO tenants FROM new_rows;
+                    ELSIF TG_OP = 'DELETE' THEN
+                        SELECT array_agg(DISTINCT tenant_id::text) INTO tenants FROM old_rows;
+                    ELSIF TG_OP = 'UPDATE' THEN
+                        SELECT array_agg(DISTINCT t) INTO tenants
+                            FROM (SELECT tenant_id::text AS t FROM new_rows UNION SELECT tenant_id::text FROM old_rows) AS both_rows;
+                    ELSE
+                        tenants := ARRAY['*'];
+                    END IF;
+                    IF cardinality(tenants) > 100 THEN
+                        tenants := ARRAY['*'];
+                    END IF;
+                    PERFORM pg_notify('pronto_configuration', t) FROM unnest(tenants) AS t WHERE t IS NOT NULL;
+                    RETURN NULL;
+                END $$;
+
+                DO $$
+                DECLARE
+                    watched text;
+                BEGIN
+                    FOREACH watched IN ARRAY ARRAY['voip_ai_tenants', 'ai_agents', 'voip_ai_calendars',
+                        'voip_ai_calendar_dates', 'voip_trunk_ai_settings'] LOOP
+                        EXECUTE format('CREATE TRIGGER pronto_inserted AFTER INSERT ON %I REFERENCING NEW TABLE AS new_rows
+                            FOR EACH STATEMENT EXECUTE FUNCTION pronto_routing_changed()', watched);
+                        EXECUTE format('CREATE TRIGGER pronto_updated AFTER UPDATE ON %I REFERENCING OLD TABLE AS old_rows
+                            NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pronto_routing_changed()', watched);
+                        EXECUTE format('CREATE TRIGGER pronto_deleted AFTER DELETE ON %I REFERENCING OLD TABLE AS old_rows
+                            FOR EACH STATEMENT EXECUTE FUNCTION pronto_routing_changed()', watched);
+                        EXECUTE format('CREATE TRIGGER pronto_truncated AFTER TRUNCATE ON %I
+                            FOR EACH STATEMENT EXECUTE FUNCTION pronto_routing_changed()', watched);
+                    END LOOP;
+                END $$;
+                """#,
+            down: #"""
+                -- Takes its triggers along.
+                DROP FUNCTION pronto_routing_changed() CASCADE;
                 """#),
     ]
 }

@@ -33,13 +33,16 @@ extension SQLStore: ConfigurationStore {
     /// Every row of the configuration as it is stored, secrets encrypted: for the copy that a restart without a database
     /// begins with.
     func eachConfigurationRow(
-        _ body: @Sendable (ConfigurationTable, Row) throws(StoreError) -> Void
+        _ body: @Sendable (String, Row) throws(StoreError) -> Void
     ) async throws(StoreError) {
         try await self.perform(within: Self.loadingTime) { database throws(StoreError) in
             for table in ConfigurationTable.allCases {
                 try database.each("SELECT * FROM \(table.name)", []) { row throws(StoreError) in
-                    try body(table, row)
+                    try body(table.name, row)
                 }
+            }
+            for table in RoutingQuery.allCases {
+                try database.each(table.sql, []) { row throws(StoreError) in try body(table.rawValue, row) }
             }
         }
     }

@@ -22,12 +22,15 @@ package enum StreamTokenError: String, Error, Sendable, CaseIterable {
 /// last resort.
 ///
 /// The text is `pt1:KEYID:TENANT:CALL:ASSISTANT:ISSUED:EXPIRES:MAC`: assistant may be `-`; the times are seconds since
-/// 1970; the MAC is HMAC-SHA256 (RFC 2104) over all before it, in base64url.
+/// 1970; the MAC is HMAC-SHA256 (RFC 2104) over all before it, in base64url. One that a row of routing sent out is
+/// `pt2:KEYID:TENANT:CALL:ASSISTANT:ROUTE:ISSUED:EXPIRES:MAC`.
 package struct StreamToken: Sendable, Equatable {
     package var tenant: TenantID
     package var call: CallID
     /// The assistant that the issuer chose; nil: not stated.
     package var assistant: AssistantID?
+    /// The row of `voip_trunk_ai_settings` whose parameters the call has; nil: none.
+    package var route: RouteID?
     package var issuedAt: Date
     package var expiresAt: Date
 
@@ -39,11 +42,13 @@ package struct StreamToken: Sendable, Equatable {
     private static let longestText = 512
 
     package init(
-        tenant: TenantID, call: CallID, assistant: AssistantID? = nil, issuedAt: Date, lifetime: Duration
+        tenant: TenantID, call: CallID, assistant: AssistantID? = nil, route: RouteID? = nil, issuedAt: Date,
+        lifetime: Duration
     ) {
         self.tenant = tenant
         self.call = call
         self.assistant = assistant
+        self.route = route
         self.issuedAt = issuedAt
         let seconds = min(Double(lifetime.components.seconds), Self.longestLife)
         self.expiresAt = issuedAt.addingTimeInterval(max(seconds, 0))
@@ -52,10 +57,11 @@ package struct StreamToken: Sendable, Equatable {
     /// The signed text. Redacted: whoever holds it may bring the call.
     package func signed(with keys: TokenKeys) -> Redacted<String> {
         let key = keys.list.current
-        let fields = [
-            "pt1", key.id, self.tenant.text, self.call.text, self.assistant?.text ?? "-",
-            Self.seconds(self.issuedAt), Self.seconds(self.expiresAt),
+        var fields = [
+            self.route == nil ? "pt1" : "pt2", key.id, self.tenant.text, self.call.text, self.assistant?.text ?? "-",
         ]
+        if let route = self.route { fields.append(route.text) }
+        fields += [Self.seconds(self.issuedAt), Self.seconds(self.expiresAt)]
         let body = fields.joined(separator: ":")
         return Redacted("\(body):\(Base64URL.text(Self.mac(body, key)))")
     }
@@ -66,8 +72,11 @@ package struct StreamToken: Sendable, Equatable {
         _ text: String, keys: TokenKeys, tenant: TenantID?, call: CallID?, at now: Date
     ) throws(StreamTokenError) -> StreamToken {
         guard text.utf8.count <= Self.longestText else { throw .malformed }
-        let fields = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard fields.count == 8, fields[0] == "pt1", let last = text.lastIndex(of: ":") else { throw .malformed }
+        var fields = text.split(separator: ":", omittingEmptySubsequences: false)
+        let isRouted = fields[0] == "pt2"
+        guard fields.count == (isRouted ? 9 : 8), isRouted || fields[0] == "pt1", let last = text.lastIndex(of: ":")
+        else { throw .malformed }
+        let routeText = isRouted ? fields.remove(at: 5) : nil
         guard let key = keys.list.key(fields[1]) else { throw .unknownKey }
         // Nothing of the text is believed before this.
         guard Self.isEqual(Array(fields[7].utf8), Array(Base64URL.text(Self.mac(String(text[..<last]), key)).utf8))
@@ -81,13 +90,15 @@ package struct StreamToken: Sendable, Equatable {
             assistant = AssistantID(fields[4])
             guard assistant != nil else { throw .malformed }
         }
+        let route = routeText.flatMap { RouteID($0) }
+        guard !isRouted || route != nil else { throw .malformed }
         let seconds = now.timeIntervalSince1970
         guard TimeInterval(issued) <= seconds + Self.clockSkew else { throw .fromTheFuture }
         guard seconds < TimeInterval(expires) else { throw .expired }
         guard tenant == nil || tenant == tokenTenant else { throw .otherTenant }
         guard call == nil || call == tokenCall else { throw .otherCall }
         var token = StreamToken(
-            tenant: tokenTenant, call: tokenCall, assistant: assistant,
+            tenant: tokenTenant, call: tokenCall, assistant: assistant, route: route,
             issuedAt: Date(timeIntervalSince1970: TimeInterval(issued)), lifetime: .zero)
         token.expiresAt = Date(timeIntervalSince1970: TimeInterval(expires))
         return token

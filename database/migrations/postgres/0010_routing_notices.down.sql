@@ -1,0 +1,2 @@
+-- Takes its triggers along.
+DROP FUNCTION pronto_routing_changed() CASCADE;

@@ -1,0 +1,15 @@
+DROP TRIGGER voip_ai_tenants_inserted;
+DROP TRIGGER voip_ai_tenants_updated;
+DROP TRIGGER voip_ai_tenants_deleted;
+DROP TRIGGER ai_agents_inserted;
+DROP TRIGGER ai_agents_updated;
+DROP TRIGGER ai_agents_deleted;
+DROP TRIGGER voip_ai_calendars_inserted;
+DROP TRIGGER voip_ai_calendars_updated;
+DROP TRIGGER voip_ai_calendars_deleted;
+DROP TRIGGER voip_ai_calendar_dates_inserted;
+DROP TRIGGER voip_ai_calendar_dates_updated;
+DROP TRIGGER voip_ai_calendar_dates_deleted;
+DROP TRIGGER voip_trunk_ai_settings_inserted;
+DROP TRIGGER voip_trunk_ai_settings_updated;
+DROP TRIGGER voip_trunk_ai_settings_deleted;
