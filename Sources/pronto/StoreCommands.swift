@@ -15,7 +15,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 /// Numbers, prompts and transcripts are shown only with `--reveal`: terminals are recorded and shared.
 enum StoreCommands {
     static let names: Set<String> = [
-        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config", "secrets",
+        "tenant", "assistant", "destination", "provider", "calls", "costs", "migrate", "token", "config", "secrets",
     ]
 
     static let usage = """
@@ -27,6 +27,7 @@ enum StoreCommands {
         pronto provider voices NAME [--language L] [--tenant T] (voices and models, asked of the provider where it tells)
         pronto provider preview NAME --text T --out FILE.wav [--voice V] [--model M] [--language L] [--tenant T]
         pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
+        pronto costs [--tenant T] [--from DAY] [--to DAY] [--json]
         pronto migrate up | down [--to N] --yes | status
         pronto secrets rotate | new-key
         pronto token issue --call ID [--tenant T] [--assistant UUID] [--lifetime SECONDS] | new-key
@@ -47,7 +48,8 @@ enum StoreCommands {
             "--priority", "--ring-seconds",
         ],
         "provider": ["--tenant", "--id", "--language", "--voice", "--model", "--text", "--out"],
-        "calls": ["--tenant", "--limit"], "migrate": ["--to"], "secrets": ["--id"],
+        "calls": ["--tenant", "--limit"], "costs": ["--tenant", "--from", "--to"], "migrate": ["--to"],
+        "secrets": ["--id"],
         "token": ["--tenant", "--call", "--assistant", "--lifetime", "--id"], "config": [],
     ]
 
@@ -56,7 +58,7 @@ enum StoreCommands {
         "assistant": [
             "--replace", "--disabled", "--caller-first", "--no-barge-in", "--record", "--no-record", "--unchecked",
         ],
-        "destination": ["--replace", "--disabled", "--default", "--reveal"], "calls": ["--reveal"],
+        "destination": ["--replace", "--disabled", "--default", "--reveal"], "calls": ["--reveal"], "costs": ["--json"],
         "migrate": ["--yes"], "config": ["--markdown"],
     ]
 
@@ -115,6 +117,7 @@ enum StoreCommands {
         case "destination": return try await Self.destination(arguments, store)
         case "provider": return try await Self.provider(arguments, store, settings, readInput)
         case "calls": return try await Self.calls(arguments, store)
+        case "costs": return try await Self.costs(arguments, store, at: Date())
         case "secrets":
             guard arguments.words == ["rotate"] else {
                 throw Self.unknown("secrets " + arguments.words.joined(separator: " "))
