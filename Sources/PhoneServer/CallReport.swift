@@ -12,7 +12,9 @@ package struct CallReport {
     var framesIn = 0
     /// What the leg measured of the network.
     var media: MediaQuality?
-    private let startedAt = Date()
+    /// Destinations that an operator named, the latest first.
+    var offered: [TransferDestination] = []
+    let startedAt = Date()
     private var providers: [ProviderName] = []
     private var usage = CallUsage()
     private var costs: CostAccount
@@ -88,7 +90,7 @@ package struct CallReport {
         call.cost = CallCost(
             micros: self.costs.micros, knownMicros: self.costs.knownMicros, currency: self.costs.currency,
             priceDate: self.costs.priceDate)
-        let all = self.plan.destinations + [self.plan.fallback].compactMap { $0 }
+        let all = self.offered + self.plan.destinations + [self.plan.fallback].compactMap { $0 }
         call.transferredTo = all.first { $0.name == self.transferredTo }
         var conversation = ConversationRecord(
             id: Self.newConversationID(), tenant: self.identity.tenant, call: self.identity.call,

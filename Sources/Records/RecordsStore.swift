@@ -115,7 +115,8 @@ package protocol ConversationStore: Sendable {
 
 /// A place that keeps everything: SQLite or PostgreSQL.
 package protocol RecordsStore: TenantStore, AssistantStore, DestinationStore, ProviderAccountStore, CallRecordStore,
-    ConversationStore, SwitchAccountStore, ConfigurationStore, CostStore
+    ConversationStore, SwitchAccountStore, ConfigurationStore, RecordQueries, ErasureStore, APITokenStore,
+    TenantPolicyStore, CostStore
 {
     /// Ends the store after the work that waits. Later calls answer `closed`.
     func close() async
