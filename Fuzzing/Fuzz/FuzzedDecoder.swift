@@ -17,6 +17,8 @@ enum FuzzedDecoder: String, CaseIterable {
     case openAI = "openai"
     case elevenLabs = "elevenlabs"
     case gemini = "gemini"
+    case pipelineChat = "pipeline-chat"
+    case pipelineAnthropic = "pipeline-anthropic"
     case toml = "toml"
     case dotEnv = "dotenv"
     case jsonFile = "json-file"
@@ -45,6 +47,8 @@ enum FuzzedDecoder: String, CaseIterable {
         case .openAI: OpenAIFuzzing.session(bytes)
         case .elevenLabs: CloudFuzzing.elevenLabs(bytes)
         case .gemini: CloudFuzzing.gemini(bytes)
+        case .pipelineChat: PipelineFuzzing.chat(bytes)
+        case .pipelineAnthropic: PipelineFuzzing.anthropic(bytes)
         case .toml, .dotEnv, .jsonFile: TextFuzzing.configuration(self, bytes)
         case .sip: SIPFuzzing.message(bytes)
         case .sdp: SIPFuzzing.sessionDescription(bytes)

@@ -68,6 +68,8 @@ enum Seeds {
                 CloudFuzzing.elevenLabsEvents + [CloudFuzzing.elevenLabsEvents.joined(separator: "\n")])
         case .gemini:
             self.bytes(CloudFuzzing.geminiEvents + [CloudFuzzing.geminiEvents.joined(separator: "\n")])
+        case .pipelineChat: self.bytes(PipelineFuzzing.chatSeeds)
+        case .pipelineAnthropic: self.bytes(PipelineFuzzing.anthropicSeeds)
         case .toml:
             self.bytes(["# a\n[openai]\nrealtime_model = \"a\\u0041\" # b\n[a.\"b\"]\nlist = [1, 2.5,\n true]\n"])
         case .dotEnv: self.bytes(["# a\nexport REALTIME_PORT=8085\nOPENAI_API_KEY='k'\nLOG_LEVEL=\"info\\n\"\n"])

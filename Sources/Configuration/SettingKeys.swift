@@ -359,6 +359,11 @@ package struct SettingKeys: Sendable {
     package let caFile = Setting<String?>.optionalPath(
         "PRONTO_CA_FILE", "PEM file with authorities that are trusted besides the system's, towards providers.")
 
+    package let pricesFile = Setting<String?>.optionalPath(
+        "PRONTO_PRICES_FILE",
+        "JSON file with what providers ask for, in place of the built-in table of list prices "
+            + "(database/prices.json); for costs in records and `pronto costs`.")
+
     // Turns.
     package let vadThreshold = Setting<Double>.decimal(
         "REALTIME_VAD_THRESHOLD", 0...1, default: 0.5,

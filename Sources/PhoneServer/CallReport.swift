@@ -17,12 +17,14 @@ package struct CallReport {
     let startedAt = Date()
     private var providers: [ProviderName] = []
     private var usage = CallUsage()
+    private var costs: CostAccount
     private var tools: [ToolUse] = []
     private var transferredTo: String?
 
-    init(identity: CallIdentity, plan: CallPlan) {
+    init(identity: CallIdentity, plan: CallPlan, prices: PriceTable) {
         self.identity = identity
         self.plan = plan
+        self.costs = CostAccount(prices)
     }
 
     mutating func learned(_ identity: CallIdentity) { self.identity = identity }
@@ -32,14 +34,21 @@ package struct CallReport {
         self.providers.append(name)
     }
 
+    /// The back end listens: what it does from now on is paid for, and it will say how much.
+    mutating func providerReady(_ provider: String) {
+        // The embedded assistant costs nothing, and says nothing of it.
+        if provider != "local" { self.costs.opened(provider) }
+    }
+
+    /// - Parameter now: since the call began.
+    /// - Returns: what it costs in billionths of the price table's currency; nil: that is unknown.
+    mutating func add(_ usage: AssistantUsage, of provider: String, at now: Duration) -> Int64? {
+        self.usage.add(usage)
+        return self.costs.add(usage, of: provider, at: now)
+    }
+
     mutating func add(_ note: SessionNote) {
         switch note {
-        case .usage(let usage):
-            self.usage.inputTextTokens += usage.inputTextTokens
-            self.usage.inputAudioTokens += usage.inputAudioTokens
-            self.usage.cachedTokens += usage.cachedTokens
-            self.usage.outputTextTokens += usage.outputTextTokens
-            self.usage.outputAudioTokens += usage.outputAudioTokens
         case .transferStarted(let name): self.transferredTo = name
         case .transferFailed(let name): if self.transferredTo == name { self.transferredTo = nil }
         case .tool(let name) where ["transfer_call", "request_handoff", "end_call"].contains(name):
@@ -78,6 +87,9 @@ package struct CallReport {
         call.recording = recording
         call.quality = self.quality(of: session)
         call.usage = self.usage
+        call.cost = CallCost(
+            micros: self.costs.micros, knownMicros: self.costs.knownMicros, currency: self.costs.currency,
+            priceDate: self.costs.priceDate)
         let all = self.offered + self.plan.destinations + [self.plan.fallback].compactMap { $0 }
         call.transferredTo = all.first { $0.name == self.transferredTo }
         var conversation = ConversationRecord(
@@ -107,6 +119,10 @@ package struct CallReport {
 
     private func turns(of session: borrowing CallSession, endedAt: Date) -> [TurnRecord] {
         let turns = session.turns
+        let agents = turns.indices.filter { turns[$0].speaker == .agent }
+        let costs = Dictionary(
+            uniqueKeysWithValues: zip(
+                agents, self.costs.micros(ofTurns: agents.map { turns[$0].began - session.beganAt })))
         return turns.enumerated().map { index, turn in
             let began = self.startedAt.addingTimeInterval((turn.began - session.beganAt).inSeconds)
             let next = index + 1 < turns.count ? turns[index + 1].began : nil
@@ -119,6 +135,7 @@ package struct CallReport {
                 record.heard = turn.heard
                 record.wasInterrupted = turn.wasInterrupted
                 record.latency = turn.latency
+                record.costMicros = costs[index] ?? nil
             }
             return record
         }
@@ -136,5 +153,23 @@ package struct CallReport {
         let uuid = UUID().uuidString
         guard let id = ConversationID(uuid) else { preconditionFailure("Foundation made no UUID") }
         return id
+    }
+}
+
+extension CallUsage {
+    /// Counts that a provider made up must not overflow: they stop at the most that there can be.
+    fileprivate mutating func add(_ usage: AssistantUsage) {
+        func sum(_ a: Int, _ b: Int) -> Int {
+            let (sum, isOver) = a.addingReportingOverflow(max(0, b))
+            return isOver ? .max : sum
+        }
+        self.inputTextTokens = sum(self.inputTextTokens, usage.inputTextTokens)
+        self.inputAudioTokens = sum(self.inputAudioTokens, usage.inputAudioTokens)
+        self.cachedTokens = sum(self.cachedTokens, sum(usage.cachedTextTokens, usage.cachedAudioTokens))
+        self.outputTextTokens = sum(self.outputTextTokens, usage.outputTextTokens)
+        self.outputAudioTokens = sum(self.outputAudioTokens, usage.outputAudioTokens)
+        self.characters = sum(self.characters, usage.characters)
+        self.heard += usage.heard
+        self.connected += usage.connected
     }
 }

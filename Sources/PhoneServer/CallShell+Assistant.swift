@@ -46,6 +46,7 @@ extension CallShell {
 
     private func makeAssistant(_ provider: String, history: [ConversationEntry]) {
         self.machineSpoke = false
+        self.machineProvider = provider
         do {
             var machine = try self.gateway.assistants.make(
                 provider: provider, identity: self.identity, legFormat: self.session.uplinkFormat, history: history)
@@ -66,6 +67,7 @@ extension CallShell {
     func closeAssistant() {
         self.openings += 1
         guard self.hasMachine else { return }
+        for usage in self.machine?.unreportedUsage(at: self.loop.now) ?? [] { self.used(usage) }
         self.machineGeneration += 1
         self.dropMachineEffects()
         self.machine = nil

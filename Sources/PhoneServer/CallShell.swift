@@ -31,6 +31,8 @@ final class CallShell {
     var machineOutput = AssistantOutput()
     /// The machine has brought audio: its back end works.
     var machineSpoke = false
+    /// Whose machine it is: the ladder may have moved on while its last usage is told.
+    var machineProvider = "none"
     private var performedEffects = 0
     var channels: [ChannelID: AssistantChannel] = [:]
     /// The one WebSocket that nearly every assistant has, kept out of the dictionary: frames go to it.
@@ -92,7 +94,7 @@ final class CallShell {
         self.startedAt = loop.now
         self.session = CallSession(
             plan: plan, uplink: leg.uplink, downlink: leg.downlink, traits: leg.traits, tail: leg.tail)
-        self.report = CallReport(identity: identity, plan: plan)
+        self.report = CallReport(identity: identity, plan: plan, prices: gateway.prices)
         self.report.dialect = leg.dialect
     }
 
@@ -407,7 +409,9 @@ final class CallShell {
             }
             self.logger.warning(
                 "Assistant failed", ["assistant.index": .integer(index), "failure.reason": .string(slug)])
+        case .usage(let usage): self.used(usage)
         case .assistantReady:
+            self.report.providerReady(self.currentProvider)
             self.gateway.tellOthers(.answered, self.identity, ["provider": self.currentProvider])
             self.logger.info("Assistant ready", ["assistant.provider": .string(self.currentProvider)])
         case .transferStarted:
@@ -417,6 +421,13 @@ final class CallShell {
         default: break
         }
         self.gateway.observer?.call(self.identity, noted: note, at: self.loop.now - self.startedAt)
+    }
+
+    /// What the back end has used, into the call's account and the metrics.
+    func used(_ usage: AssistantUsage) {
+        let provider = self.machineProvider
+        let cost = self.report.add(usage, of: provider, at: self.loop.now - self.startedAt)
+        self.gateway.metrics.used(usage, of: provider, cost: cost)
     }
 
     var currentProvider: String {

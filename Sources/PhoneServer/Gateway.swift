@@ -84,6 +84,8 @@ package final class Gateway: Sendable {
     let others: (any OtherNodes)?
     let clientTLS: TLSContext?
     let http: ProviderHTTP
+    /// What providers ask for what they do.
+    package let prices: PriceTable
     let breaker: Mutex<ProviderBreaker>
     private let sentences: @Sendable (HouseSentence, String) -> String
     private let finished: @Sendable (FinishedCall) -> Void
@@ -111,7 +113,7 @@ package final class Gateway: Sendable {
         tools: any ToolRunning = NoTools(),
         control: @escaping @Sendable (TenantID) -> (any CallControl)? = { _ in nil },
         observer: (any CallObserver)? = nil, others: (any OtherNodes)? = nil,
-        clientTLS: TLSContext? = nil, http: ProviderHTTP = ProviderHTTP(),
+        clientTLS: TLSContext? = nil, http: ProviderHTTP = ProviderHTTP(), prices: PriceTable = .builtIn,
         sentences: @escaping @Sendable (HouseSentence, String) -> String,
         finished: @escaping @Sendable (FinishedCall) -> Void
     ) {
@@ -128,6 +130,7 @@ package final class Gateway: Sendable {
         self.others = others
         self.clientTLS = clientTLS
         self.http = http
+        self.prices = prices
         self.breaker = Mutex(ProviderBreaker(configuration.breaker))
         self.sentences = sentences
         self.finished = finished

@@ -1,3 +1,4 @@
+import Assistants
 import Conversation
 import Observability
 import Telephony
@@ -29,6 +30,10 @@ package final class GatewayMetrics: Sendable {
     /// Of each back end: for how many tenants it is passed over now, and how often it was.
     private let openCircuits: [ProviderLabel: Gauge]
     private let passedOver: [ProviderLabel: Counter]
+    /// By back end and what is counted: what was used, what it cost, and how often that is unknown.
+    private let usage: [ProviderLabel: [UsageMeter: Counter]]
+    private let cost: [ProviderLabel: Counter]
+    private let unpriced: [ProviderLabel: Counter]
     package let loopLag: Histogram
     /// Calls refused because every RTP port was in use or resting.
     package let portsExhausted: Counter
@@ -80,6 +85,30 @@ package final class GatewayMetrics: Sendable {
                 "Times that a call passed this provider over, because its circuit was open",
                 labels: [("provider", provider.rawValue)])
         }
+        var usage: [ProviderLabel: [UsageMeter: Counter]] = [:]
+        var cost: [ProviderLabel: Counter] = [:]
+        var unpriced: [ProviderLabel: Counter] = [:]
+        for provider in ProviderLabel.allCases {
+            for meter in UsageMeter.allCases {
+                usage[provider, default: [:]][meter] = registry.counter(
+                    "voice_ai_realtime_usage_total",
+                    "What providers counted: tokens, characters, and milliseconds of heard and connected",
+                    labels: [("provider", provider.rawValue), ("meter", meter.rawValue)])
+            }
+        }
+        for provider in ProviderLabel.allCases {
+            cost[provider] = registry.counter(
+                "voice_ai_realtime_cost_nano_total",
+                "Known cost, in billionths of the price table's currency", labels: [("provider", provider.rawValue)])
+        }
+        for provider in ProviderLabel.allCases {
+            unpriced[provider] = registry.counter(
+                "voice_ai_realtime_cost_unknown_total", "Usage reports whose price is unknown",
+                labels: [("provider", provider.rawValue)])
+        }
+        self.usage = usage
+        self.cost = cost
+        self.unpriced = unpriced
         self.openCircuits = openCircuits
         self.passedOver = passedOver
         self.calls = calls
@@ -120,6 +149,20 @@ package final class GatewayMetrics: Sendable {
             self.received.increment(by: received.milliseconds)
         case .assistantFailed: self.failures[ProviderLabel(provider)]?.increment()
         default: break
+        }
+    }
+
+    func used(_ usage: AssistantUsage, of provider: String, cost: Int64?) {
+        let label = ProviderLabel(provider)
+        for meter in UsageMeter.allCases {
+            // A counter must not be filled by one report that a server made up.
+            let quantity = min(usage.quantity(meter), 1_000_000_000)
+            if quantity > 0 { self.usage[label]?[meter]?.increment(by: quantity) }
+        }
+        if let cost {
+            self.cost[label]?.increment(by: Int(min(cost, 1_000_000_000_000)))
+        } else {
+            self.unpriced[label]?.increment()
         }
     }
 

@@ -34,6 +34,8 @@ package struct CallRecord: Sendable, Equatable {
     package var recording: String?
     package var quality: CallQuality = CallQuality()
     package var usage: CallUsage = CallUsage()
+    /// Nil: written by a version that did not count.
+    package var cost: CallCost?
     /// The gateway node that carried the call.
     package var node: String?
 
@@ -92,5 +94,53 @@ package struct CallUsage: Sendable, Equatable {
     package var cachedTokens: Int = 0
     package var outputTextTokens: Int = 0
     package var outputAudioTokens: Int = 0
+    /// Characters that were given to a voice.
+    package var characters: Int = 0
+    /// Audio that was given to a recogniser.
+    package var heard: Duration = .zero
+    /// How long sessions stood that are billed by their length.
+    package var connected: Duration = .zero
     package init() {}
+}
+
+/// What something cost at its providers, by the price table of its day.
+package struct CallCost: Sendable, Equatable {
+    /// All of it, in millionths of `currency`; nil: the price of a part is unknown. Never zero for "unknown".
+    package var micros: Int?
+    /// The part whose price is known.
+    package var knownMicros: Int
+    /// ISO 4217.
+    package var currency: String
+    /// The price table's date.
+    package var priceDate: String
+    package init(micros: Int?, knownMicros: Int, currency: String, priceDate: String) {
+        self.micros = micros
+        self.knownMicros = knownMicros
+        self.currency = currency
+        self.priceDate = priceDate
+    }
+}
+
+/// What a tenant's calls of one UTC day cost, in one currency.
+package struct DailyCost: Sendable, Equatable {
+    /// As 2026-11-21.
+    package var day: String
+    /// Empty: calls from before costs were counted.
+    package var currency: String
+    package var calls: Int
+    package var duration: Duration
+    /// Calls of which a part has no known price.
+    package var unknownCalls: Int
+    /// Of all calls, what is known.
+    package var knownMicros: Int
+    package init(
+        day: String, currency: String, calls: Int, duration: Duration, unknownCalls: Int, knownMicros: Int
+    ) {
+        self.day = day
+        self.currency = currency
+        self.calls = calls
+        self.duration = duration
+        self.unknownCalls = unknownCalls
+        self.knownMicros = knownMicros
+    }
 }

@@ -65,6 +65,8 @@ package struct TurnRecord: Sendable, Equatable {
     /// Caller stopped → first agent audio on the wire; nil for caller turns and for unprompted speech.
     package var latency: Duration?
     package var provider: ProviderName?
+    /// What an agent's turn cost, in millionths of the call's currency; nil: unknown, or a caller's turn.
+    package var costMicros: Int?
     package var startedAt: Date
     package var endedAt: Date
 

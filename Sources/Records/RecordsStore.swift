@@ -96,6 +96,14 @@ package protocol CallRecordStore: Sendable {
     func calls(of tenant: TenantID, before: Date?, limit: Int) async throws(StoreError) -> [CallRecord]
 }
 
+/// Adds up what calls cost.
+package protocol CostStore: Sendable {
+    /// By day and currency, oldest first: calls of the tenant that started in `from` ..< `to`.
+    func costs(of tenant: TenantID, from: Date, to: Date) async throws(StoreError) -> [DailyCost]
+    /// What is known to have been spent by calls that started since then, by currency.
+    func spent(by tenant: TenantID, since: Date) async throws(StoreError) -> [(currency: String, micros: Int)]
+}
+
 /// Reads conversations.
 package protocol ConversationStore: Sendable {
     /// The conversations of a call, oldest first.
@@ -108,7 +116,7 @@ package protocol ConversationStore: Sendable {
 /// A place that keeps everything: SQLite or PostgreSQL.
 package protocol RecordsStore: TenantStore, AssistantStore, DestinationStore, ProviderAccountStore, CallRecordStore,
     ConversationStore, SwitchAccountStore, ConfigurationStore, RecordQueries, ErasureStore, APITokenStore,
-    TenantPolicyStore, RoutingStore, ActivityErasure
+    TenantPolicyStore, RoutingStore, ActivityErasure, CostStore
 {
     /// Ends the store after the work that waits. Later calls answer `closed`.
     func close() async

@@ -56,6 +56,7 @@ final class GatewayProcess: Sendable {
         var planned = try Self.gatewayConfiguration(settings)
         self.tls = try Self.makeTLS(settings)
         let trust = try Self.makeTrust(settings)
+        let prices = try Self.prices(settings)
         let speech = try LocalSpeechServices(settings: settings, logger: logger)
         let access = try APIAccess(settings, logger: logger)
         self.access = access
@@ -105,7 +106,7 @@ final class GatewayProcess: Sendable {
             configuration: configuration, directory: self.directory, logger: logger,
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
             control: { [links] in links.control(for: $0) }, observer: observer, others: self.nodes,
-            clientTLS: trust, http: http,
+            clientTLS: trust, http: http, prices: prices,
             sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
         do {
             self.media = try Self.listen(
@@ -144,9 +145,11 @@ final class GatewayProcess: Sendable {
 
     /// Starts what runs beside the calls: the Event Socket, the spool, and the look for changed configuration.
     func start() {
-        if let date = OpenAIRealtimeModels.announcedShutdown(of: self.settings.openAIModel) {
+        for (setting, model) in Self.namedModels(self.settings) {
+            guard let model, let date = ModelRetirements.announcedShutdown(of: model) else { continue }
             self.logger.warning(
-                "OPENAI_REALTIME_MODEL names a model that will be switched off", ["model.shutdown": .string(date)])
+                "A setting names a model whose end is announced",
+                ["setting": .string(setting), "model.shutdown": .string(date)])
         }
         if self.settings.audioMode == .websocket, self.settings.dialect == .modAudioStream {
             self.logger.info(
@@ -302,6 +305,16 @@ final class GatewayProcess: Sendable {
 
     // MARK: From settings
 
+    /// The models that the settings name, by the setting.
+    static func namedModels(_ settings: Settings) -> [(setting: String, model: String?)] {
+        [
+            ("OPENAI_REALTIME_MODEL", settings.openAIModel), ("GEMINI_MODEL", settings.geminiModel),
+            ("PRONTO_PIPELINE_STT_MODEL", settings.pipelineRecogniserModel),
+            ("PRONTO_PIPELINE_LLM_MODEL", settings.pipelineWriterModel),
+            ("PRONTO_PIPELINE_TTS_MODEL", settings.pipelineSpeakerModel),
+        ]
+    }
+
     private static func defaults(_ settings: Settings) -> AssistantDefaults {
         var defaults = AssistantDefaults()
         // The first that could answer without anything in the store.
@@ -328,7 +341,7 @@ final class GatewayProcess: Sendable {
         return defaults
     }
 
-    private static func openAI(_ settings: Settings) -> OpenAIRealtimeConfiguration {
+    static func openAI(_ settings: Settings) -> OpenAIRealtimeConfiguration {
         let service: OpenAIRealtimeConfiguration.Service =
             switch settings.openAIService {
             case .openai: .openAI
@@ -349,7 +362,7 @@ final class GatewayProcess: Sendable {
         return configuration
     }
 
-    private static func elevenLabs(_ settings: Settings) -> ElevenLabsAgentsConfiguration {
+    static func elevenLabs(_ settings: Settings) -> ElevenLabsAgentsConfiguration {
         ElevenLabsAgentsConfiguration(
             baseURL: settings.elevenLabsBaseURL, agent: settings.elevenLabsAgent ?? "",
             key: settings.elevenLabsKey.map { Redacted($0) },
@@ -360,7 +373,7 @@ final class GatewayProcess: Sendable {
             voice: settings.elevenLabsVoice)
     }
 
-    private static func gemini(_ settings: Settings) -> GeminiLiveConfiguration {
+    static func gemini(_ settings: Settings) -> GeminiLiveConfiguration {
         var configuration = GeminiLiveConfiguration(
             baseURL: settings.geminiBaseURL, service: .developer(version: settings.geminiVersion),
             credential: settings.googleKey.map { .apiKey(Redacted($0)) } ?? .none, model: settings.geminiModel,
@@ -423,6 +436,17 @@ final class GatewayProcess: Sendable {
             seed: UInt64.random(in: 0...UInt64.max), jobPrefix: UUID().uuidString.lowercased())
     }
 
+    /// The price table of this version, or the file of the settings.
+    private static func prices(_ settings: Settings) throws -> PriceTable {
+        guard let file = settings.pricesFile else { return .builtIn }
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+            throw StartError("PRONTO_PRICES_FILE: the file cannot be read; name a JSON file that this user may read")
+        }
+        do throws(PriceTableError) { return try PriceTable(json: text) } catch {
+            throw StartError("PRONTO_PRICES_FILE: \(error); database/prices.json of the source is an example")
+        }
+    }
+
     private static func makeTLS(_ settings: Settings) throws -> TLSContext? {
         switch (settings.certificate, settings.privateKey) {
         case (nil, nil): return nil
@@ -441,7 +465,7 @@ final class GatewayProcess: Sendable {
         }
     }
 
-    private static func makeTrust(_ settings: Settings) throws -> TLSContext? {
+    static func makeTrust(_ settings: Settings) throws -> TLSContext? {
         guard let file = settings.caFile else { return nil }
         do throws(TLSConfigurationError) {
             return try TLSContext.client(authorities: file, besidesSystem: true)

@@ -35,6 +35,11 @@ enum Pronto {
                 print(try await NodesCommand.run(arguments, environment: ProcessInfo.processInfo.environment))
                 return 0
             case "simulate": return try await SimulateCommand.run(arguments)
+            case "provider" where arguments.first == "test":
+                let outcome = try await ProviderCommand.test(
+                    arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
+                print(outcome.text)
+                return outcome.status
             case let name where StoreCommands.names.contains(name):
                 let text = try await StoreCommands.run(
                     name, arguments, folder: ".", environment: ProcessInfo.processInfo.environment)
@@ -76,6 +81,7 @@ enum Pronto {
           pronto assistant add|list|remove the assistants of a tenant
           pronto destination add|list      where callers can be handed to
           pronto provider set-key          a tenant's own key for a provider (stored encrypted)
+          pronto provider test NAME        a real session with the configured key: times, or what is wrong
           pronto provider voices NAME      its voices, languages and models; `preview` speaks one into a WAV file
           pronto route --did N --at TIME   whether the AI would answer, step by step
           pronto trunk add|list|remove     which calls are the AI's, when, and who else rings
@@ -83,6 +89,7 @@ enum Pronto {
           pronto calendar import FILE      holidays and exceptions from an iCalendar file
           pronto activity [list]           what routing decided
           pronto calls list|show ID        what happened on calls
+          pronto costs                     what a tenant's calls cost at their providers, by day
           pronto migrate up|down|status    the database's schema
           pronto token issue|jwt           a signed token for a stream, or for the API
           pronto api-token create|list|revoke   tokens of the HTTP API

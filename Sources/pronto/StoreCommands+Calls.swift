@@ -53,10 +53,10 @@ extension StoreCommands {
                 [
                     Self.text(call.startedAt), call.id.text, Self.seconds(call.duration),
                     call.providers.isEmpty ? "-" : call.providers.map(\.text).joined(separator: ","),
-                    call.termination.reason, call.termination.fault.rawValue,
+                    call.termination.reason, call.termination.fault.rawValue, Self.text(call.cost),
                 ]
             }
-            return Self.table(["start", "call", "duration", "providers", "reason", "fault"], rows)
+            return Self.table(["start", "call", "duration", "providers", "reason", "fault", "cost"], rows)
         case "show":
             let word = try Self.word(arguments, 1, "the call's id")
             guard let id = CallID(word), let call = try await store.call(id, of: tenant.id) else {
@@ -87,6 +87,7 @@ extension StoreCommands {
                 + "\(call.quality.falseInterruptions) false; first audio p50 \(Self.milliseconds(call.quality.latencyMedian)), "
                 + "p95 \(Self.milliseconds(call.quality.latencyP95))",
         ]
+        lines.append("cost        \(Self.text(call.cost))" + Self.details(call))
         if let media = call.quality.media {
             lines.append(
                 "network     \(media.received) packets, \(media.lost) lost, \(media.late) late, jitter "
@@ -103,6 +104,9 @@ extension StoreCommands {
                 if turn.role == .agent { line += "  [heard \(Self.milliseconds(turn.heard))" }
                 if turn.role == .agent { line += turn.wasInterrupted ? ", interrupted]" : "]" }
                 if let latency = turn.latency { line += "  [after \(Self.milliseconds(latency))]" }
+                if turn.role == .agent, let cost = turn.costMicros {
+                    line += "  [\(Self.money(cost)) \(call.cost?.currency ?? "")]"
+                }
                 lines.append(line)
             }
             for tool in try await store.toolUses(of: conversation.id, tenant: call.tenant) {
@@ -112,7 +116,7 @@ extension StoreCommands {
         return lines.joined(separator: "\n")
     }
 
-    private static func seconds(_ duration: Duration) -> String {
+    static func seconds(_ duration: Duration) -> String {
         "\(duration.milliseconds / 1000).\(duration.milliseconds % 1000 / 100) s"
     }
 

@@ -15,8 +15,8 @@ struct CommandFailure: Error, CustomStringConvertible {
 /// Numbers, prompts and transcripts are shown only with `--reveal`: terminals are recorded and shared.
 enum StoreCommands {
     static let names: Set<String> = [
-        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config", "secrets", "api-token",
-        "signing-key", "forget", "route", "trunk", "agent", "calendar", "activity",
+        "tenant", "assistant", "destination", "provider", "calls", "costs", "migrate", "token", "config", "secrets",
+        "api-token", "signing-key", "forget", "route", "trunk", "agent", "calendar", "activity",
     ]
 
     static let usage = """
@@ -28,6 +28,7 @@ enum StoreCommands {
         pronto provider voices NAME [--language L] [--tenant T] (voices and models, asked of the provider where it tells)
         pronto provider preview NAME --text T --out FILE.wav [--voice V] [--model M] [--language L] [--tenant T]
         pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
+        pronto costs [--tenant T] [--from DAY] [--to DAY] [--json]
         pronto migrate up | down [--to N] --yes | status
         pronto secrets rotate | new-key
         pronto token issue --call ID [--tenant T] [--assistant UUID] [--lifetime SECONDS] | new-key
@@ -53,7 +54,8 @@ enum StoreCommands {
             "--priority", "--ring-seconds",
         ],
         "provider": ["--tenant", "--id", "--language", "--voice", "--model", "--text", "--out"],
-        "calls": ["--tenant", "--limit"], "migrate": ["--to"], "secrets": ["--id"],
+        "calls": ["--tenant", "--limit"], "costs": ["--tenant", "--from", "--to"], "migrate": ["--to"],
+        "secrets": ["--id"],
         "token": [
             "--tenant", "--call", "--assistant", "--lifetime", "--id", "--role", "--audience", "--trunk", "--subject",
             "--key", "--algorithm", "--issuer",
@@ -67,7 +69,7 @@ enum StoreCommands {
         "assistant": [
             "--replace", "--disabled", "--caller-first", "--no-barge-in", "--record", "--no-record", "--unchecked",
         ],
-        "destination": ["--replace", "--disabled", "--default", "--reveal"], "calls": ["--reveal"],
+        "destination": ["--replace", "--disabled", "--default", "--reveal"], "calls": ["--reveal"], "costs": ["--json"],
         "migrate": ["--yes"], "config": ["--markdown"], "api-token": ["--installation"], "forget": ["--yes"],
     ]
 
@@ -130,6 +132,7 @@ enum StoreCommands {
         case "destination": return try await Self.destination(arguments, store)
         case "provider": return try await Self.provider(arguments, store, settings, readInput)
         case "calls": return try await Self.calls(arguments, store)
+        case "costs": return try await Self.costs(arguments, store, at: Date())
         case "api-token": return try await Self.apiToken(arguments, store, at: Date())
         case "signing-key": return try await Self.signingKey(arguments, store, readInput, at: Date())
         case "forget": return try await Self.forget(arguments, store, settings)

@@ -8,7 +8,7 @@ import Testing
 @testable import pronto
 
 /// `pronto NAME …` in a folder of its own, as an operator types it.
-private struct Desk {
+struct Desk {
     let folder: String
     let environment: [String: String]
 
@@ -54,7 +54,7 @@ private struct Desk {
     }
 }
 
-private func withDesk(_ environment: [String: String] = [:], _ body: (Desk) async throws -> Void) async throws {
+func withDesk(_ environment: [String: String] = [:], _ body: (Desk) async throws -> Void) async throws {
     try await withFolder { folder in try await body(Desk(folder: folder, environment: environment)) }
 }
 

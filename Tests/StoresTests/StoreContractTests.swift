@@ -177,6 +177,47 @@ struct StoreContractTests {
         }
     }
 
+    @Test(
+        "Costs are added up by day and currency; what is unknown is counted and not nothing",
+        arguments: StoreUnderTest.allCases)
+    func costs(kind: StoreUnderTest) async throws {
+        try await kind.withStore { store in
+            let tenant = try Sample.tenantID(1)
+            let day = 86_400.0
+            let costs: [CallCost?] = [
+                CallCost(micros: 1_500_000, knownMicros: 1_500_000, currency: "USD", priceDate: "2026-11-21"),
+                CallCost(micros: nil, knownMicros: 250_000, currency: "USD", priceDate: "2026-11-21"),
+                CallCost(micros: 0, knownMicros: 0, currency: "EUR", priceDate: "2026-11-21"), nil,
+            ]
+            for (number, cost) in costs.enumerated() {
+                var finished = try Sample.finished(number, of: tenant, at: Double(number))
+                finished.call.cost = cost
+                try await store.finish(finished, of: tenant)
+            }
+            var later = try Sample.finished(9, of: tenant, at: day)
+            later.call.cost = costs[0]
+            try await store.finish(later, of: tenant)
+            let first = Sample.moment(0)
+            let days = try await store.costs(of: tenant, from: first, to: Sample.moment(day))
+            #expect(days.map(\.currency) == ["", "EUR", "USD"])
+            #expect(days.map(\.calls) == [1, 1, 2])
+            #expect(days.map(\.unknownCalls) == [1, 0, 1])
+            #expect(days.map(\.knownMicros) == [0, 0, 1_750_000])
+            #expect(days.last?.duration == .milliseconds(122_500))
+            #expect(Set(days.map(\.day)).count == 1)
+            let all = try await store.costs(of: tenant, from: first, to: Sample.moment(2 * day))
+            #expect(all.count == 4)
+            #expect(all.last?.knownMicros == 1_500_000)
+            let spent = try await store.spent(by: tenant, since: first)
+            #expect(spent.map(\.currency) == ["EUR", "USD"])
+            #expect(spent.map(\.micros) == [0, 3_250_000])
+            #expect(try await store.spent(by: tenant, since: Sample.moment(day)).map(\.micros) == [1_500_000])
+            // Another tenant's costs are none of this one's.
+            #expect(try await store.costs(of: Sample.tenantID(2), from: first, to: Sample.moment(day)).isEmpty)
+            #expect(try await store.spent(by: Sample.tenantID(2), since: first).isEmpty)
+        }
+    }
+
     @Test("Calls are listed newest first, page by page", arguments: StoreUnderTest.allCases)
     func pages(kind: StoreUnderTest) async throws {
         try await kind.withStore { store in

@@ -169,6 +169,10 @@ enum Sample {
         call.usage.cachedTokens = 30
         call.usage.outputTextTokens = 40
         call.usage.outputAudioTokens = 50
+        call.usage.characters = 60
+        call.usage.heard = .milliseconds(61_250)
+        call.usage.connected = .milliseconds(61_000)
+        call.cost = CallCost(micros: 12_345, knownMicros: 12_345, currency: "USD", priceDate: "2026-11-21")
         call.node = "node-1"
 
         // One conversation for each call and start: as the shell makes them.
@@ -188,6 +192,7 @@ enum Sample {
         agent.wasInterrupted = true
         agent.latency = .milliseconds(420)
         agent.provider = .openAI
+        agent.costMicros = 345
         let caller = TurnRecord(
             number: 2, role: .caller, text: "Le vendite 🙂", startedAt: self.moment(start + 3),
             endedAt: self.moment(start + 4))

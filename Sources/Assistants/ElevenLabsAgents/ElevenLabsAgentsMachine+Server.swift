@@ -112,6 +112,7 @@ extension ElevenLabsAgentsMachine {
         self.input = taken
         self.output = produced
         self.phase = .ready
+        self.readySince = now
         self.timers[.setUp] = nil
         self.lastFrame = now
         self.timers[.silence] = now + self.configuration.silenceAfter

@@ -86,6 +86,8 @@ package struct ElevenLabsAgentsMachine: AssistantMachine {
 
     var phase: Phase = .idle
     var timers = MachineTimers<Timer>()
+    /// When the conversation began.
+    var readySince: Duration?
     var input: AudioFormat = .l16(.wideband)
     var output: AudioFormat = .l16(.wideband)
     /// An error after which the socket's end has a known reason.
@@ -251,6 +253,14 @@ package struct ElevenLabsAgentsMachine: AssistantMachine {
         output.effects.append(.wake(at: nil))
     }
 
+    /// A conversation is billed by its length, whatever is said in it.
+    package func unreportedUsage(at now: Duration) -> [AssistantUsage] {
+        guard let since = self.readySince else { return [] }
+        var usage = AssistantUsage(service: "elevenlabs", model: "agents")
+        usage.connected = max(.zero, now - since)
+        return [usage]
+    }
+
     // MARK: The caller's audio
 
     package mutating func callerAudio(
@@ -305,6 +315,9 @@ package struct ElevenLabsAgentsMachine: AssistantMachine {
             if self.phase == .signing { output.effects.append(.close(Self.signing, code: 1000)) }
             self.fail(AssistantFailure(slug, .retry), isOpen: self.phase != .signing, &output)
         case .replyPause:
+            // A pause is the end of a reply, unless far less sounded than its words take: then the rest is late, and the
+            // conversation's patience with sound that does not come decides.
+            if !self.isDropping, self.isReplyCutShort() { return }
             self.isDropping = false
             self.endReply(.completed, &output)
             self.askNext(at: now, &output)
@@ -339,6 +352,13 @@ package struct ElevenLabsAgentsMachine: AssistantMachine {
         let start = output.bytes.count
         message.write(into: &output.bytes)
         output.effects.append(.sendText(.main, start..<output.bytes.count))
+    }
+
+    /// Nobody says a hundred letters a second: the server is late with the rest.
+    private func isReplyCutShort() -> Bool {
+        guard let reply = self.reply, reply.receivedBytes > 0, let text = reply.text, text.utf8.count >= 20
+        else { return false }
+        return self.output.duration(ofBytes: reply.receivedBytes) < .milliseconds(10) * text.utf8.count
     }
 
     /// The reply is over; nothing when none is coming.

@@ -48,7 +48,7 @@ extension GeminiLiveMachine {
             case .serverContent: self.content(value, at: now, &output)
             case .toolCall: self.toolCall(value, at: now, &output)
             case .toolCallCancellation: self.toolsCancelled(value, &output)
-            case .usageMetadata: output.event(.usage(GeminiLiveMachine.usage(value)))
+            case .usageMetadata: output.event(.usage(self.usage(value)))
             case .goAway: self.goAway(value, at: now, &output)
             case .sessionResumptionUpdate: self.resumptionUpdate(value)
             case .voiceActivity: self.voiceActivity(value, at: now, &output)
@@ -429,8 +429,8 @@ extension GeminiLiveMachine {
         output.event(.toolsCancelled(known))
     }
 
-    private static func usage(_ value: JSONScan) -> AssistantUsage {
-        var usage = AssistantUsage()
+    private func usage(_ value: JSONScan) -> AssistantUsage {
+        var usage = AssistantUsage(service: "gemini", model: self.setup.model ?? self.configuration.model)
         func count(_ key: JSONScan?) -> Int { max(0, key?.integer ?? 0) }
         var (inputAudio, outputAudio) = (0, 0)
         value["promptTokensDetails"]?.forEachElement {
@@ -445,7 +445,11 @@ extension GeminiLiveMachine {
             max(0, count(value["promptTokenCount"]) - inputAudio) + count(value["toolUsePromptTokenCount"])
         usage.outputTextTokens =
             max(0, count(value["responseTokenCount"]) - outputAudio) + count(value["thoughtsTokenCount"])
-        usage.cachedTokens = count(value["cachedContentTokenCount"])
+        value["cacheTokensDetails"]?.forEachElement {
+            if $0["modality"]?.isText("AUDIO") ?? false { usage.cachedAudioTokens += count($0["tokenCount"]) }
+        }
+        usage.cachedAudioTokens = min(usage.cachedAudioTokens, inputAudio)
+        usage.cachedTextTokens = max(0, count(value["cachedContentTokenCount"]) - usage.cachedAudioTokens)
         return usage
     }
 }

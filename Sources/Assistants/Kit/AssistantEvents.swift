@@ -73,14 +73,34 @@ package struct ToolCall: Sendable, Equatable {
     }
 }
 
-/// What a reply used up, in the provider's units.
+/// What was used up of one service's model, in the units that it bills (`UsageMeter`).
 package struct AssistantUsage: Sendable, Equatable {
+    /// Whose price applies: the service (`openai`, `deepgram`) and the model, as the machine was told to use them.
+    package var service: String
+    package var model: String
+    /// Tokens read, those that the service had kept included.
     package var inputTextTokens = 0
     package var inputAudioTokens = 0
-    package var cachedTokens = 0
+    /// Of them, those that it had kept.
+    package var cachedTextTokens = 0
+    package var cachedAudioTokens = 0
     package var outputTextTokens = 0
     package var outputAudioTokens = 0
-    package init() {}
+    /// Characters given to a voice.
+    package var characters = 0
+    /// Audio given to a recogniser.
+    package var heard: Duration = .zero
+    /// How long a session stood that is billed by its length.
+    package var connected: Duration = .zero
+    /// The service was used and did not say how much.
+    package var isUncounted = false
+
+    package init(service: String = "", model: String = "") {
+        self.service = service
+        self.model = model
+    }
+
+    package var cachedTokens: Int { self.cachedTextTokens + self.cachedAudioTokens }
 }
 
 /// What an assistant is asked for.

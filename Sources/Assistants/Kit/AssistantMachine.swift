@@ -27,6 +27,13 @@ package protocol AssistantMachine: Sendable {
 
     /// The time last asked for with `.wake` has come (or passed). Called also when nothing is due: check the clock.
     mutating func wake(at now: Duration, _ output: inout AssistantOutput)
+
+    /// What was used and has not been told by `.usage`. Asked for once, when the machine is let go.
+    func unreportedUsage(at now: Duration) -> [AssistantUsage]
+}
+
+extension AssistantMachine {
+    package func unreportedUsage(at now: Duration) -> [AssistantUsage] { [] }
 }
 
 /// What a machine wants done, in order. Reused from event to event: once its arrays have grown, a frame allocates

@@ -27,6 +27,9 @@ struct SpokenTo: Sendable {
         self.lastVoiced = now
     }
 
+    /// Voice was heard a moment ago that nothing has answered yet.
+    func isOwed(at now: Duration) -> Bool { self.voiced > .zero && self.hasJustSpoken(within: .seconds(6), at: now) }
+
     /// Something came from the server that shows that it hears.
     mutating func answered() { self.voiced = .zero }
 

@@ -105,7 +105,9 @@ extension OpenAIRealtimeMachine {
                 output.event(.callerTurnCommitted(item))
             }
         case .callerTranscriptDelta: self.callerTranscript(scan, key: "delta", isFinal: false, &output)
-        case .callerTranscript: self.callerTranscript(scan, key: "transcript", isFinal: true, &output)
+        case .callerTranscript:
+            self.callerTranscript(scan, key: "transcript", isFinal: true, &output)
+            if let usage = scan["usage"], usage.kind == .object { self.transcriptionUsage(usage, &output) }
         case .callerTranscriptFailed:
             // The item is closed without words; the model itself has heard the audio, so the call goes on.
             guard let item = scan["item_id"].flatMap({ self.callerItems.item(named: $0) }) else { return }
@@ -281,14 +283,42 @@ extension OpenAIRealtimeMachine {
         }
     }
 
+    /// Input transcription is billed apart, by tokens or by its time (providers.md §1.4).
+    private func transcriptionUsage(_ scan: JSONScan, _ output: inout AssistantOutput) {
+        func count(_ value: JSONScan?) -> Int { max(0, value?.integer ?? 0) }
+        var usage = AssistantUsage(service: self.billedService, model: self.messages.transcriptionModel)
+        if scan["type"]?.isText("duration") ?? false {
+            let seconds: Double =
+                switch JSONValue(scan)["seconds"] {
+                case .integer(let number)?: Double(number)
+                case .number(let number)?: number
+                default: 0
+                }
+            usage.heard = .milliseconds(Int64((min(max(seconds, 0), 86_400) * 1000).rounded()))
+        } else {
+            usage.inputTextTokens = count(scan["input_token_details"]?["text_tokens"])
+            usage.inputAudioTokens = count(scan["input_token_details"]?["audio_tokens"])
+            usage.outputTextTokens = count(scan["output_tokens"])
+        }
+        output.event(.usage(usage))
+    }
+
+    /// Azure bills by a list of its own.
+    private var billedService: String { if case .openAI = self.configuration.service { "openai" } else { "azure" } }
+
     private func usage(_ scan: JSONScan) -> AssistantUsage {
         func count(_ value: JSONScan?) -> Int { max(0, value?.integer ?? 0) }
         let input = scan["input_token_details"]
         let made = scan["output_token_details"]
-        var usage = AssistantUsage()
+        var usage = AssistantUsage(
+            service: self.billedService, model: self.setup.model ?? self.configuration.model)
         usage.inputTextTokens = count(input?["text_tokens"])
         usage.inputAudioTokens = count(input?["audio_tokens"])
-        usage.cachedTokens = count(input?["cached_tokens"])
+        let kept = input?["cached_tokens_details"]
+        usage.cachedAudioTokens = min(count(kept?["audio_tokens"]), usage.inputAudioTokens)
+        // Servers that do not say of what kind they were: text costs the less.
+        usage.cachedTextTokens =
+            kept == nil ? count(input?["cached_tokens"]) : min(count(kept?["text_tokens"]), usage.inputTextTokens)
         usage.outputTextTokens = count(made?["text_tokens"])
         usage.outputAudioTokens = count(made?["audio_tokens"])
         return usage

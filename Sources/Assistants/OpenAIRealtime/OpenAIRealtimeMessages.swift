@@ -82,9 +82,13 @@ struct OpenAIRealtimeMessages: Sendable {
         session.set(value, at: field.path(self.dialect))
     }
 
+    /// The model that writes down what the caller says.
+    var transcriptionModel: String {
+        self.configuration.transcription?.model ?? (self.dialect == .ga ? "gpt-transcribe" : "whisper-1")
+    }
+
     private func transcription(_ wanted: OpenAIRealtimeConfiguration.Transcription) -> JSONValue {
-        let fallback = self.dialect == .ga ? "gpt-transcribe" : "whisper-1"
-        var value: JSONValue = ["model": .string(wanted.model ?? fallback)]
+        var value: JSONValue = ["model": .string(self.transcriptionModel)]
         let language = wanted.language ?? String(self.setup.language.prefix { $0 != "-" && $0 != "_" }).lowercased()
         if !language.isEmpty { value.set(.string(language), at: ["language"]) }
         if let prompt = wanted.prompt { value.set(.string(prompt), at: ["prompt"]) }

@@ -64,6 +64,9 @@ struct BatchRecogniser: Sendable {
         output.effects.append(.request(channel, target))
     }
 
+    /// What a transcription would be made of now.
+    var recordedBytes: Int { self.audio.count }
+
     func owns(_ id: ChannelID) -> Bool { id == self.channel }
 
     mutating func close(_ output: inout AssistantOutput) {

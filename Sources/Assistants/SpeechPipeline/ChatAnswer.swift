@@ -216,7 +216,13 @@ struct ChatAnswer: Sendable {
             self.usage.outputTextTokens = tokens
         }
         let cached = usage[["prompt_tokens_details", "cached_tokens"]] ?? usage["cache_read_input_tokens"]
-        if let tokens = cached?.whole { self.usage.cachedTokens = tokens }
+        if let tokens = cached?.whole {
+            self.usage.cachedTextTokens = tokens
+            // Anthropic counts kept tokens beside the others, OpenAI among them.
+            if usage["cache_read_input_tokens"] != nil, let read = usage["input_tokens"]?.whole {
+                self.usage.inputTextTokens = read + tokens
+            }
+        }
     }
 
     private mutating func finish() -> [Event] {

@@ -59,6 +59,10 @@ struct ChatRequest {
         if self.configuration.service != .groq {
             body.append(.init("stream_options", ["include_usage": true]))
         }
+        // A caller waits: these models think before they speak, and would think long.
+        if self.configuration.service == .groq, self.configuration.model.contains("gpt-oss") {
+            body.append(.init("reasoning_effort", "low"))
+        }
         if let temperature = self.configuration.temperature { body.append(.init("temperature", .number(temperature))) }
         if !self.setup.tools.isEmpty {
             let tools = self.setup.tools.map { tool -> JSONValue in

@@ -19,6 +19,8 @@ struct PipelineReply: Sendable {
     /// The voice has been told that no more comes.
     var isClosed = false
     var isRetry = false
+    /// What the writer used for it is known, or known to be unknown.
+    var isCounted = false
     var incomplete: String?
 
     init(item: AgentItem, source: Source, cutter: SentenceCutter, writer: WriterConfiguration.Service) {

@@ -15,6 +15,15 @@ enum RecogniserEvent: Sendable, Equatable {
     /// The service says that the turn is over.
     case turnEnded
     case failed(AssistantFailure)
+
+    /// Says that the service hears the caller.
+    var showsHearing: Bool {
+        switch self {
+        case .speechStarted, .speechStopped, .words, .turnEnded: true
+        case .interim(let text): !text.isEmpty
+        case .ready, .settled, .failed: false
+        }
+    }
 }
 
 /// Deepgram's streaming recognition, `/v1/listen` (Nova) or `/v2/listen` (Flux): providers.md §4.1, §4.2.
@@ -28,7 +37,8 @@ struct DeepgramRecogniser: Sendable {
     private var channel: ChannelID = .main
     private var isOpen = false
     private var attempts = 0
-    /// Caller audio from before the socket stood, or while it is being replaced: the newest three seconds.
+    /// Caller audio from before the socket stood, or while it is being replaced: the newest three seconds. And what the
+    /// caller has said to a socket that has not shown yet that it hears: a next one gets it again.
     private var waiting: [UInt8] = []
     /// Flux wants 80 ms a message.
     private var gathered: [UInt8] = []
@@ -39,6 +49,9 @@ struct DeepgramRecogniser: Sendable {
     static let idle: Duration = .seconds(4)
     private static let fluxIdle: Duration = .milliseconds(500)
     private static let garbageLimit = 16
+    private static let waitingLimit: Duration = .seconds(3)
+    /// A sentence, kept for another socket.
+    private static let owedLimit: Duration = .seconds(12)
 
     init(_ configuration: RecogniserConfiguration, setup: AssistantSetup) {
         self.configuration = configuration
@@ -80,14 +93,22 @@ struct DeepgramRecogniser: Sendable {
 
     private var shortLanguage: String { String(self.language.prefix { $0 != "-" && $0 != "_" }).lowercased() }
 
-    mutating func audio(_ frame: UnsafeRawBufferPointer, at now: Duration, _ output: inout AssistantOutput) {
+    /// - Parameter isOwed: the caller is saying something of which the service has shown no sign of having heard it.
+    mutating func audio(
+        _ frame: UnsafeRawBufferPointer, isOwed: Bool, at now: Duration, _ output: inout AssistantOutput
+    ) {
         self.lastAudio = now
-        guard self.isOpen else {
-            let limit = self.format.bytesPerSecond * 3
+        if isOwed || !self.isOpen {
+            let limit = self.format.bytes(in: isOwed ? Self.owedLimit : Self.waitingLimit)
             self.waiting.append(contentsOf: frame)
-            if self.waiting.count > limit { self.waiting.removeFirst(self.waiting.count - limit) }
-            return
+            // By the second, so that the bytes are not moved for every frame.
+            if self.waiting.count > limit + self.format.bytesPerSecond {
+                self.waiting.removeFirst(self.waiting.count - limit)
+            }
+        } else if !self.waiting.isEmpty {
+            self.waiting.removeAll()
         }
+        guard self.isOpen else { return }
         if self.isFlux {
             self.gathered.append(contentsOf: frame)
             guard self.gathered.count >= self.format.bytes(in: .milliseconds(80)) else { return }
@@ -125,6 +146,12 @@ struct DeepgramRecogniser: Sendable {
         }
     }
 
+    /// The socket is of no use: nothing more of it is wanted.
+    mutating func abandon(_ output: inout AssistantOutput) {
+        self.isOpen = false
+        output.effects.append(.close(self.channel, code: 1000))
+    }
+
     mutating func close(_ output: inout AssistantOutput) {
         if self.isOpen { output.sendText("{\"type\":\"CloseStream\"}", on: self.channel) }
         self.isOpen = false
@@ -138,9 +165,8 @@ struct DeepgramRecogniser: Sendable {
         switch event {
         case .opened:
             self.isOpen = true
-            let waiting = self.waiting
-            self.waiting = []
-            waiting.withUnsafeBytes { self.send($0, &output) }
+            // Kept: this socket has not heard it yet either.
+            self.waiting.withUnsafeBytes { self.send($0, &output) }
             return [.ready]
         case .text(_, let bytes):
             guard let scan = try? JSONScan(bytes), scan.kind == .object else {

@@ -49,6 +49,8 @@ package struct SpeechPipelineConfiguration: Sendable {
     package var speakerDeadline: Duration = .seconds(5)
     /// From the end of a recording to its words (turn-based).
     package var transcriptionDeadline: Duration = .seconds(10)
+    /// After a sentence of the caller of which the recogniser shows no sign, its socket is replaced.
+    package var deafAfter: Duration = .seconds(4)
     /// Silence of the detector after which it reports the end of speech: the rest of the wait is endpointing's.
     package var detectorSilence: Duration = .milliseconds(160)
 
@@ -133,6 +135,32 @@ extension RecogniserConfiguration.Service {
     }
 }
 
+extension RecogniserConfiguration {
+    /// The service's name in the price table; nil: nobody bills it.
+    package var billedService: String? {
+        switch self.service {
+        case .deepgram, .flux, .deepgramBatch: "deepgram"
+        case .openAI: "openai"
+        case .groq: "groq"
+        case .sherpa: nil
+        }
+    }
+}
+
+extension SpeakerConfiguration {
+    /// The service's name in the price table; nil: nobody bills it.
+    package var billedService: String? {
+        switch self.service {
+        case .deepgram, .openAI, .elevenLabs: self.service.rawValue
+        case .local, .piper, .sherpa: nil
+        }
+    }
+    /// Deepgram's voices are models, of one price with the family's others: `aura-2-thalia-en`.
+    package var billedModel: String {
+        self.service == .deepgram ? self.voice ?? self.model : self.model
+    }
+}
+
 /// Who thinks of the answer.
 package struct WriterConfiguration: Sendable {
     package enum Service: String, Sendable, CaseIterable {
@@ -177,7 +205,8 @@ extension WriterConfiguration.Service {
     /// A compatible server's models are its own: it has to be told one.
     package var defaultModel: String {
         switch self {
-        case .groq: "llama-3.3-70b-versatile"
+        // Groq named it as the successor of the Llama model that it has switched off (`ModelRetirements`).
+        case .groq: "openai/gpt-oss-120b"
         case .openAI: "gpt-4.1-mini"
         case .anthropic: "claude-haiku-4-5"
         case .compatible: ""

@@ -63,9 +63,10 @@ extension SpeechPipelineMachine {
             case .text(let text):
                 self.setTimer(.writer, at: nil)
                 for clause in self.reply?.cutter.feed(text) ?? [] { self.say(clause, at: now, &output) }
-            case .usage(let usage): output.event(.usage(usage))
+            case .usage(let usage): self.wrote(usage)
             case .finished(let tools, let incomplete):
                 self.setTimer(.writer, at: nil)
+                if !(self.reply?.isCounted ?? true) { self.wrote(nil) }
                 self.reply?.incomplete = incomplete
                 for clause in self.reply?.cutter.finish() ?? [] { self.say(clause, at: now, &output) }
                 self.callTools(tools, &output)
@@ -73,6 +74,17 @@ extension SpeechPipelineMachine {
             case .failed(let failure): self.writerFailed(failure, at: now, &output)
             }
         }
+    }
+
+    /// What a request to the model used; nil: the server has not said.
+    private mutating func wrote(_ told: AssistantUsage?) {
+        let writer = self.configuration.writer
+        var usage = told ?? AssistantUsage()
+        usage.service = writer.service.rawValue
+        usage.model = writer.model
+        usage.isUncounted = told == nil
+        self.reply?.isCounted = true
+        if self.written.count < 64 { self.written.append(usage) }
     }
 
     /// Once more, at once, when nothing of the answer came: the caller does not notice. Then the next back end.
@@ -126,6 +138,7 @@ extension SpeechPipelineMachine {
         self.reply?.heard.said(clause)
         self.memory.agent(reply.item, text: self.reply?.heard.text ?? "")
         if reply.heard.bytes == 0 { self.setTimer(.speaker, at: now + self.configuration.speakerDeadline) }
+        self.spokenCharacters += clause.count
         output.event(.agentTranscript(reply.item, Redacted(clause + " "), isFinal: false))
         self.socket?.say(clause, at: now, &output)
         do throws(SpeechPipelineError) {
@@ -172,6 +185,7 @@ extension SpeechPipelineMachine {
         reply.heard.allEnded()
         self.endReply()
         self.remember(reply)
+        self.tellUsage(&output)
         if !reply.heard.text.isEmpty {
             output.event(.agentAudioFinished(reply.item))
             output.event(.agentTranscript(reply.item, Redacted(reply.heard.text), isFinal: true))
@@ -200,6 +214,9 @@ extension SpeechPipelineMachine {
         if let channel = reply.channel { output.effects.append(.close(channel, code: 1000)) }
         self.socket?.clear(&output)
         self.pieces?.clear(&output)
+        // A request that was broken off is billed all the same, and its count never comes.
+        if case .model = reply.source, !reply.isCounted { self.wrote(nil) }
+        self.tellUsage(&output)
         self.endReply()
         self.remember(reply)
     }

@@ -64,7 +64,10 @@ extension SpeechPipelineMachine {
     mutating func recogniserTold(_ event: RecogniserEvent, at now: Duration, _ output: inout AssistantOutput) {
         guard self.phase != .ended else { return }
         switch event {
-        case .ready: self.becomeReady(&output)
+        case .ready:
+            self.becomeReady(&output)
+            // A socket that replaces another has been sent what the caller said, and the caller is silent meanwhile.
+            if self.phase == .ready, self.turn != nil, !self.isCallerSpeaking { self.streaming?.settle(&output) }
         case .speechStarted: if self.detector == nil { self.speechStarted(byService: true, at: now, &output) }
         case .speechStopped:
             guard self.detector == nil || self.turn?.isByService ?? false else { break }
@@ -104,6 +107,25 @@ extension SpeechPipelineMachine {
         output.event(.callerTranscript(turn.item, Redacted(news), isFinal: false))
     }
 
+    /// Connected and deaf: another socket gets what this one did not hear.
+    mutating func recogniserDeaf(at now: Duration, _ output: inout AssistantOutput) {
+        guard let since = self.spokenTo.unansweredSince() else { return }
+        guard self.recogniserHeardAt <= since else {
+            // It hears, and understood nothing: noise, or another language.
+            self.spokenTo.answered()
+            return
+        }
+        let due = since + self.configuration.deafAfter
+        guard now >= due else {
+            // The caller went on speaking.
+            self.setTimer(.deaf, at: due)
+            return
+        }
+        self.streaming?.abandon(&output)
+        self.recogniserFailed(AssistantFailure("recogniser-deaf", .retry), at: now, &output)
+        if self.phase == .ready { self.setTimer(.deaf, at: now + self.configuration.deafAfter) }
+    }
+
     private mutating func recogniserFailed(
         _ failure: AssistantFailure, at now: Duration, _ output: inout AssistantOutput
     ) {
@@ -137,10 +159,16 @@ extension SpeechPipelineMachine {
             self.turn?.isTranscribing = true
             self.setTimer(.transcription, at: now + self.configuration.transcriptionDeadline)
             do throws(SpeechPipelineError) {
+                self.heardBytes &+= self.batch?.recordedBytes ?? 0
                 try self.batch?.transcribe(as: self.numbers.make(), &output)
             } catch {
                 self.fail(AssistantFailure(error.slug, .failOver), &output)
             }
+            return
+        }
+        // While the socket is being replaced no words can come: they are waited for, and the ladder bounds the wait.
+        if let streaming = self.streaming, !streaming.isConnected, turn.text.isEmpty {
+            self.setTimer(.turn, at: now + Self.settleTime)
             return
         }
         let isCertain = self.batch != nil || turn.interim.isEmpty && (turn.isSettled || !turn.words.isEmpty)

@@ -23,6 +23,8 @@ package struct SpeechPipelineMachine: AssistantMachine {
         case speaker
         /// The recogniser's socket must not be idle.
         case idle
+        /// A spoken sentence of which the recogniser has shown no sign.
+        case deaf
     }
 
     package let capabilities: AssistantCapabilities
@@ -46,6 +48,9 @@ package struct SpeechPipelineMachine: AssistantMachine {
     var endpointing: Endpointing
     var turn: PipelineTurn?
     var isCallerSpeaking = false
+    var spokenTo = SpokenTo()
+    /// When the recogniser last said anything: also nothing understood is a sign of life.
+    var recogniserHeardAt: Duration = .zero
     var nextCaller = 1
 
     // The agent.
@@ -59,6 +64,13 @@ package struct SpeechPipelineMachine: AssistantMachine {
     /// Tool calls since the caller last spoke.
     var rounds = 0
     var toolCount = 0
+
+    // What was used and not told yet.
+    var written: [AssistantUsage] = []
+    var spokenCharacters = 0
+    /// Bytes that a recogniser was sent, in all, and as many of them as were told.
+    var heardBytes = 0
+    private var toldBytes = 0
 
     private var deadlines: [Duration?] = Array(repeating: nil, count: Timer.allCases.count)
     private var announcedWake: Duration?
@@ -168,7 +180,12 @@ package struct SpeechPipelineMachine: AssistantMachine {
         guard self.phase == .ready || self.phase == .opening, !frame.isEmpty else { return }
         self.batch?.audio(frame)
         if self.streaming != nil {
-            self.streaming?.audio(frame, at: now, &output)
+            if self.streaming?.isConnected ?? false { self.heardBytes &+= frame.count }
+            self.spokenTo.heard(frame, self.inputFormat, at: now)
+            self.streaming?.audio(frame, isOwed: self.spokenTo.isOwed(at: now), at: now, &output)
+            if self.deadlines[Timer.deaf.rawValue] == nil, let since = self.spokenTo.unansweredSince() {
+                self.setTimer(.deaf, at: since + self.configuration.deafAfter)
+            }
             // Frames come fifty times a second: the timer is moved only when it is spent.
             if self.deadlines[Timer.idle.rawValue] == nil { self.setTimer(.idle, at: self.streaming?.idleDue) }
         }
@@ -197,6 +214,8 @@ package struct SpeechPipelineMachine: AssistantMachine {
     ) {
         if self.streaming?.owns(id) ?? false {
             let events = self.streaming?.received(event, &output) ?? []
+            if case .text = event { self.recogniserHeardAt = now }
+            if events.contains(where: \.showsHearing) { self.spokenTo.answered() }
             for event in events { self.recogniserTold(event, at: now, &output) }
             return
         }
@@ -235,6 +254,7 @@ package struct SpeechPipelineMachine: AssistantMachine {
         case .transcription: self.fail(AssistantFailure("recogniser-timeout", .retry), &output)
         case .writer: self.writerFailed(AssistantFailure("writer-timeout", .retry), at: now, &output)
         case .speaker: self.replyFailed(AssistantFailure("speaker-timeout", .retry), at: now, &output)
+        case .deaf: self.recogniserDeaf(at: now, &output)
         case .idle:
             self.streaming?.idle(at: now, &output)
             self.setTimer(.idle, at: self.streaming?.idleDue)
@@ -251,6 +271,40 @@ package struct SpeechPipelineMachine: AssistantMachine {
         guard earliest != self.announcedWake else { return }
         self.announcedWake = earliest
         output.effects.append(.wake(at: earliest))
+    }
+
+    // MARK: What was used
+
+    /// What the stages have used since it was told last, for the reply that it belongs to: before the end of a reply, or of
+    /// the session.
+    mutating func tellUsage(_ output: inout AssistantOutput) {
+        for usage in self.unreportedUsage(at: .zero) { output.event(.usage(usage)) }
+        self.written = []
+        self.spokenCharacters = 0
+        self.toldBytes = self.heardBytes
+    }
+
+    /// Recognition and speech are counted here, as they are billed: audio sent, characters sent. The local voice and
+    /// detector cost nothing.
+    package func unreportedUsage(at now: Duration) -> [AssistantUsage] {
+        var usages = self.written
+        if let reply = self.reply, case .model = reply.source, reply.channel != nil, !reply.isCounted {
+            var usage = AssistantUsage(
+                service: self.configuration.writer.service.rawValue, model: self.configuration.writer.model)
+            usage.isUncounted = true
+            usages.append(usage)
+        }
+        if self.spokenCharacters > 0, let service = self.configuration.speaker.billedService {
+            var usage = AssistantUsage(service: service, model: self.configuration.speaker.billedModel)
+            usage.characters = self.spokenCharacters
+            usages.append(usage)
+        }
+        if self.heardBytes > self.toldBytes, let service = self.configuration.recogniser.billedService {
+            var usage = AssistantUsage(service: service, model: self.configuration.recogniser.model)
+            usage.heard = self.inputFormat.duration(ofBytes: self.heardBytes - self.toldBytes)
+            usages.append(usage)
+        }
+        return usages
     }
 
     // MARK: The end

@@ -72,3 +72,22 @@ enum StageVerdicts {
         return self.ofStatus(status, code: value.flatMap { self.errorCode(in: $0) }, detail: text, stage)
     }
 }
+
+/// A stage of the pipeline whose service is asked over HTTP outside a call: what its answer comes to.
+package enum ProviderStage: String, Sendable {
+    case recogniser, writer, speaker
+
+    /// The failure of an exchange that is over; nil: it was complete.
+    package func failure(status: Int, body: [UInt8], end: ChannelEnd) -> AssistantFailure? {
+        let stage: StageVerdicts.Stage =
+            switch self {
+            case .recogniser: .recogniser
+            case .writer: .writer
+            case .speaker: .speaker
+            }
+        guard case .finished = end else { return StageVerdicts.ofEnd(end, stage) }
+        guard status == 200 else { return StageVerdicts.ofBody(status, body, stage) }
+        // Complete, and empty: whoever waited for something has got nothing.
+        return AssistantFailure("\(self.rawValue)-silent", .retry)
+    }
+}

@@ -224,7 +224,12 @@ extension CallSession {
         self.transcript.callerSaid(
             text, item: item.number, session: self.assistantSession, isFinal: isFinal, at: now)
         output.commands.append(.note(.callerSaid(Redacted(text), isFinal: isFinal)))
-        let means = !Backchannel.matches(text, language: self.plan.language)
+        // Words come in pieces of any size: all that there is of them is judged, and "Mm-" waits for its "hmm".
+        let said = self.transcript.callerText(item: item.number, session: self.assistantSession)
+        let means =
+            isFinal
+            ? !Backchannel.matches(text, language: self.plan.language)
+            : !Backchannel.mayBecome(said, language: self.plan.language)
         guard self.phase == .talking else { return }
         if means, item.number > self.answeredThrough { self.wordsMeant(item, at: now, &output) }
         // Empty: the transcriber heard nothing, which proves nothing. The timer decides by what was voiced.
@@ -367,6 +372,7 @@ extension CallSession {
     ) {
         self.isResponding = false
         self.clear(.stall)
+        let isBroken = self.arriving != nil || !self.responseSpoke
         if let arriving = self.arriving { self.playout.finish(arriving) }
         switch outcome {
         case .completed, .incomplete, .cancelled:
@@ -384,7 +390,10 @@ extension CallSession {
                 if self.awaitsAudio { self.set(.firstAudio, now) }
             }
         case .failed(let failure):
-            if failure.verdict != .ignore { self.assistantFailed(failure, at: now, &output) }
+            guard failure.verdict != .ignore else { break }
+            // The answer that was broken off is owed by whoever comes next.
+            if isBroken, self.phase == .talking, self.afterResponse == nil { self.awaitsAudio = true }
+            self.assistantFailed(failure, at: now, &output)
         }
         if let leaving = self.afterResponse {
             self.afterResponse = nil

@@ -48,6 +48,11 @@ package struct Transcript: Sendable {
         self.open[index].isFinal = isFinal
     }
 
+    /// What the caller is known to have said in an item so far.
+    package func callerText(item: Int, session: Int) -> String {
+        self.open.last { $0.callerItem == item && $0.session == session }?.turn.text.value ?? ""
+    }
+
     /// A caller's turn has its place in the order before its words are known (they may come after the answer).
     package mutating func callerBegan(item: Int, session: Int, at now: Duration) {
         guard self.open.count < Self.maximumTurns,

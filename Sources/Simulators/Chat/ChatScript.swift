@@ -43,10 +43,14 @@ package struct ChatScript: Sendable {
     }
     /// In the order of the requests; the last is repeated.
     package var answers = [Answer("We are open from nine to five. Is there anything else?")]
+    /// For a request that asks to greet the caller; nil: the next answer.
+    package var greeting: Answer?
     /// What recordings are understood as, in order.
     package var transcripts = ["Hello, who is there?"]
     package var key: String?
     package var soundPerCharacter: Duration = .milliseconds(60)
+    /// Texts whose sound has a length of its own.
+    package var sounds: [String: Duration] = [:]
     package init() {}
 
     /// `{"answers":[{"text":"…","tools":[{"name":"…","arguments":"{}"}]}],"transcripts":["…"]}`; nil: not such a text.

@@ -31,6 +31,8 @@ package struct DeepgramScript: Sendable {
     package var speechLevel = -40.0
     /// Sound made for each character.
     package var soundPerCharacter: Duration = .milliseconds(60)
+    /// Texts whose sound has a length of its own.
+    package var sounds: [String: Duration] = [:]
     package init() {}
 
     /// `{"utterances":["…"],"faults":["garbage"]}`; nil: not such a text.

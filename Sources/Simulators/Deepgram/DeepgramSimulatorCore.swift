@@ -226,10 +226,12 @@ package struct DeepgramSimulatorCore: Sendable {
     private mutating func flush() -> [Effect] {
         guard !self.faults.contains(.mute) else { return [] }
         var effects: [Effect] = []
-        let count = self.unspoken.count
+        let text = self.unspoken
         self.unspoken = ""
-        if count > 0 {
-            let sound = SimulatedSound.tone(self.script.soundPerCharacter * count, self.format)
+        if !text.isEmpty {
+            let trimmed = text.last == " " ? String(text.dropLast()) : text
+            let length = self.script.sounds[trimmed] ?? self.script.soundPerCharacter * text.count
+            let sound = SimulatedSound.tone(length, self.format)
             // A third of a second a message, as bursts come.
             let size = self.format.bytes(in: .milliseconds(320))
             for start in stride(from: 0, to: sound.count, by: size) {

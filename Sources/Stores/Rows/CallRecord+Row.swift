@@ -46,6 +46,13 @@ extension CallRecord {
         row.set("cached_tokens", self.usage.cachedTokens)
         row.set("output_text_tokens", self.usage.outputTextTokens)
         row.set("output_audio_tokens", self.usage.outputAudioTokens)
+        row.set("speech_characters", self.usage.characters)
+        row.set("recognised_ms", milliseconds: self.usage.heard)
+        row.set("connected_ms", milliseconds: self.usage.connected)
+        row.set("cost_micros", self.cost?.micros)
+        row.set("cost_known_micros", self.cost?.knownMicros)
+        row.set("cost_currency", self.cost?.currency)
+        row.set("price_date", self.cost?.priceDate)
         row.set("node", self.node)
         return row
     }
@@ -92,6 +99,16 @@ extension CallRecord {
         self.usage.cachedTokens = try row.integer("cached_tokens")
         self.usage.outputTextTokens = try row.integer("output_text_tokens")
         self.usage.outputAudioTokens = try row.integer("output_audio_tokens")
+        // A line of the spool may be of a version that did not count these.
+        self.usage.characters = try row.integerIfAny("speech_characters") ?? 0
+        self.usage.heard = try row.millisecondsIfAny("recognised_ms") ?? .zero
+        self.usage.connected = try row.millisecondsIfAny("connected_ms") ?? .zero
+        if let currency = try row.textIfAny("cost_currency") {
+            self.cost = CallCost(
+                micros: try row.integerIfAny("cost_micros"),
+                knownMicros: try row.integerIfAny("cost_known_micros") ?? 0,
+                currency: currency, priceDate: try row.textIfAny("price_date") ?? "")
+        }
         self.node = try row.textIfAny("node")
     }
 }
@@ -145,6 +162,7 @@ extension TurnRecord {
         row.set("was_interrupted", self.wasInterrupted)
         row.set("latency_ms", milliseconds: self.latency)
         row.set("provider_used", self.provider?.text)
+        row.set("cost_micros", self.costMicros)
         row.set("start_time", self.startedAt)
         row.set("end_time", self.endedAt)
         return row
@@ -159,6 +177,7 @@ extension TurnRecord {
         self.wasInterrupted = try row.bool("was_interrupted")
         self.latency = try row.millisecondsIfAny("latency_ms")
         self.provider = try row.valueIfAny("provider_used") { ProviderName($0) }
+        self.costMicros = try row.integerIfAny("cost_micros")
     }
 }
 

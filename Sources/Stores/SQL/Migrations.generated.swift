@@ -391,6 +391,30 @@ extension Migration {
                 DROP TABLE voip_api_tokens;
                 """#),
         Migration(
+            number: 6, name: "costs",
+            up: #"""
+                -- What calls cost at their providers, in millionths of a currency, by the price table of their day. cost_micros is empty
+                -- where the price of a part is unknown (never 0); cost_known_micros is the part whose price is known.
+                ALTER TABLE voip_cdr ADD COLUMN speech_characters INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE voip_cdr ADD COLUMN recognised_ms INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE voip_cdr ADD COLUMN connected_ms INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE voip_cdr ADD COLUMN cost_micros INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN cost_known_micros INTEGER;
+                ALTER TABLE voip_cdr ADD COLUMN cost_currency TEXT;
+                ALTER TABLE voip_cdr ADD COLUMN price_date TEXT;
+                ALTER TABLE v_voice_messages ADD COLUMN cost_micros INTEGER;
+                """#,
+            down: #"""
+                ALTER TABLE v_voice_messages DROP COLUMN cost_micros;
+                ALTER TABLE voip_cdr DROP COLUMN price_date;
+                ALTER TABLE voip_cdr DROP COLUMN cost_currency;
+                ALTER TABLE voip_cdr DROP COLUMN cost_known_micros;
+                ALTER TABLE voip_cdr DROP COLUMN cost_micros;
+                ALTER TABLE voip_cdr DROP COLUMN connected_ms;
+                ALTER TABLE voip_cdr DROP COLUMN recognised_ms;
+                ALTER TABLE voip_cdr DROP COLUMN speech_characters;
+                """#),
+        Migration(
             number: 7, name: "configuration_changes",
             up: #"""
                 -- Which tenants' configuration was changed, by whatever program, in the order of `number`: a gateway reads what is new to it.
@@ -1083,6 +1107,30 @@ extension Migration {
                 DROP TABLE voip_tenant_settings;
                 DROP TABLE voip_signing_keys;
                 DROP TABLE voip_api_tokens;
+                """#),
+        Migration(
+            number: 6, name: "costs",
+            up: #"""
+                -- What calls cost at their providers, in millionths of a currency, by the price table of their day. cost_micros is empty
+                -- where the price of a part is unknown (never 0); cost_known_micros is the part whose price is known.
+                ALTER TABLE voip_cdr ADD COLUMN speech_characters bigint NOT NULL DEFAULT 0;
+                ALTER TABLE voip_cdr ADD COLUMN recognised_ms bigint NOT NULL DEFAULT 0;
+                ALTER TABLE voip_cdr ADD COLUMN connected_ms bigint NOT NULL DEFAULT 0;
+                ALTER TABLE voip_cdr ADD COLUMN cost_micros bigint;
+                ALTER TABLE voip_cdr ADD COLUMN cost_known_micros bigint;
+                ALTER TABLE voip_cdr ADD COLUMN cost_currency text;
+                ALTER TABLE voip_cdr ADD COLUMN price_date text;
+                ALTER TABLE v_voice_messages ADD COLUMN cost_micros bigint;
+                """#,
+            down: #"""
+                ALTER TABLE v_voice_messages DROP COLUMN cost_micros;
+                ALTER TABLE voip_cdr DROP COLUMN price_date;
+                ALTER TABLE voip_cdr DROP COLUMN cost_currency;
+                ALTER TABLE voip_cdr DROP COLUMN cost_known_micros;
+                ALTER TABLE voip_cdr DROP COLUMN cost_micros;
+                ALTER TABLE voip_cdr DROP COLUMN connected_ms;
+                ALTER TABLE voip_cdr DROP COLUMN recognised_ms;
+                ALTER TABLE voip_cdr DROP COLUMN speech_characters;
                 """#),
         Migration(
             number: 7, name: "configuration_changes",

@@ -330,10 +330,10 @@ import Testing
             #"{"usageMetadata":{"promptTokenCount":130,"responseTokenCount":50,"cachedContentTokenCount":7,"#
                 + #""promptTokensDetails":[{"modality":"AUDIO","tokenCount":30}],"#
                 + #""responseTokensDetails":[{"modality":"AUDIO","tokenCount":45}],"thoughtsTokenCount":2}}"#)
-        var usage = AssistantUsage()
+        var usage = AssistantUsage(service: "gemini", model: "gemini-3.8-live")
         usage.inputTextTokens = 100
         usage.inputAudioTokens = 30
-        usage.cachedTokens = 7
+        usage.cachedTextTokens = 7
         usage.outputTextTokens = 7
         usage.outputAudioTokens = 45
         #expect(trace.events == [.usage(usage)])

@@ -105,11 +105,13 @@ import Testing
             #"{"type":"conversation.item.input_audio_transcription.failed","item_id":"c2","content_index":0,"error":{"message":"m"}}"#
         )
         let (first, second) = (CallerItem(1), CallerItem(2))
+        var billed = AssistantUsage(service: "openai", model: "gpt-transcribe")
+        billed.heard = .seconds(1)
         #expect(
             trace.takeEvents() == [
                 .callerSpeechStarted, .callerSpeechStopped, .callerTurnCommitted(first), .callerSpeechStarted,
                 .callerTranscript(first, Redacted("Buon"), isFinal: false),
-                .callerTranscript(first, Redacted("Buongiorno"), isFinal: true),
+                .callerTranscript(first, Redacted("Buongiorno"), isFinal: true), .usage(billed),
                 .callerTranscript(second, Redacted(""), isFinal: true),
                 .failed(AssistantFailure("transcription-failed", .ignore, detail: "m")),
             ])
@@ -329,10 +331,10 @@ import Testing
         trace.server(
             #"{"type":"response.done","response":{"id":"resp_1","status":"completed","usage":{"total_tokens":10,"input_tokens":6,"output_tokens":4,"input_token_details":{"text_tokens":1,"audio_tokens":5,"cached_tokens":2},"output_token_details":{"text_tokens":1,"audio_tokens":3}}}}"#
         )
-        var usage = AssistantUsage()
+        var usage = AssistantUsage(service: "openai", model: "gpt-realtime-2.1")
         usage.inputTextTokens = 1
         usage.inputAudioTokens = 5
-        usage.cachedTokens = 2
+        usage.cachedTextTokens = 2
         usage.outputTextTokens = 1
         usage.outputAudioTokens = 3
         #expect(trace.takeEvents().contains(.usage(usage)))

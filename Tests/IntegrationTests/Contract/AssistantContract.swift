@@ -21,9 +21,9 @@ import Testing
         return script
     }
 
-    /// A reply that sounds for half a minute.
+    /// A reply that sounds for long enough to be broken into. (To make its sound is most of these tests' work.)
     private static let long = AssistantScript.Answer(
-        "This is a very long story.", sound: .tone(hertz: 440, .seconds(30)), callerTranscript: "Tell me a story.")
+        "This is a very long story.", sound: .tone(hertz: 440, .seconds(10)), callerTranscript: "Tell me a story.")
 
     /// Past the greeting, and quiet.
     private func greet(_ rig: ContractRig) {
@@ -117,9 +117,11 @@ import Testing
         "A cough pauses the agent, who then goes on", arguments: ContractBackEnd.all.filter(\.canBePaused))
     func pauseAndResume(backEnd: ContractBackEnd) {
         let answer = AssistantScript.Answer(
-            "A story of five seconds.", sound: .tone(hertz: 440, .seconds(5)), callerTranscript: "…")
+            "A story of five seconds.", sound: .tone(hertz: 440, .seconds(5)), callerTranscript: "Tell me a story.")
+        // Of the cough nothing is understood.
         let rig = ContractRig(
-            [.init(backEnd: backEnd, script: Self.script([answer]))], bargeIn: .twoStep(confirm: .milliseconds(300)),
+            [.init(backEnd: backEnd, script: Self.script([answer, .init("Pardon?")]))],
+            bargeIn: .twoStep(confirm: .milliseconds(300)),
             turns: TurnDetection(drivenByUs: true))
         self.greet(rig)
         rig.say()
@@ -199,7 +201,8 @@ import Testing
     }
 
     @Test(
-        "A connection lost between two turns is made again, and the caller is answered", arguments: ContractBackEnd.all)
+        "A connection lost between two turns is made again, and the caller is answered",
+        arguments: ContractBackEnd.all.filter(\.hasConnection))
     func reconnect(backEnd: ContractBackEnd) {
         let rig = ContractRig(
             backEnd,
@@ -209,8 +212,8 @@ import Testing
                     .init(.after(.seconds(6)), .reset)
                 ]))
         self.greet(rig)
-        rig.pass(atMost: .seconds(10)) { rig.servers.count > 1 }
-        #expect(rig.servers.count == 2)
+        rig.pass(atMost: .seconds(10)) { rig.connections > 1 }
+        #expect(rig.connections == 2)
         rig.pass(.milliseconds(500))
         rig.say()
         #expect(self.isAnswered(rig))
@@ -219,7 +222,9 @@ import Testing
         #expect(rig.refusals.isEmpty)
     }
 
-    @Test("The end of the provider's session does not end the call", arguments: ContractBackEnd.all)
+    @Test(
+        "The end of the provider's session does not end the call",
+        arguments: ContractBackEnd.all.filter(\.hasConnection))
     func sessionLimit(backEnd: ContractBackEnd) {
         let rig = ContractRig(
             backEnd,
@@ -233,7 +238,7 @@ import Testing
         rig.say()
         #expect(self.isAnswered(rig))
         #expect(rig.termination == nil)
-        #expect(rig.servers.count >= 2)
+        #expect(rig.connections >= 2)
         #expect(rig.refusals.isEmpty)
     }
 
@@ -241,7 +246,11 @@ import Testing
         "Garbage in the middle of a reply is passed over", arguments: ContractBackEnd.all,
         [AssistantScript.Fault.malformed, .binary, .huge(bytes: 3_000_000)])
     func garbage(backEnd: ContractBackEnd, fault: AssistantScript.Fault) {
-        let rig = ContractRig(backEnd, Self.script([.init("It is half past ten.")], [.init(.midResponse(2), fault)]))
+        let rig = ContractRig(
+            backEnd,
+            Self.script(
+                [.init("It is half past ten.", callerTranscript: "What time is it?")],
+                [.init(.midResponse(2), fault)]))
         self.greet(rig)
         rig.say()
         #expect(self.isAnswered(rig))
@@ -249,7 +258,7 @@ import Testing
         rig.say()
         #expect(self.isAnswered(rig))
         #expect(rig.failures.isEmpty)
-        #expect(rig.servers.count == 1)
+        #expect(rig.connections <= 1)
     }
 
     /// Where a server stops answering, or closes.
@@ -286,6 +295,8 @@ import Testing
     @Test("However a server closes, the next in the list answers", arguments: ContractBackEnd.all)
     func closed(backEnd: ContractBackEnd) {
         for (index, (code, reason)) in Self.closes.enumerated() {
+            // An exchange over HTTP has no close codes: some stand for all.
+            if !backEnd.hasConnection, index % 5 != 1 { continue }
             do {
                 let moment: AssistantScript.Moment = index % 2 == 0 ? .configured : .midResponse(2)
                 let fault = AssistantScript.Fault.close(code: code, reason: reason)
@@ -321,6 +332,36 @@ import Testing
         #expect(rig.isAgentHeard)
     }
 
+    @Test(
+        "A server that takes connections and never answers the handshake costs the caller seconds and not the call",
+        arguments: ContractBackEnd.all.filter(\.hasConnection))
+    func neverOpens(backEnd: ContractBackEnd) {
+        let rig = ContractRig([
+            .init(backEnd: backEnd, script: Self.script(), neverOpens: true),
+            .init(backEnd: .openAI, script: Self.script()),
+        ])
+        rig.start()
+        #expect(rig.pass(atMost: .seconds(20)) { rig.isAgentHeard })
+        #expect(rig.currentRung == 1)
+        #expect(rig.termination == nil)
+    }
+
+    @Test(
+        "A server whose reply drips in far slower than it sounds is given up, and the next one answers",
+        arguments: ContractBackEnd.all)
+    func drips(backEnd: ContractBackEnd) {
+        let rig = ContractRig([
+            .init(backEnd: backEnd, script: Self.script([Self.long], pace: 0.01)),
+            .init(backEnd: .openAI, script: Self.script([.init("Here I am.", callerTranscript: "Hello?")])),
+        ])
+        rig.start()
+        #expect(rig.pass(atMost: .seconds(60)) { rig.currentRung == 1 })
+        rig.pass(atMost: .seconds(10)) { rig.isAgentHeard && rig.isQuiet }
+        rig.say()
+        #expect(self.isAnswered(rig))
+        #expect(rig.termination == nil)
+    }
+
     @Test("The caller may hang up at any moment", arguments: ContractBackEnd.all)
     func hangUp(backEnd: ContractBackEnd) {
         let using = AssistantScript.Answer("Let me look.", tools: [.init("look_up")], callerTranscript: "Look it up.")
@@ -334,14 +375,14 @@ import Testing
             if moment > .milliseconds(5200) { rig.pass(moment - .milliseconds(5200)) }
             rig.hangUp()
             #expect(rig.termination?.reason == CallTermination.callerHungUp.reason, "at \(moment)")
-            #expect(rig.servers.allSatisfy { !$0.isOpen }, "at \(moment)")
+            #expect(!rig.isAnyChannelOpen, "at \(moment)")
             #expect(rig.refusals.isEmpty, "at \(moment)")
         }
     }
 
     @Test(
         "When one back end dies in the middle, another of any kind goes on: one bridge sentence, and it knows what was said",
-        arguments: ContractBackEnd.all, ContractBackEnd.all)
+        arguments: ContractBackEnd.pairs)
     func failOver(from first: ContractBackEnd, to second: ContractBackEnd) {
         let rig = ContractRig([
             .init(
@@ -370,6 +411,7 @@ import Testing
         #expect(told.contains("It is half past ten."))
         rig.say()
         #expect(self.isAnswered(rig))
+        rig.pass(atMost: .seconds(10)) { rig.isQuiet }
         #expect(rig.turnsTaken.last?.text.value == "I am here now.")
         #expect(rig.termination == nil)
         #expect(rig.refusals.isEmpty)

@@ -140,10 +140,13 @@ import Testing
     func slowLoris() async throws {
         let loop = EventLoop(name: "loris")
         loop.start()
-        let held = Observed(0)
-        // It reads the request and never answers.
+        // It reads the request and never answers: a responder that is let go of would end the connection.
+        final class Held {
+            var responders: [HTTPResponder] = []
+        }
+        let held = try await loop.run { LoopBound(Held(), on: loop) }
         let loris = try HTTPServer(on: [loop], address: SocketAddress("127.0.0.1", port: 0)!) { _ in
-            { _, _ in held.change { $0 += 1 } }
+            { _, responder in held.value.responders.append(responder) }
         }
         let works = try GeminiLiveSimulator.start(script: Self.script())
         let gateway = try await TestGateway(
@@ -152,7 +155,7 @@ import Testing
             change: Self.patient)
         let phone = try await self.dial(gateway)
         try await self.heard(replies: 1, on: gateway)
-        #expect(held.value >= 1)
+        #expect(try await loop.run { held.value.responders.count } >= 1)
         phone.hangUp()
         try await eventually("the end") { gateway.finished.value.count == 1 }
         try await gateway.stop()

@@ -4,7 +4,21 @@ import Telephony
 
 // The back ends under the contract. A new one adds itself to `all`, with its machine towards its simulator.
 extension ContractBackEnd {
-    static let all: [ContractBackEnd] = [.openAI, .elevenLabs, .elevenLabsInMuLaw, .gemini, .olderGemini]
+    static let all: [ContractBackEnd] = [
+        .openAI, .elevenLabs, .elevenLabsInMuLaw, .gemini, .olderGemini, .pipeline, .pipelineOfPieces, .turnBased,
+    ]
+
+    /// Each with the one after it, and with the one three further on: every one goes and comes, to its kind and others.
+    static let pairs: [(ContractBackEnd, ContractBackEnd)] = Self.all.indices.flatMap { index in
+        [1, 3].map { (Self.all[index], Self.all[(index + $0) % Self.all.count]) }
+    }
+
+    static let pipeline = Self.pipeline("pipeline", recogniser: .deepgram, writer: .groq, speaker: .deepgram)
+    /// A recogniser that decides the turns, Anthropic's protocol, and a voice that speaks a clause a request.
+    static let pipelineOfPieces = Self.pipeline(
+        "pipeline-flux", recogniser: .flux, writer: .anthropic, speaker: .elevenLabs)
+    static let turnBased = Self.pipeline(
+        "turn-based", recogniser: .deepgramBatch, writer: .openAI, speaker: .openAI)
 
     static let openAI = ContractBackEnd(
         name: "openai", canBePaused: true,

@@ -23,13 +23,41 @@ struct ContractBackEnd: Sendable, CustomTestStringConvertible {
     let name: String
     /// A reply goes on where an interruption was taken back.
     let canBePaused: Bool
+    /// There is a connection for as long as the session, which can be lost.
+    let hasConnection: Bool
     /// The machine for a call whose leg has this format.
     let machine: @Sendable (AssistantSetup) -> any AssistantMachine
-    /// The server of the nth connection. It is given the earlier ones: a session may go on over several.
-    let server: @Sendable (AssistantScript, _ number: Int, _ earlier: [any SimulatorCore]) -> any SimulatorCore
-    let record: @Sendable (any SimulatorCore) -> ContractRecord?
+    /// The far end of a channel that the machine opens.
+    let peer: @Sendable (ContractOpening) -> any ContractPeer
 
     var testDescription: String { self.name }
+
+    init(
+        name: String, canBePaused: Bool, hasConnection: Bool = true,
+        machine: @escaping @Sendable (AssistantSetup) -> any AssistantMachine,
+        peer: @escaping @Sendable (ContractOpening) -> any ContractPeer
+    ) {
+        self.name = name
+        self.canBePaused = canBePaused
+        self.hasConnection = hasConnection
+        self.machine = machine
+        self.peer = peer
+    }
+
+    /// A back end of one socket.
+    /// - Parameter server: the core of the nth connection. It is given the earlier ones: a session may go on over
+    ///   several.
+    init(
+        name: String, canBePaused: Bool, machine: @escaping @Sendable (AssistantSetup) -> any AssistantMachine,
+        server:
+            @escaping @Sendable (AssistantScript, _ number: Int, _ earlier: [any SimulatorCore]) -> any SimulatorCore,
+        record: @escaping @Sendable (any SimulatorCore) -> ContractRecord?
+    ) {
+        self.init(name: name, canBePaused: canBePaused, machine: machine) { opening in
+            let earlier = opening.earlier.compactMap { ($0 as? CorePeer)?.core }
+            return CorePeer(server(opening.script, opening.number, earlier), record)
+        }
+    }
 }
 
 /// A whole call in virtual time: the conversation, the machine of each rung, and the simulated servers behind them.
@@ -41,6 +69,8 @@ final class ContractRig {
     struct Rung {
         var backEnd: ContractBackEnd
         var script: AssistantScript
+        /// Connections are accepted, and no handshake is ever answered.
+        var neverOpens = false
     }
 
     private let rungs: [Rung]
@@ -56,9 +86,14 @@ final class ContractRig {
     private var machineWake: Duration?
     private var rung = 0
 
-    /// The servers of all connections, in order; those of the current machine by channel.
-    private(set) var servers: [(rung: Int, core: any SimulatorCore, wake: Duration?, isOpen: Bool)] = []
+    /// The far ends of all channels, in order; those of the current machine by channel.
+    private(set) var peers: [(rung: Int, peer: any ContractPeer, wake: Duration?, isOpen: Bool)] = []
     private var channels: [ChannelID: Int] = [:]
+    /// Machines made, by rung.
+    private var machines: [Int: Int] = [:]
+    /// The local detector, where a machine wants one.
+    private var detection: (id: ChannelID, gate: SpeechGate)?
+    private var detectionFormat = AudioFormat.l16(.narrowband)
     /// What travels: performed in order, so that nothing is entered twice.
     private var pending: [() -> Void] = []
 
@@ -123,7 +158,7 @@ final class ContractRig {
                 self.machine?.wake(at: self.now, &self.machineOutput)
                 self.settle()
             }
-            self.wakeServers()
+            self.wakePeers()
             while let next = self.session.nextWake, next <= self.now, self.termination == nil {
                 self.session.wake(at: self.now, &self.output)
                 self.settle()
@@ -147,15 +182,13 @@ final class ContractRig {
     /// The caller says something of this length and falls silent.
     func say(_ duration: Duration = .milliseconds(1200)) { self.pass(duration, speaking: true) }
 
-    private func wakeServers() {
-        for index in self.servers.indices {
+    private func wakePeers() {
+        for index in self.peers.indices {
             var rounds = 0
-            while let due = self.servers[index].wake, due <= self.now, self.servers[index].isOpen, rounds < 1000 {
+            while let due = self.peers[index].wake, due <= self.now, self.peers[index].isOpen, rounds < 1000 {
                 rounds += 1
-                self.servers[index].wake = nil
-                var output = SimulatorOutput()
-                self.servers[index].core.wake(at: self.now, &output)
-                self.deliver(output, from: index)
+                self.peers[index].wake = nil
+                self.deliver(self.peers[index].peer.wake(at: self.now), from: index)
                 self.settle()
             }
         }
@@ -213,6 +246,7 @@ final class ContractRig {
         case .assistantAudio(let range):
             bytes.withUnsafeBytes { all in
                 let frame = UnsafeRawBufferPointer(rebasing: all[range])
+                self.hear(frame)
                 self.machine?.callerAudio(frame, at: self.now, &self.machineOutput)
             }
         case .phoneFrame(let range, let playsAt):
@@ -252,6 +286,7 @@ final class ContractRig {
         let setup = AssistantSetup(
             instructions: "You answer the phone.", language: "en", tools: self.tools, turns: self.turns,
             legFormat: .l16(.narrowband), history: history)
+        self.machines[index, default: 0] += 1
         var machine = self.rungs[index].backEnd.machine(setup)
         self.session.assistantOpened(machine.capabilities, at: self.now, &self.output)
         machine.start(at: self.now, &self.machineOutput)
@@ -262,19 +297,22 @@ final class ContractRig {
         self.machine = nil
         self.machineWake = nil
         self.machineOutput.removeAll()
-        for server in self.channels.values { self.servers[server].isOpen = false }
+        self.detection = nil
+        for peer in self.channels.values { self.peers[peer].isOpen = false }
         self.channels.removeAll()
     }
 
     private func perform(_ effect: AssistantEffect, _ bytes: [UInt8]) {
         switch effect {
-        case .connect(let id, _): self.connect(id)
-        case .sendText(let id, let range):
-            guard let server = self.channels[id] else { return }
-            let message = Array(bytes[range])
-            self.pending.append { [unowned self] in self.toServer(server, message) }
+        case .connect(let id, let target): self.open(id, .socket(target))
+        case .request(let id, let target): self.open(id, .request(target))
+        case .sendText(let id, let range): self.send(Array(bytes[range]), isText: true, on: id)
+        case .sendBinary(let id, let range): self.send(Array(bytes[range]), isText: false, on: id)
         case .close(let id, _):
-            if let server = self.channels.removeValue(forKey: id) { self.servers[server].isOpen = false }
+            if self.detection?.id == id { self.detection = nil }
+            guard let peer = self.channels.removeValue(forKey: id) else { return }
+            self.peers[peer].isOpen = false
+            self.peers[peer].peer.closed()
         case .audio(let item, let range):
             bytes.withUnsafeBytes { all in
                 let audio = UnsafeRawBufferPointer(rebasing: all[range])
@@ -282,72 +320,96 @@ final class ContractRig {
             }
         case .event(let event): self.session.assistant(event, at: self.now, &self.output)
         case .wake(let due): self.machineWake = due
-        case .sendBinary, .request, .synthesise, .recognise, .transcribe, .detect: break
+        case .detect(let id, let request):
+            self.detectionFormat = request.format
+            self.detection = (id, SpeechGate(.init(hangover: request.silence)))
+        case .synthesise, .recognise, .transcribe: break
         }
     }
 
-    private func connect(_ id: ChannelID) {
+    private func hear(_ frame: UnsafeRawBufferPointer) {
+        guard let id = self.detection?.id else { return }
+        let level = Level.rms(of: frame, encoding: self.detectionFormat.encoding)
+        guard let event = self.detection?.gate.frame(levelDBFS: level, at: self.now) else { return }
+        self.pending.append { [unowned self] in
+            guard self.detection?.id == id else { return }
+            self.machine?.received(
+                .speech(id, isSpeaking: event == .speechStarted), at: self.now, &self.machineOutput)
+        }
+    }
+
+    // MARK: Channels
+
+    private func open(_ id: ChannelID, _ target: ContractOpening.Target) {
         let rung = self.rungs[self.rung]
-        let number = self.servers.filter { $0.rung == self.rung }.count + 1
-        let earlier = self.servers.filter { $0.rung == self.rung }.map(\.core)
-        let core = rung.backEnd.server(rung.script, number, earlier)
-        if let status = rung.script.handshakeStatus {
+        if case .socket = target {
+            guard !rung.neverOpens else { return }
+            if let status = rung.script.handshakeStatus {
+                self.pending.append { [unowned self] in
+                    self.machine?.received(.closed(id, .refused(status: status)), at: self.now, &self.machineOutput)
+                }
+                return
+            }
+        }
+        let earlier = self.peers.filter { $0.rung == self.rung }.map(\.peer)
+        let peer = rung.backEnd.peer(
+            ContractOpening(
+                target: target, script: rung.script, machine: self.machines[self.rung] ?? 1,
+                number: earlier.count { $0.isCounted } + 1, earlier: earlier))
+        self.peers.append((self.rung, peer, nil, true))
+        let index = self.peers.count - 1
+        self.channels[id] = index
+        if case .socket = target {
             self.pending.append { [unowned self] in
-                self.machine?.received(.closed(id, .refused(status: status)), at: self.now, &self.machineOutput)
+                guard self.channels[id] == index else { return }
+                self.machine?.received(.opened(id), at: self.now, &self.machineOutput)
             }
-            return
-        }
-        self.servers.append((self.rung, core, nil, true))
-        let server = self.servers.count - 1
-        self.channels[id] = server
-        self.pending.append { [unowned self] in
-            guard self.channels[id] == server else { return }
-            self.machine?.received(.opened(id), at: self.now, &self.machineOutput)
         }
         self.pending.append { [unowned self] in
-            var output = SimulatorOutput()
-            self.servers[server].core.opened(at: self.now, &output)
-            self.deliver(output, from: server)
+            guard self.channels[id] == index else { return }
+            self.deliver(peer.opened(at: self.now), from: index)
         }
     }
 
-    private func toServer(_ server: Int, _ message: [UInt8]) {
-        guard self.servers[server].isOpen else { return }
-        var output = SimulatorOutput()
-        message.withUnsafeBytes { self.servers[server].core.received($0, at: self.now, &output) }
-        self.deliver(output, from: server)
+    private func send(_ message: [UInt8], isText: Bool, on id: ChannelID) {
+        guard let index = self.channels[id] else { return }
+        self.pending.append { [unowned self] in
+            guard self.peers[index].isOpen else { return }
+            self.deliver(
+                self.peers[index].peer.received(message, isText: isText, at: self.now), from: index)
+        }
     }
 
-    private func deliver(_ output: SimulatorOutput, from server: Int) {
-        for effect in output.effects {
+    private func deliver(_ effects: [PeerEffect], from index: Int) {
+        for effect in effects {
             switch effect {
-            case .sendText(let range):
-                let message = Array(output.bytes[range])
-                self.toMachine(server) { id, body in message.withUnsafeBytes { body(.text(id, $0)) } }
-            case .sendBinary(let range):
-                let message = Array(output.bytes[range])
-                self.toMachine(server) { id, body in message.withUnsafeBytes { body(.binary(id, $0)) } }
-            case .close(let code, let reason):
-                self.end(server, .closed(code: code, reason: reason))
-            case .reset: self.end(server, .failed(slug: "reset"))
-            case .wake(let due): self.servers[server].wake = due
+            case .text(let message):
+                self.toMachine(index) { id, tell in message.withUnsafeBytes { tell(.text(id, $0)) } }
+            case .binary(let message):
+                self.toMachine(index) { id, tell in message.withUnsafeBytes { tell(.binary(id, $0)) } }
+            case .head(let status, let type):
+                self.toMachine(index) { id, tell in
+                    tell(.responseHead(id, status: status, headers: [("Content-Type", type)]))
+                }
+            case .bytes(let bytes):
+                self.toMachine(index) { id, tell in bytes.withUnsafeBytes { tell(.bytes(id, $0)) } }
+            case .end(let end): self.end(index, end)
+            case .wake(let due): self.peers[index].wake = due
             }
         }
     }
 
-    private func toMachine(
-        _ server: Int, _ event: @escaping (ChannelID, (ChannelEvent) -> Void) -> Void
-    ) {
+    private func toMachine(_ index: Int, _ event: @escaping (ChannelID, (ChannelEvent) -> Void) -> Void) {
         self.pending.append { [unowned self] in
-            guard let id = self.channels.first(where: { $0.value == server })?.key else { return }
+            guard let id = self.channels.first(where: { $0.value == index })?.key else { return }
             event(id) { self.machine?.received($0, at: self.now, &self.machineOutput) }
         }
     }
 
-    private func end(_ server: Int, _ end: ChannelEnd) {
+    private func end(_ index: Int, _ end: ChannelEnd) {
         self.pending.append { [unowned self] in
-            self.servers[server].isOpen = false
-            guard let id = self.channels.first(where: { $0.value == server })?.key else { return }
+            self.peers[index].isOpen = false
+            guard let id = self.channels.first(where: { $0.value == index })?.key else { return }
             self.channels[id] = nil
             self.machine?.received(.closed(id, end), at: self.now, &self.machineOutput)
         }
@@ -356,21 +418,26 @@ final class ContractRig {
     // MARK: What a test asks
 
     /// What the server of a rung's newest connection was sent.
-    func record(of rung: Int = 0) -> ContractRecord? {
-        guard let server = self.servers.last(where: { $0.rung == rung }) else { return nil }
-        return self.rungs[rung].backEnd.record(server.core)
-    }
+    func record(of rung: Int = 0) -> ContractRecord? { self.peers.last { $0.rung == rung }?.peer.record }
+
+    /// Connections of all back ends so far.
+    var connections: Int { self.peers.count { $0.peer.isCounted } }
+    var isAnyChannelOpen: Bool { self.peers.contains { $0.isOpen } }
 
     /// All that any server complained about.
-    var refusals: [String] {
-        self.servers.compactMap { self.rungs[$0.rung].backEnd.record($0.core)?.refusal }
-    }
+    var refusals: [String] { self.peers.compactMap { $0.peer.record?.refusal } }
 
-    var isAgentHeard: Bool { self.heard.contains { $0.isLoud && $0.at <= self.now } }
+    var isAgentHeard: Bool { self.heard.first { $0.isLoud }.map { $0.at <= self.now } ?? false }
 
     /// Sound that the caller heard between two times.
     func sound(from start: Duration, to end: Duration) -> Duration {
-        .milliseconds(20 * self.heard.filter { $0.isLoud && $0.at >= start && $0.at < end }.count)
+        // From the newest: asked each 20 ms, of a call of minutes.
+        var frames = 0
+        for frame in self.heard.reversed() where frame.at < end {
+            guard frame.at >= start else { break }
+            if frame.isLoud { frames += 1 }
+        }
+        return .milliseconds(20 * frames)
     }
 
     /// Whether the agent is sounding, and when it last did.

@@ -238,7 +238,7 @@ import Testing
             call: try #require(CallID("call-1")), tenant: tenant, assistant: TestGateway.assistant,
             assistantName: "reception")
         let plan = CallPlan(assistants: ["openai"])
-        let report = CallReport(identity: identity, plan: plan)
+        let report = CallReport(identity: identity, plan: plan, prices: .builtIn)
         let session = CallSession(
             plan: plan, uplink: .l16(.narrowband), downlink: .l16(.narrowband),
             traits: PlayoutTraits(lead: .milliseconds(60), canFlush: true))

@@ -38,9 +38,16 @@ func eventually(
 
 /// What the calls of one gateway noted, for tests that wait until something was heard and not for a number of bytes.
 final class CallNotes: CallObserver {
-    private let notes = Observed<[SessionNote]>([])
+    struct Entry: Sendable {
+        var call: CallID
+        var at: ContinuousClock.Instant
+        var note: SessionNote
+    }
+    private let notes = Observed<[Entry]>([])
 
-    var all: [SessionNote] { self.notes.value }
+    var all: [SessionNote] { self.notes.value.map(\.note) }
+
+    func entries(of call: CallID) -> [Entry] { self.notes.value.filter { $0.call == call } }
 
     /// Replies that are complete and were heard to their end; those of all calls, greetings included.
     ///
@@ -50,8 +57,8 @@ final class CallNotes: CallObserver {
         var texts = 0
         var sounds = 0
         var isSounding = false
-        for note in self.notes.value {
-            switch note {
+        for entry in self.notes.value {
+            switch entry.note {
             case .agentSaid(_, isFinal: true): texts += 1
             case .agentSpeaking(let speaks):
                 isSounding = speaks
@@ -63,7 +70,7 @@ final class CallNotes: CallObserver {
     }
 
     func call(_ identity: CallIdentity, noted note: SessionNote, at sinceStart: Duration) {
-        self.notes.change { $0.append(note) }
+        self.notes.change { $0.append(Entry(call: identity.call, at: .now, note: note)) }
     }
     func callEnded(_ identity: CallIdentity, record: CallRecord) {}
 }

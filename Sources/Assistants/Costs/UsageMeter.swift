@@ -1,0 +1,38 @@
+/// What services count when they bill. The names are those of the price table.
+package enum UsageMeter: String, CaseIterable, Sendable {
+    /// Tokens of text that a model read, without those that it had kept.
+    case textIn = "text_in"
+    case textInCached = "text_in_cached"
+    case textOut = "text_out"
+    case audioIn = "audio_in"
+    case audioInCached = "audio_in_cached"
+    case audioOut = "audio_out"
+    /// Characters that a voice was given.
+    case characters
+    /// Milliseconds of audio that a recogniser was given.
+    case heard
+    /// Milliseconds that a session stood.
+    case connected
+
+    /// Whether it is a time, priced by the minute; the others are counted, and priced by the million.
+    package var isTime: Bool { self == .heard || self == .connected }
+}
+
+extension AssistantUsage {
+    /// What is to be paid for, by what it is counted in. Nothing below zero, whatever a server said.
+    package func quantity(_ meter: UsageMeter) -> Int {
+        let quantity =
+            switch meter {
+            case .textIn: self.inputTextTokens - min(self.cachedTextTokens, self.inputTextTokens)
+            case .textInCached: self.cachedTextTokens
+            case .textOut: self.outputTextTokens
+            case .audioIn: self.inputAudioTokens - min(self.cachedAudioTokens, self.inputAudioTokens)
+            case .audioInCached: self.cachedAudioTokens
+            case .audioOut: self.outputAudioTokens
+            case .characters: self.characters
+            case .heard: self.heard.milliseconds
+            case .connected: self.connected.milliseconds
+            }
+        return max(0, quantity)
+    }
+}

@@ -1,0 +1,46 @@
+import Foundation
+import Records
+import Telephony
+
+extension SQLStore: CostStore {
+    package func costs(of tenant: TenantID, from: Date, to: Date) async throws(StoreError) -> [DailyCost] {
+        try await self.perform { database throws(StoreError) in
+            let day =
+                switch database.dialect {
+                // Times are UTC texts that begin with their day.
+                case .sqlite: "substr(start_time, 1, 10)"
+                case .postgres: "to_char(start_time AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+                }
+            // Sums of bigint are numeric in PostgreSQL.
+            return try database.rows(
+                """
+                SELECT \(day) AS day, coalesce(cost_currency, '') AS currency, count(*) AS calls,
+                    CAST(sum(duration_ms) AS bigint) AS duration_ms,
+                    CAST(sum(CASE WHEN cost_micros IS NULL THEN 1 ELSE 0 END) AS bigint) AS unknown_calls,
+                    CAST(coalesce(sum(cost_known_micros), 0) AS bigint) AS known_micros
+                FROM voip_cdr WHERE domain_uuid = ? AND start_time >= ? AND start_time < ?
+                GROUP BY 1, 2 ORDER BY 1, 2
+                """, [.text(tenant.text), .text(Timestamp.text(from)), .text(Timestamp.text(to))]
+            ).map { row throws(StoreError) in
+                DailyCost(
+                    day: try row.text("day"), currency: try row.text("currency"), calls: try row.integer("calls"),
+                    duration: try row.milliseconds("duration_ms"), unknownCalls: try row.integer("unknown_calls"),
+                    knownMicros: try row.integer("known_micros"))
+            }
+        }
+    }
+
+    package func spent(
+        by tenant: TenantID, since: Date
+    ) async throws(StoreError) -> [(currency: String, micros: Int)] {
+        try await self.perform { database throws(StoreError) in
+            try database.rows(
+                """
+                SELECT cost_currency AS currency, CAST(sum(cost_known_micros) AS bigint) AS micros FROM voip_cdr
+                WHERE domain_uuid = ? AND start_time >= ? AND cost_currency IS NOT NULL
+                GROUP BY cost_currency ORDER BY cost_currency
+                """, [.text(tenant.text), .text(Timestamp.text(since))]
+            ).map { row throws(StoreError) in (try row.text("currency"), try row.integer("micros")) }
+        }
+    }
+}
