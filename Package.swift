@@ -129,6 +129,9 @@ let package = Package(
         tests(
             "ConversationTests",
             ["Conversation", "Assistants", "Audio", "Telephony", "MediaDialects", "EventSocket"]),
+        tests(
+            "AdminAPITests",
+            ["AdminAPI", "Stores", "Records", "Networking", "Observability", "Telephony"]),
         tests("NetworkingTests", ["Networking", "Telephony", "Observability"]),
         tests("ObservabilityTests", ["Observability", "Telephony"]),
         tests("ConfigurationTests", ["Configuration", "Telephony"]),

@@ -47,10 +47,13 @@ package enum AdminServer {
     }
 
     /// Binds and serves. Throws `ListenError`, or `AdminAddressError` when `host` is no IP address.
+    ///
+    /// `seesMetrics`: the peers that see `/metrics` without a credential; others need one of the installation.
     package static func start(
         host: String, port: Int, loops: [EventLoop], health: @escaping @Sendable () -> Health,
         registry: MetricsRegistry, routing: RoutingDesk? = nil,
-        speech: (@Sendable (HTTPRequest, HTTPResponder) -> Bool)? = nil
+        speech: (@Sendable (HTTPRequest, HTTPResponder) -> Bool)? = nil, api: APIServer? = nil,
+        seesMetrics: @escaping @Sendable (SocketAddress) -> Bool = { $0.isLoopback }
     ) throws -> HTTPServer {
         guard let address = SocketAddress(host, port: port) else { throw AdminAddressError() }
         return try HTTPServer(on: loops, address: address) { _ in
@@ -59,16 +62,46 @@ package enum AdminServer {
                 if let routing, let form = RoutingDesk.Form.of(request.path) {
                     return routing.handle(request, as: form, responder)
                 }
-                responder.respond(self.answer(request, health, registry))
+                if api?.handle(request, responder) ?? false { return }
+                guard request.path == "/metrics", request.isForwarded || !seesMetrics(request.peer) else {
+                    return responder.respond(self.answer(request, health, registry))
+                }
+                self.admit(request, responder, api?.gate) { self.answer(request, health, registry) }
             }
         }
+    }
+
+    /// Answers a stranger who shows a credential of the installation.
+    private static func admit(
+        _ request: HTTPRequest, _ responder: HTTPResponder, _ gate: APIGate?,
+        _ answer: @escaping @Sendable () -> HTTPResponse
+    ) {
+        guard let gate else { return responder.respond(APIProblem.unauthenticated(shown: false).response) }
+        let (loop, now, held) = (responder.loop, responder.loop.now, LoopBound(responder, on: responder.loop))
+        let task = Task {
+            let response: HTTPResponse
+            do throws(APIProblem) {
+                let asker = try await gate.asker(of: request, at: now)
+                guard asker.scope == .installation else {
+                    throw .forbidden("Metrics are the installation's: this token is a tenant's.")
+                }
+                response = answer()
+            } catch {
+                response = error.response
+            }
+            loop.execute { held.value.respond(response) }
+        }
+        responder.onCancel = { task.cancel() }
     }
 
     private static func answer(
         _ request: HTTPRequest, _ health: () -> Health, _ registry: MetricsRegistry
     ) -> HTTPResponse {
         guard request.method == "GET" || request.method == "HEAD" else {
-            return HTTPResponse(status: 405, headers: ["Allow": "GET, HEAD"])
+            var problem = APIProblem(
+                405, "method", "The path does not take this method", detail: "It takes GET and HEAD.")
+            problem.allow = "GET, HEAD"
+            return problem.response
         }
         switch request.path {
         case "/health":
@@ -80,9 +113,9 @@ package enum AdminServer {
         case "/metrics":
             return HTTPResponse(status: 200, text: registry.text, type: "text/plain; version=0.0.4; charset=utf-8")
         default:
-            return HTTPResponse(
-                status: 404,
-                text: "There is /health, /metrics, /api/voip/ai-routing and /api/freeswitch/ai-routing.\n")
+            return APIProblem.notFound(
+                "There is /health, /metrics, the routing question (docs/routing.md), and what /api/openapi.json describes."
+            ).response
         }
     }
 }

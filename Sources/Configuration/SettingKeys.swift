@@ -434,6 +434,18 @@ package struct SettingKeys: Sendable {
         "PRONTO_RECORDING", default: false, "Whether calls are recorded, where an assistant does not say.")
     package let recordings = Setting<String>.path(
         "PRONTO_RECORDINGS", default: "recordings", "The folder of recordings.")
+    package let keepConversations = Setting<Int>.integer(
+        "PRONTO_KEEP_CONVERSATIONS", 0...36_500, unit: "days", default: 0,
+        "How long conversations are kept, where a tenant does not say. 0: until somebody deletes them.")
+    package let keepRecordings = Setting<Int>.integer(
+        "PRONTO_KEEP_RECORDINGS", 0...36_500, unit: "days", default: 0,
+        "How long recordings are kept, where a tenant does not say. 0: until somebody deletes them.")
+    package let keepCalls = Setting<Int>.integer(
+        "PRONTO_KEEP_CDR", 0...36_500, unit: "days", default: 0,
+        "How long call records are kept, where a tenant does not say. 0: until somebody deletes them.")
+    package let keepActivity = Setting<Int>.integer(
+        "PRONTO_KEEP_ACTIVITY", 0...36_500, unit: "days", default: 0,
+        "How long routing decisions are kept, where a tenant does not say. 0: until somebody deletes them.")
 
     // Several nodes as one system.
     package let redisHost = Setting<String?>.optionalHost(
@@ -468,6 +480,24 @@ package struct SettingKeys: Sendable {
         "What callers of /api/v1 that are not in PRONTO_ALLOWED_PEERS send as Authorization: Bearer. Unset: nobody else."
     )
     .secret
+    package let jwtKeysFile = Setting<String?>.optionalPath(
+        "PRONTO_JWT_KEYS_FILE",
+        "A JSON Web Key Set (RFC 7517) whose keys sign and verify signed tokens; `pronto token new-jwk` makes one. Read again "
+            + "with the configuration. Unset: only tenants' own keys, from the store, verify.")
+    package let jwtAudience = Setting<String>.text(
+        "PRONTO_JWT_AUDIENCE", default: "pronto",
+        "What signed tokens must name as audience, and who signs ours.")
+    package let apiRate = Setting<Int>.integer(
+        "PRONTO_API_RATE", 1...1_000_000, unit: "requests a minute", default: 1200,
+        "What one token, key or address may ask of the API; a sixth of it at once.")
+    package let apiTenantRate = Setting<Int>.integer(
+        "PRONTO_API_TENANT_RATE", 1...10_000_000, unit: "requests a minute", default: 6000,
+        "What one tenant may ask of the API with all its tokens, where it has no limit of its own.")
+    package let metricsPeers = Setting<[AddressRange]>.list(
+        "PRONTO_METRICS_PEERS", of: "addresses and CIDR ranges with commas between them",
+        default: "127.0.0.0/8,::1", value: ["127.0.0.0/8", "::1"].compactMap { AddressRange($0) },
+        "Peers that see /metrics without a token of the installation, unless a proxy was between.",
+        parse: { AddressRange($0) })
     package let apiAudio = Setting<String?>.optionalPath(
         "PRONTO_API_AUDIO", "The folder of /api/v1's audio_file. Unset: audio travels as base64 only.")
     package let aiRouting = Setting<AIRouting?>.optionalChoice(

@@ -12,7 +12,9 @@ package struct CallReport {
     var framesIn = 0
     /// What the leg measured of the network.
     var media: MediaQuality?
-    private let startedAt = Date()
+    /// Destinations that an operator named, the latest first.
+    var offered: [TransferDestination] = []
+    let startedAt = Date()
     private var providers: [ProviderName] = []
     private var usage = CallUsage()
     private var tools: [ToolUse] = []
@@ -76,7 +78,7 @@ package struct CallReport {
         call.recording = recording
         call.quality = self.quality(of: session)
         call.usage = self.usage
-        let all = self.plan.destinations + [self.plan.fallback].compactMap { $0 }
+        let all = self.offered + self.plan.destinations + [self.plan.fallback].compactMap { $0 }
         call.transferredTo = all.first { $0.name == self.transferredTo }
         var conversation = ConversationRecord(
             id: Self.newConversationID(), tenant: self.identity.tenant, call: self.identity.call,

@@ -431,6 +431,14 @@ final class CallShell {
     /// An operator or a drain ends the call.
     func end(_ termination: CallTermination) { self.step { $0.endRequested(termination, at: $1, &$2) } }
 
+    /// An operator hands the caller over. False: the call is leaving already.
+    func transferRequested(to destination: TransferDestination) -> Bool {
+        var isTaken = false
+        self.report.offered.insert(destination, at: 0)
+        self.step { isTaken = $0.transferRequested(to: destination, at: $1, &$2) }
+        return isTaken
+    }
+
     // MARK: The end
 
     /// The shell's half of the one finaliser: every resource of the call is let go here.

@@ -20,6 +20,10 @@ package struct GatewayConfiguration: Sendable {
     /// Calls at once on this node, and of one tenant.
     package var maximumCalls = 2000
     package var maximumCallsPerTenant = 500
+    /// A tenant's own limit of calls at once, where it has one. Asked at each admission: from memory.
+    package var callLimit: @Sendable (TenantID) -> Int? = { _ in nil }
+    /// Whether a tenant has spent what it may. Asked at each admission: from memory.
+    package var hasSpentItsLimit: @Sendable (TenantID) -> Bool = { _ in false }
     /// Folder of recordings; nil: no call is recorded.
     package var recordings: String?
     package var recordsByDefault = false
@@ -161,11 +165,14 @@ package final class Gateway: Sendable {
 
     /// Takes a place for `call`, or says why there is none.
     func admit(_ call: CallID, of tenant: TenantID, on loop: EventLoop, _ shell: LoopBound<CallSlot>) -> Admission {
-        self.state.withLock { state in
+        // Outside the lock: both look into tables of their own.
+        let limit = self.configuration.callLimit(tenant) ?? self.configuration.maximumCallsPerTenant
+        let isSpent = self.configuration.hasSpentItsLimit(tenant)
+        return self.state.withLock { state in
             if let live = state.live[call] { return .alive(live.tenant, live.loop, live.call) }
             if state.isDraining { return .draining }
-            guard state.live.count < self.configuration.maximumCalls,
-                state.perTenant[tenant, default: 0] < self.configuration.maximumCallsPerTenant
+            guard state.live.count < self.configuration.maximumCalls, state.perTenant[tenant, default: 0] < limit,
+                !isSpent
             else { return .full }
             state.live[call] = Live(tenant: tenant, loop: loop, call: shell)
             state.perTenant[tenant, default: 0] += 1
@@ -255,6 +262,11 @@ package final class Gateway: Sendable {
         for live in self.state.withLock({ Array($0.live.values) }) {
             live.loop.execute { live.call.value.call?.end(.draining) }
         }
+    }
+
+    /// The tenant's calls that live on this node, and where.
+    func live(of tenant: TenantID) -> [Live] {
+        self.state.withLock { state in state.live.values.filter { $0.tenant == tenant } }
     }
 
     /// Ends one call of one tenant, as an operator asks. False: that tenant has no such call.

@@ -17,6 +17,9 @@ package final class SpeechInterface: Sendable {
         package var services = PipelineServices()
         package var isTrustedPeer: @Sendable (SocketAddress) -> Bool = { $0.isLoopback }
         package var token: Redacted<String>?
+        /// Finds out who shows another credential: the one tenant that it is good for (nil: every tenant), or the answer
+        /// that refuses it.
+        package var asker: (@Sendable (HTTPRequest, Duration) async -> Result<TenantID?, SpeechRefusal>)?
         /// Where `audio_file` may be; nil: audio travels as base64 only.
         package var folder: String?
         package var timeout: Duration = .seconds(30)
@@ -63,16 +66,45 @@ package final class SpeechInterface: Sendable {
             responder.respond(HTTPResponse(status: 405, headers: ["Allow": method]))
             return true
         }
-        guard self.isAuthenticated(request) else {
+        if self.isAuthenticated(request) {
+            self.serve(String(name), request, responder, tenant: nil)
+        } else if let asker = self.configuration.asker, request.headers.contains("Authorization") {
+            let (loop, now) = (responder.loop, responder.loop.now)
+            let (held, path) = (LoopBound(responder, on: loop), String(name))
+            let task = Task {
+                let result = await asker(request, now)
+                loop.execute {
+                    switch result {
+                    case .success(let tenant): self.serve(path, request, held.value, tenant: tenant)
+                    case .failure(let refusal): held.value.respond(refusal.response)
+                    }
+                }
+            }
+            responder.onCancel = { task.cancel() }
+        } else {
             self.refuse(
                 Refusal(
                     status: 401, slug: "unauthenticated",
                     message:
-                        "Send Authorization: Bearer with VOICE_AI_SERVICE_TOKEN, or call from PRONTO_ALLOWED_PEERS."),
-                responder)
-            return true
+                        "Send Authorization: Bearer with VOICE_AI_SERVICE_TOKEN or an API token, or call from "
+                        + "PRONTO_ALLOWED_PEERS."), responder)
         }
+        return true
+    }
+
+    /// `tenant`: the only one that the sender may name; nil: any.
+    private func serve(_ name: String, _ request: HTTPRequest, _ responder: HTTPResponder, tenant: TenantID?) {
         do throws(Refusal) {
+            if let tenant, name != "health" {
+                let stated =
+                    request.method == "GET"
+                    ? request.queryValue("domain_uuid") : try Self.body(request)["domain_uuid"]?.text
+                guard let stated, TenantID(stated) == tenant else {
+                    throw Refusal(
+                        status: 403, slug: "other-tenant", message: "domain_uuid: the token is good for another tenant."
+                    )
+                }
+            }
             switch name {
             case "health":
                 let body: JSONValue = [
@@ -87,7 +119,6 @@ package final class SpeechInterface: Sendable {
         } catch {
             self.refuse(error, responder)
         }
-        return true
     }
 
     private func isAuthenticated(_ request: HTTPRequest) -> Bool {
@@ -429,4 +460,10 @@ package final class SpeechInterface: Sendable {
                 ]
             })
     }
+}
+
+/// The answer to a credential that is not good.
+package struct SpeechRefusal: Error, Sendable {
+    package var response: HTTPResponse
+    package init(_ response: HTTPResponse) { self.response = response }
 }

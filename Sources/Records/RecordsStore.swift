@@ -107,7 +107,9 @@ package protocol ConversationStore: Sendable {
 
 /// A place that keeps everything: SQLite or PostgreSQL.
 package protocol RecordsStore: TenantStore, AssistantStore, DestinationStore, ProviderAccountStore, CallRecordStore,
-    ConversationStore, SwitchAccountStore, ConfigurationStore, RoutingStore
+    ConversationStore, SwitchAccountStore, ConfigurationStore, RoutingStore, ActivityErasure, RecordQueries,
+    ErasureStore, APITokenStore,
+    TenantPolicyStore
 {
     /// Ends the store after the work that waits. Later calls answer `closed`.
     func close() async

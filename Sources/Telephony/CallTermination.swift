@@ -69,6 +69,8 @@ package struct CallTermination: Hashable, Sendable {
         cause: .temporaryFailure, fault: .provider, reason: "assistants-exhausted", spoken: .apologyAndTransfer)
     package static let draining = CallTermination(
         cause: .temporaryFailure, fault: .operator, reason: "draining", spoken: .apologyAndTransfer)
+    package static let operatorHungUp = CallTermination(
+        cause: .normalClearing, fault: .operator, reason: "operator-hung-up")
     package static let transferFailed = CallTermination(
         cause: .temporaryFailure, fault: .gateway, reason: "transfer-failed", spoken: .apology)
 }

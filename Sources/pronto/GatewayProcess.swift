@@ -36,6 +36,8 @@ final class GatewayProcess: Sendable {
     private let tls: TLSContext?
     private let records: RecordsQueue
     private let routing: RoutingProcess
+    private let access: APIAccess
+    private let keeper: RecordKeeper
     /// The other nodes; nil: REDIS_HOST is unset.
     let nodes: RedisNodes?
     private let background = Mutex<[Task<Void, Never>]>([])
@@ -51,10 +53,14 @@ final class GatewayProcess: Sendable {
         self.logger = logger
         for warning in settings.warnings { Pronto.complain("warning: \(warning)") }
         // First all that is only read: a wrong setting is told before anything runs.
-        let configuration = try Self.gatewayConfiguration(settings)
+        var planned = try Self.gatewayConfiguration(settings)
         self.tls = try Self.makeTLS(settings)
         let trust = try Self.makeTrust(settings)
         let speech = try LocalSpeechServices(settings: settings, logger: logger)
+        let access = try APIAccess(settings, logger: logger)
+        self.access = access
+        planned.callLimit = { access.policies.limits(of: $0).calls }
+        let configuration = planned
         let copy = StoreOpening.copy(settings)
         self.store = try await StoreOpening.open(settings, mayBeAway: copy?.exists ?? false)
         self.directory = AssistantDirectory(limit: settings.configurationAge > .zero ? settings.configurationAge : nil)
@@ -68,6 +74,7 @@ final class GatewayProcess: Sendable {
         do throws(StoreError) { try await self.routing.begin(copy) } catch {
             throw StoreOpening.startError(settings, error)
         }
+        await access.follow(self.store)
         let spool = try CallSpool(path: settings.database + ".spool")
         self.calls = DurableCalls(store: self.store, spool: spool)
         let loops = settings.loops > 0 ? settings.loops : max(1, ProcessInfo.processInfo.activeProcessorCount)
@@ -84,6 +91,12 @@ final class GatewayProcess: Sendable {
         var services = try PipelineSettings.services(settings)
         services.localVoices = speech.listedVoices
         self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
+        self.keeper = RecordKeeper(
+            store: self.store, spool: spool, recordings: RecordingFolder(settings.recordings),
+            activities: self.store,
+            elsewhere: self.nodes.map { nodes -> @Sendable ([CallID], TenantID) async -> Int? in
+                { calls, tenant in await nodes.forget(calls, of: tenant) }
+            })
         let makers = StandardAssistants(
             directory: self.directory, defaults: defaults, openAI: Self.openAI(settings),
             elevenLabs: Self.elevenLabs(settings), gemini: Self.gemini(settings), pipeline: services,
@@ -107,11 +120,18 @@ final class GatewayProcess: Sendable {
                 settings, self.gateway, self.group, media: self.media.address, sip: self.sip?.address, unicast: unicast)
             self.parked = ParkedCalls(
                 gateway: self.gateway, group: self.group, ports: unicast.ours, switchPorts: unicast.switches)
+            let limiter: any RateLimiter = self.nodes.map { SharedRateLimiter(nodes: $0) } ?? LocalRateLimiter()
+            let gate = access.gate(self.store, self.directory, limiter: limiter)
+            let api = APIOpening.server(
+                settings, gate, store: self.store, gateway: self.gateway, directory: self.directory, access: access,
+                keeper: self.keeper, registry: self.metrics.registry, logger: logger,
+                // Assistants, destinations and accounts are followed by the loader, within a second.
+                changed: { [store] in await access.follow(store) })
             self.admin = try Self.administer(
-                settings, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
-                try self.routing.desk(self.gateway, media: self.media.address),
+                settings, api, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
+                try self.routing.desk(self.gateway, gate, media: self.media.address),
                 PipelineSettings.interface(
-                    settings, services, configuration, directory: self.directory, http: http, speech: speech,
+                    settings, services, configuration, gate, directory: self.directory, http: http, speech: speech,
                     logger: logger))
         } catch {
             // Ends the listeners that there are, and with them their ports: whoever started us may try again.
@@ -141,8 +161,10 @@ final class GatewayProcess: Sendable {
         self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
         let (calls, logger, directory, loader) = (self.calls, self.logger, self.directory, self.loader)
-        let (links, routing) = (self.links, self.routing)
+        let routing = self.routing
         routing.start()
+        let (links, access, keeper, store) = (self.links, self.access, self.keeper, self.store)
+        let retention = APIAccess.retention(self.settings)
         let replayed: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void = { outcome in
             switch outcome {
             case .success(let outcome):
@@ -165,6 +187,15 @@ final class GatewayProcess: Sendable {
                         // What waited for the database waits no longer.
                         returned: { await calls.replayOnce(report: replayed) })
                 })
+            tasks.append(
+                Task {
+                    while !Task.isCancelled {
+                        // Ends early only by cancellation, which the loop's condition sees.
+                        try? await Task.sleep(for: .seconds(1))
+                        await access.follow(store)
+                    }
+                })
+            tasks.append(Task { await APIOpening.sweep(keeper, retention, logger) })
         }
         self.joinNodes()
         self.logger.info(
@@ -180,6 +211,7 @@ final class GatewayProcess: Sendable {
         do {
             try self.tls?.reload()
             try await self.loader.reload()
+            try await self.access.reload(from: self.store)
             self.links.replace(with: self.directory.switches)
             try await self.routing.load()
             self.logger.info("Reloaded")
@@ -419,9 +451,10 @@ final class GatewayProcess: Sendable {
     }
 
     private static func administer(
-        _ settings: Settings, _ gateway: Gateway, _ links: ControlLinks, _ loop: EventLoop,
+        _ settings: Settings, _ api: APIServer, _ gateway: Gateway, _ links: ControlLinks, _ loop: EventLoop,
         _ registry: MetricsRegistry, _ routing: RoutingDesk?, _ speech: SpeechInterface
     ) throws -> HTTPServer {
+        let peers = settings.metricsPeers
         do {
             return try AdminServer.start(
                 host: settings.adminHost, port: settings.adminPort, loops: [loop],
@@ -431,7 +464,8 @@ final class GatewayProcess: Sendable {
                         eventSockets: links.summaries.map {
                             .init(address: $0.address, status: $0.status, reason: $0.reason)
                         })
-                }, registry: registry, routing: routing, speech: speech.handle)
+                }, registry: registry, routing: routing, speech: speech.handle, api: api,
+                seesMetrics: { peer in peers.contains { $0.contains(peer.host) } })
         } catch let error as ListenError {
             throw Self.startError(error, "PRONTO_ADMIN_HOST", "HEALTH_PORT")
         }

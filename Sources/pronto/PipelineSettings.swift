@@ -1,3 +1,4 @@
+import AdminAPI
 import Assistants
 import Configuration
 import Observability
@@ -50,7 +51,7 @@ enum PipelineSettings {
 
     /// The HTTP interface of the stages, for dialplan scripts.
     static func interface(
-        _ settings: Settings, _ services: PipelineServices, _ gateway: GatewayConfiguration,
+        _ settings: Settings, _ services: PipelineServices, _ gateway: GatewayConfiguration, _ gate: APIGate,
         directory: AssistantDirectory, http: ProviderHTTP, speech: any SpeechServices, logger: Logger
     ) -> SpeechInterface {
         var configuration = SpeechInterface.Configuration()
@@ -59,6 +60,17 @@ enum PipelineSettings {
         configuration.token = settings.serviceToken.map { Redacted($0) }
         configuration.folder = settings.apiAudio
         configuration.version = Pronto.version
+        configuration.asker = { request, now in
+            do throws(APIProblem) {
+                let asker = try await gate.asker(of: request, at: now)
+                // Each stage costs money.
+                guard asker.role >= .operator else { throw .forbidden("This takes the role operator.") }
+                if let tenant = asker.tenant { try await gate.count(tenant, at: now) }
+                return .success(asker.tenant)
+            } catch {
+                return .failure(SpeechRefusal(error.response))
+            }
+        }
         return SpeechInterface(configuration, directory: directory, http: http, speech: speech, logger: logger)
     }
 }

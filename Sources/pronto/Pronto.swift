@@ -84,7 +84,9 @@ enum Pronto {
           pronto activity [list]           what routing decided
           pronto calls list|show ID        what happened on calls
           pronto migrate up|down|status    the database's schema
-          pronto token issue               a signed token for a stream
+          pronto token issue|jwt           a signed token for a stream, or for the API
+          pronto api-token create|list|revoke   tokens of the HTTP API
+          pronto forget --caller NUMBER    erases what one caller left behind
           pronto nodes                     the nodes of this installation that live (REDIS_HOST)
           pronto doctor [--call NUMBER]    what is wrong with FreeSWITCH, FusionPBX and this, and the repair
           pronto dialplan print|install    what FreeSWITCH or FusionPBX needs, with difference and rollback

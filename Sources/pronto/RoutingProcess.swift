@@ -118,7 +118,7 @@ final class RoutingProcess: Sendable {
     func finish() async { await self.activity.finish() }
 
     /// - Parameter media: where this node's media listener is.
-    func desk(_ gateway: Gateway, media: SocketAddress) throws -> RoutingDesk {
+    func desk(_ gateway: Gateway, _ gate: APIGate, media: SocketAddress) throws -> RoutingDesk {
         let settings = self.settings
         let base = settings.aiRoutingStream ?? "\(settings.certificate == nil ? "ws" : "wss")://\(media)"
         guard Self.isStreamBase(base) else {
@@ -148,7 +148,7 @@ final class RoutingProcess: Sendable {
                     ).signed(with: $0).value
                 }
             },
-            who: RoutingDesk.peers { peer in peers.contains { $0.contains(peer.host) } },
+            who: RoutingDesk.gated(gate) { peer in peers.contains { $0.contains(peer.host) } },
             report: { [self] in self.answered($0) })
     }
 

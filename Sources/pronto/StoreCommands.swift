@@ -15,8 +15,8 @@ struct CommandFailure: Error, CustomStringConvertible {
 /// Numbers, prompts and transcripts are shown only with `--reveal`: terminals are recorded and shared.
 enum StoreCommands {
     static let names: Set<String> = [
-        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config", "secrets",
-        "route", "trunk", "agent", "calendar", "activity",
+        "tenant", "assistant", "destination", "provider", "calls", "migrate", "token", "config", "secrets", "api-token",
+        "signing-key", "forget", "route", "trunk", "agent", "calendar", "activity",
     ]
 
     static let usage = """
@@ -31,6 +31,10 @@ enum StoreCommands {
         pronto migrate up | down [--to N] --yes | status
         pronto secrets rotate | new-key
         pronto token issue --call ID [--tenant T] [--assistant UUID] [--lifetime SECONDS] | new-key
+        pronto token jwt [--tenant T] [--role R] [--audience A] [--trunk ID] [--key KID] | new-jwk [--algorithm A] [--id KID] | jwks
+        pronto api-token create NAME [--role viewer|operator|admin] [--days N] [--tenant T | --installation] | list | revoke ID
+        pronto signing-key add [--file FILE] (or on standard input) | list | remove KID [--tenant T]
+        pronto forget --caller NUMBER [--tenant T] --yes
         \(RoutingCommands.usage)
         pronto config [--markdown]
         Every setting may be given as an option, as in --database FILE; --config FILE names the file of settings.
@@ -50,7 +54,12 @@ enum StoreCommands {
         ],
         "provider": ["--tenant", "--id", "--language", "--voice", "--model", "--text", "--out"],
         "calls": ["--tenant", "--limit"], "migrate": ["--to"], "secrets": ["--id"],
-        "token": ["--tenant", "--call", "--assistant", "--lifetime", "--id"], "config": [],
+        "token": [
+            "--tenant", "--call", "--assistant", "--lifetime", "--id", "--role", "--audience", "--trunk", "--subject",
+            "--key", "--algorithm", "--issuer",
+        ], "config": [],
+        "api-token": ["--tenant", "--role", "--days"], "signing-key": ["--tenant", "--file"],
+        "forget": ["--tenant", "--caller"],
     ]
 
     private static let flags: [String: Set<String>] = [
@@ -59,7 +68,7 @@ enum StoreCommands {
             "--replace", "--disabled", "--caller-first", "--no-barge-in", "--record", "--no-record", "--unchecked",
         ],
         "destination": ["--replace", "--disabled", "--default", "--reveal"], "calls": ["--reveal"],
-        "migrate": ["--yes"], "config": ["--markdown"],
+        "migrate": ["--yes"], "config": ["--markdown"], "api-token": ["--installation"], "forget": ["--yes"],
     ]
 
     /// Performs `pronto NAME ARGUMENTS…`. `readInput` gives a line of standard input, for keys.
@@ -82,6 +91,9 @@ enum StoreCommands {
         case "token" where arguments.words.first == "new-key", "provider" where arguments.words.first == "new-key",
             "secrets" where arguments.words.first == "new-key":
             return try SecretKeys.generated(id: try arguments.optional("--id") ?? "1")
+        case "token" where arguments.words.first == "new-jwk": return try Self.newKey(arguments)
+        case "token" where arguments.words.first == "jwks":
+            return JWTKeyRing(installation: try APIAccess.keys(settings), audience: settings.jwtAudience).publicSet.json
         default: break
         }
         let store = try await StoreOpening.open(settings, connections: 1)
@@ -118,6 +130,11 @@ enum StoreCommands {
         case "destination": return try await Self.destination(arguments, store)
         case "provider": return try await Self.provider(arguments, store, settings, readInput)
         case "calls": return try await Self.calls(arguments, store)
+        case "api-token": return try await Self.apiToken(arguments, store, at: Date())
+        case "signing-key": return try await Self.signingKey(arguments, store, readInput, at: Date())
+        case "forget": return try await Self.forget(arguments, store, settings, store)
+        case "token" where arguments.words.first == "jwt":
+            return try await Self.signedToken(arguments, store, settings, at: Date())
         case "secrets":
             guard arguments.words == ["rotate"] else {
                 throw Self.unknown("secrets " + arguments.words.joined(separator: " "))

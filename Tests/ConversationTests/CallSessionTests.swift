@@ -268,6 +268,32 @@ import Testing
         #expect(call.trace.last == "transfer to Sales")
     }
 
+    @Test(
+        "An operator hands the caller over: the agent is cut short, the caller hears where to, and it comes back if need be"
+    )
+    func operatorTransfer() {
+        let call = SessionDriver()
+        let desk = TransferDestination(name: "Desk", number: "300", context: "default")
+        var isTaken = false
+        call.startTalking()
+        call.say(item: 2, .seconds(2))
+        call.advance(by: .milliseconds(300))
+        call.trace.removeAll()
+        call.perform { isTaken = $0.transferRequested(to: desk, at: $1, &$2) }
+        #expect(isTaken && call.trace.first == "flush" && call.trace.contains("say transferring"))
+        // Once: it is leaving now.
+        call.perform { isTaken = $0.transferRequested(to: desk, at: $1, &$2) }
+        #expect(!isTaken)
+        call.houseSpeaks(1...1)
+        call.advance(by: .seconds(1))
+        #expect(call.trace.last == "transfer to Desk")
+        call.phone(.transferFailed(reason: "refused"))
+        #expect(call.trace.suffix(2) == ["say transfer-failed", "inform"])
+        call.phone(.hungUp(.normalClearing))
+        call.perform { isTaken = $0.transferRequested(to: desk, at: $1, &$2) }
+        #expect(!isTaken && call.finished == [.callerHungUp])
+    }
+
     @Test("Where the assistant detects no turns the level does: commit and reply after the silence that ends a turn")
     func ownTurns() {
         let call = SessionDriver()

@@ -103,6 +103,33 @@ struct PostgresGatewayTests {
         }
     }
 
+    @Test("A database that takes connections and answers nothing holds up no call; what it did not take, it gets later")
+    func stalls() async throws {
+        let server = try await TestPostgres.start()
+        try await server.sql("CREATE DATABASE voice", in: "postgres")
+        let ids = try (1...2).map { try #require(CallID("3c1a4a4e-0000-4000-8000-00000000000\($0)")) }
+        try await withFolder { folder in
+            let house = try await House(
+                folder, given: Self.environment(server, "voice").merging(["PRONTO_DB_TIMEOUT": "1"]) { $1 })
+            house.process.start()
+            try await server.freeze()
+            do {
+                for id in ids { #expect(try await house.converse(id).answers.count == 1) }
+                try await soon("both are in the spool") {
+                    try await house.metric("voice_ai_realtime_records_spooled_total") == 2
+                }
+            } catch {
+                try await server.thaw()
+                throw error
+            }
+            try await server.thaw()
+            try await soon("both are in the database") {
+                try await Self.calls(server, "voice", house.tenant).count == 2
+            }
+            await house.stop()
+        }
+    }
+
     @Test("A start that cannot be says which setting, and what to do; never the password")
     func refused() async throws {
         let server = try await TestPostgres.shared()

@@ -90,6 +90,24 @@ extension CallSession {
         }
     }
 
+    /// An operator hands the caller over: at once, whatever the agent was saying. False: the call is leaving already.
+    package mutating func transferRequested(
+        to destination: TransferDestination, at now: Duration, _ output: inout SessionOutput
+    ) -> Bool {
+        switch self.phase {
+        case .leaving, .transferring, .ended: return false
+        case .opening, .talking: break
+        }
+        self.cut(at: now, &output)
+        self.isResponding = false
+        self.awaitsAudio = false
+        self.afterResponse = nil
+        // Nobody has told the caller yet.
+        self.responseSpoke = false
+        self.leave(.transfer(destination, .transferred), at: now, &output)
+        return true
+    }
+
     // MARK: What time brings
 
     mutating func expired(_ timer: Timer, at now: Duration, _ output: inout SessionOutput) {

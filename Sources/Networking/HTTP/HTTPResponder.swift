@@ -37,11 +37,12 @@ package final class HTTPResponder {
         connection.writeWhole(response)
     }
 
-    /// Begins an answer whose body follows by `write` and `end` (chunked; events, downloads).
-    package func beginStreaming(status: Int = 200, headers: HTTPHeaders = [:]) {
+    /// Begins an answer whose body follows by `write` and `end` (chunked, or of a `length` that is known before:
+    /// events, downloads).
+    package func beginStreaming(status: Int = 200, headers: HTTPHeaders = [:], length: Int? = nil) {
         guard !self.isStreaming, let connection = self.connection else { return }
         self.isStreaming = true
-        connection.writeHead(status, headers, length: nil)
+        connection.beginPieces(status, headers, length: length)
     }
 
     /// One piece of a streamed body. False: the client is gone, or reads too slowly and is being dropped.

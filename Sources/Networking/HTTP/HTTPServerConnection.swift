@@ -33,6 +33,8 @@ final class HTTPServerConnection {
     private var keepsAlive = false
     private var isHead = false
     private var isCurrentVersion = true
+    /// Bytes that are still due of a streamed body whose length was told.
+    private var due: Int?
 
     init(
         _ connection: Connection, limits: HTTPServerLimits, handler: @escaping (HTTPRequest, HTTPResponder) -> Void,
@@ -222,10 +224,21 @@ final class HTTPServerConnection {
         self.answered()
     }
 
-    /// One piece of a streamed body. False: the peer is gone or too slow.
+    /// Begins a streamed body. Nil `length`: as long as it comes to be.
+    func beginPieces(_ status: Int, _ headers: HTTPHeaders, length: Int?) {
+        self.due = length
+        self.writeHead(status, headers, length: length)
+    }
+
+    /// One piece of a streamed body. False: the peer is gone or too slow, or more came than was told.
     func writePiece(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard self.isAnswering else { return false }
         guard !self.isHead, !bytes.isEmpty else { return true }
+        if let due = self.due {
+            guard bytes.count <= due else { return false }
+            self.due = due - bytes.count
+            return self.connection.write(bytes)
+        }
         guard self.isCurrentVersion else { return self.connection.write(bytes) }
         return self.connection.write("\(String(bytes.count, radix: 16))\r\n") && self.connection.write(bytes)
             && self.connection.write("\r\n")
@@ -233,7 +246,13 @@ final class HTTPServerConnection {
 
     func endPieces() {
         guard self.isAnswering else { return }
-        if !self.isHead, self.isCurrentVersion { self.connection.write("0\r\n\r\n") }
+        if let due = self.due {
+            self.due = nil
+            // Less than was told: the peer must not wait for the rest.
+            guard due == 0 || self.isHead else { return self.abandon() }
+        } else if !self.isHead, self.isCurrentVersion {
+            self.connection.write("0\r\n\r\n")
+        }
         self.answered()
     }
 

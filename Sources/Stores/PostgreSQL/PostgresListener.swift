@@ -21,20 +21,18 @@ actor PostgresListener {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-    var isConnected: Bool { self.database?.isAlive ?? false }
-
-    /// Connects and listens; false: notices do not come through (a pooler in transaction mode takes LISTEN and loses it),
-    /// as a notice to ourselves shows.
-    func listen() throws(StoreError) -> Bool {
+    /// Connects and listens.
+    func listen() throws(StoreError) {
         self.database = nil
         let database = try PostgresDatabase(options: self.options)
         try database.begin(within: nil)
         try database.execute("LISTEN \(Self.channel)")
-        try database.execute("NOTIFY \(Self.channel), 'probe'")
-        let heard = try database.notices(within: .seconds(1), until: "probe")
-        guard heard.contains("probe") else { return false }
         self.database = database
-        return true
+    }
+
+    /// Whether a notice that somebody else has sent just now comes through.
+    func hears(_ notice: String) throws(StoreError) -> Bool {
+        try self.database?.notices(within: .seconds(1), until: notice).contains(notice) ?? false
     }
 
     /// What has been said, after a wait of `time` at the most.
@@ -65,7 +63,7 @@ extension PostgresPool {
         while !Task.isCancelled {
             do throws(StoreError) {
                 let listener = try PostgresListener(self.options.database)
-                let isHeard = self.options.listens ? try await listener.listen() : false
+                let isHeard = try await self.isHeard(by: listener)
                 pause = .milliseconds(100)
                 try await self.watch(isHeard ? listener : nil, &known, news)
                 await listener.close()
@@ -78,6 +76,18 @@ extension PostgresPool {
         }
     }
 
+    /// Connects the listener; false: notices do not come through. A pooler in transaction mode takes LISTEN and loses it,
+    /// which only a notice from another connection shows.
+    private func isHeard(by listener: PostgresListener) async throws(StoreError) -> Bool {
+        guard self.options.listens else { return false }
+        try await listener.listen()
+        let probe = "probe \(UInt64.random(in: 0 ... .max))"
+        try await self.perform(within: nil) { database throws(StoreError) in
+            _ = try database.rows("SELECT pg_notify(?, ?)", [.text(PostgresListener.channel), .text(probe)])
+        }
+        return try await listener.hears(probe)
+    }
+
     /// Until the connection is lost, which throws, or the task is cancelled.
     private func watch(
         _ listener: PostgresListener?, _ known: inout String?, _ news: @Sendable (ConfigurationNews) async -> Void
@@ -87,7 +97,7 @@ extension PostgresPool {
         var looked = ContinuousClock.now
         while !Task.isCancelled {
             if let listener {
-                let notices = try await listener.notices(within: Self.polling).filter { $0 != "probe" }
+                let notices = try await listener.notices(within: Self.polling).filter { !$0.hasPrefix("probe") }
                 if !notices.isEmpty {
                     let tenants = Set(notices.compactMap { TenantID($0) })
                     let isAll = notices.contains { TenantID($0) == nil } || tenants.count > SQLStore.mostAtOnce

@@ -115,6 +115,7 @@ extension SQLStore: ProviderAccountStore {
                     count += 1
                 }
                 return count + (try Self.rotateSwitchPasswords(in: database, box))
+                    + (try Self.rotateSigningKeys(in: database, box))
             }
         }
     }

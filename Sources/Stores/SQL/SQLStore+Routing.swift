@@ -270,6 +270,37 @@ extension SQLStore: RoutingStore {
     }
 }
 
+extension SQLStore: ActivityErasure {
+    package func removeActivities(
+        of tenant: TenantID, before end: Date, limit: Int
+    ) async throws(StoreError) -> Int {
+        try await self.perform { database throws(StoreError) in
+            try database.run(
+                """
+                DELETE FROM voip_activity_log WHERE tenant_id = ? AND id IN (
+                    SELECT id FROM voip_activity_log WHERE tenant_id = ? AND created_at < ? ORDER BY created_at LIMIT ?)
+                """,
+                [
+                    .text(tenant.text), .text(tenant.text), .text(Timestamp.text(end)),
+                    .integer(Int64(min(max(limit, 1), 1000))),
+                ])
+        }
+    }
+
+    /// The log has no callers in it; a person may be whom a call of ours was made to.
+    package func forgetActivities(ofCaller numbers: [String], tenant: TenantID) async throws(StoreError) -> Int {
+        try await self.perform { database throws(StoreError) in
+            var removed = 0
+            for number in numbers {
+                removed += try database.run(
+                    "DELETE FROM voip_activity_log WHERE tenant_id = ? AND did = ?",
+                    [.text(tenant.text), .text(number)])
+            }
+            return removed
+        }
+    }
+}
+
 extension SQLDatabase {
     /// Adds the row, or changes the one with the same key if it is of the same tenant (`tenant_id`).
     fileprivate func put(_ row: Row, into table: String, key: String = "id") throws(StoreError) {

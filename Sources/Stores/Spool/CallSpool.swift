@@ -7,7 +7,7 @@ import Telephony
 ///
 /// Nothing is lost and nothing doubled: a line is on the disk before `append` returns; it leaves the file after the
 /// database has answered; and the database takes a call that it has already for what it is. Lines that can never be
-/// stored (damaged, refused) move to `PATH.damaged`, for people. One program at a time works on a spool.
+/// stored (damaged, refused) move to `PATH.damaged`, for people. Programs that share a spool take turns (`PATH.lock`).
 package actor CallSpool {
     /// What became of the lines.
     package struct Outcome: Sendable, Equatable {
@@ -26,7 +26,7 @@ package actor CallSpool {
     }
 
     private nonisolated let executor: ThreadExecutor
-    private let path: String
+    let path: String
     private let file: AppendFile
     private let damaged: AppendFile
     private var isReplaying = false
@@ -51,7 +51,10 @@ package actor CallSpool {
     }
 
     package func append(_ finished: FinishedCall) throws(StoreError) {
-        try self.file.append(try SpoolLine(finished).encoded())
+        let line = try SpoolLine(finished).encoded()
+        let lock = try FileLock.waiting(self.appendLock)
+        defer { lock.release() }
+        try self.file.append(line)
     }
 
     /// Hands every waiting call to the store. Stops at the first that the store cannot take now.
@@ -60,18 +63,33 @@ package actor CallSpool {
         guard !self.isReplaying else { return Outcome() }
         self.isReplaying = true
         defer { self.isReplaying = false }
+        guard !self.isEmpty else { return Outcome() }
+        // Another program's turn: it is at the same work, or takes a caller's data out.
+        guard let lock = try FileLock.trying(self.replayLock) else { return Outcome() }
+        defer { lock.release() }
 
         var outcome = Outcome()
         // What a crash left half done comes first.
         if access(self.working, F_OK) == 0 { try await self.work(store, &outcome) }
         if outcome.kept == 0, access(self.path, F_OK) == 0 {
-            guard rename(self.path, self.working) == 0 else { throw AppendFile.failure() }
+            try self.moveToWorking()
             try await self.work(store, &outcome)
         }
         return outcome
     }
 
-    private var working: String { self.path + ".replaying" }
+    private func moveToWorking() throws(StoreError) {
+        let lock = try FileLock.waiting(self.appendLock)
+        defer { lock.release() }
+        guard rename(self.path, self.working) == 0 else { throw AppendFile.failure() }
+    }
+
+    var working: String { self.path + ".replaying" }
+    var damagedPath: String { self.path + ".damaged" }
+    /// Held for a moment: the files change.
+    var appendLock: String { self.path + ".lock" }
+    /// Held while a program hands the calls over.
+    var replayLock: String { self.path + ".replay.lock" }
 
     private func work(_ store: any CallRecordStore, _ outcome: inout Outcome) async throws(StoreError) {
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: self.working), options: .mappedIfSafe) else {

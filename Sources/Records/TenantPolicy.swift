@@ -1,0 +1,75 @@
+import Telephony
+
+/// What one tenant may use, and how long what its calls leave behind is kept (`voip_tenant_settings`). A nil field is as
+/// the installation's settings have it.
+package struct TenantPolicy: Sendable, Equatable {
+    package var limits: TenantLimits
+    package var retention: Retention
+
+    package init(limits: TenantLimits = TenantLimits(), retention: Retention = Retention()) {
+        self.limits = limits
+        self.retention = retention
+    }
+}
+
+/// The most that a tenant may use. Set by the installation, not by the tenant.
+package struct TenantLimits: Sendable, Equatable {
+    /// Calls at a time, on one node.
+    package var calls: Int?
+    /// Of a calendar month (UTC), in millionths of the currency that costs are recorded in.
+    package var spendMicros: Int?
+    /// Requests a minute to the HTTP API.
+    package var requests: Int?
+    package init(calls: Int? = nil, spendMicros: Int? = nil, requests: Int? = nil) {
+        self.calls = calls
+        self.spendMicros = spendMicros
+        self.requests = requests
+    }
+}
+
+/// For how many days what a call leaves behind is kept; 0: until somebody deletes it.
+package struct Retention: Sendable, Equatable {
+    package enum Subject: String, Sendable, CaseIterable { case conversations, recordings, calls, activity }
+
+    package var conversations: Int?
+    package var recordings: Int?
+    package var calls: Int?
+    package var activity: Int?
+
+    package init(conversations: Int? = nil, recordings: Int? = nil, calls: Int? = nil, activity: Int? = nil) {
+        self.conversations = conversations
+        self.recordings = recordings
+        self.calls = calls
+        self.activity = activity
+    }
+
+    package subscript(subject: Subject) -> Int? {
+        switch subject {
+        case .conversations: self.conversations
+        case .recordings: self.recordings
+        case .calls: self.calls
+        case .activity: self.activity
+        }
+    }
+
+    /// The tenant's days, else the installation's; nil: kept until somebody deletes it.
+    package func days(_ subject: Subject, otherwise installation: Retention) -> Int? {
+        let days = self[subject] ?? installation[subject] ?? 0
+        return days > 0 ? days : nil
+    }
+}
+
+/// A key of signed tokens that a tenant's own systems sign with (`voip_signing_keys`): a JSON Web Key (RFC 7517).
+package struct SigningKeyRecord: Sendable, Equatable {
+    package var tenant: TenantID
+    /// `kid`. Unique within the tenant.
+    package var id: String
+    /// The key's JSON text; nil in what could not be decrypted.
+    package var key: Redacted<String>?
+
+    package init(tenant: TenantID, id: String, key: Redacted<String>?) {
+        self.tenant = tenant
+        self.id = id
+        self.key = key
+    }
+}

@@ -1,0 +1,5 @@
+DROP INDEX IF EXISTS v_voice_conversations_start;
+DROP INDEX IF EXISTS voip_cdr_caller;
+DROP TABLE voip_tenant_settings;
+DROP TABLE voip_signing_keys;
+DROP TABLE voip_api_tokens;
