@@ -114,7 +114,7 @@ package enum AdminServer {
             return HTTPResponse(status: 200, text: registry.text, type: "text/plain; version=0.0.4; charset=utf-8")
         default:
             return APIProblem.notFound(
-                "There is /health, /metrics, the two routes of ai-routing, and what /api/openapi.json describes."
+                "There is /health, /metrics, the routing question (docs/routing.md), and what /api/openapi.json describes."
             ).response
         }
     }

@@ -130,7 +130,7 @@ final class GatewayProcess: Sendable {
                 changed: { [store] in await access.follow(store) })
             self.admin = try Self.administer(
                 settings, api, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
-                try self.routing.desk(self.gateway, media: self.media.address, gate: gate),
+                try self.routing.desk(self.gateway, gate, media: self.media.address),
                 PipelineSettings.interface(
                     settings, services, configuration, gate, directory: self.directory, http: http, speech: speech,
                     logger: logger))

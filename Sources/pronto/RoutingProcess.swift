@@ -118,7 +118,7 @@ final class RoutingProcess: Sendable {
     func finish() async { await self.activity.finish() }
 
     /// - Parameter media: where this node's media listener is.
-    func desk(_ gateway: Gateway, media: SocketAddress, gate: APIGate) throws -> RoutingDesk {
+    func desk(_ gateway: Gateway, _ gate: APIGate, media: SocketAddress) throws -> RoutingDesk {
         let settings = self.settings
         let base = settings.aiRoutingStream ?? "\(settings.certificate == nil ? "ws" : "wss")://\(media)"
         guard Self.isStreamBase(base) else {
@@ -131,6 +131,7 @@ final class RoutingProcess: Sendable {
         } catch {
             throw StartError("PRONTO_TOKEN_KEYS: \(error); `pronto token new-key` makes one")
         }
+        let peers = settings.allowedPeers
         let directory = self.directory
         return RoutingDesk(
             table: { directory.routingTable }, single: settings.aiRouting.map { .init(isAI: $0 == .ai) },
@@ -147,30 +148,8 @@ final class RoutingProcess: Sendable {
                     ).signed(with: $0).value
                 }
             },
-            who: Self.who(gate),
+            who: RoutingDesk.gated(gate) { peer in peers.contains { $0.contains(peer.host) } },
             report: { [self] in self.answered($0) })
-    }
-
-    /// Who asks: an API token, a signed token, or the installation's own switch by its address. Within the rates.
-    private static func who(
-        _ gate: APIGate
-    ) -> @Sendable (HTTPRequest, @escaping @Sendable (RoutingDesk.Verdict) -> Void) -> Void {
-        { request, done in
-            let now = EventLoop.freshNow()
-            Task {
-                do throws(APIProblem) {
-                    let asker = try await gate.asker(of: request, takesPeers: true, at: now)
-                    if let tenant = asker.tenant { try await gate.count(tenant, at: now) }
-                    done(.asker(asker))
-                } catch {
-                    switch error.status {
-                    case 401: done(.unauthenticated(error.detail))
-                    case 429: done(.tooMany(retryAfter: .seconds(error.retryAfter ?? 1)))
-                    default: done(.forbidden(error.detail))
-                    }
-                }
-            }
-        }
     }
 
     private func answered(_ report: RoutingDesk.Report) {

@@ -314,6 +314,16 @@ struct RoutingStoreTests {
             #expect(
                 try await store.activity(of: tenant.id, before: Sample.moment(3), limit: 2).map(\.id)
                     == [Sample.uuid(2), Sample.uuid(1)])
+            // Retention and erasure, of one tenant and in bounded steps.
+            let other = try Sample.tenantID(2)
+            #expect(try await store.removeActivities(of: other, before: Sample.moment(9), limit: 100) == 0)
+            #expect(try await store.removeActivities(of: tenant.id, before: Sample.moment(3), limit: 2) == 2)
+            #expect(try await store.forgetActivities(ofCaller: ["+39****67", "x"], tenant: other) == 0)
+            #expect(try await store.forgetActivities(ofCaller: ["' OR 1=1 --"], tenant: tenant.id) == 0)
+            #expect(
+                try await store.activity(of: tenant.id, before: nil, limit: 9).map(\.id)
+                    == [Sample.uuid(4), Sample.uuid(3), Sample.uuid(2)])
+            #expect(try await store.forgetActivities(ofCaller: ["+39****67"], tenant: tenant.id) == 3)
         }
     }
 }

@@ -23,6 +23,8 @@ package struct RoutingDesk: Sendable {
         case unauthenticated(String)
         case forbidden(String)
         case tooMany(retryAfter: Duration)
+        /// Nobody can say now.
+        case unavailable
     }
 
     /// An answer that was given, for the log and the metrics.
@@ -93,6 +95,35 @@ package struct RoutingDesk: Sendable {
             done(
                 .asker(
                     Asker(scope: .installation, role: .viewer, credential: .peer, client: "\(request.peer.host)")))
+        }
+    }
+
+    /// Peers as `peers` has them; everybody else by the API's own gate: a token of the tenant or of the installation, and
+    /// not more questions than its client and its tenant may ask.
+    package static func gated(
+        _ gate: APIGate, peers isTrusted: @escaping @Sendable (SocketAddress) -> Bool
+    ) -> @Sendable (HTTPRequest, @escaping @Sendable (Verdict) -> Void) -> Void {
+        let peers = Self.peers(isTrusted)
+        return { request, done in
+            // Without a credential nothing has to be looked up; a wrong one is refused, wherever it comes from.
+            guard request.headers.contains("Authorization") else { return peers(request, done) }
+            let now = EventLoop.freshNow()
+            // Ends by itself: the gate's questions have deadlines of their own, and the desk does not wait for it.
+            Task {
+                do throws(APIProblem) {
+                    let asker = try await gate.asker(of: request, at: now)
+                    if let tenant = asker.tenant { try await gate.count(tenant, at: now) }
+                    done(.asker(asker))
+                } catch {
+                    switch error.status {
+                    case 401: done(.unauthenticated(error.detail))
+                    case 429: done(.tooMany(retryAfter: .seconds(error.retryAfter ?? 1)))
+                    case 403: done(.forbidden(error.detail))
+                    // Who asks cannot be found out: what follows is what follows silence.
+                    default: done(.unavailable)
+                    }
+                }
+            }
         }
     }
 
@@ -181,6 +212,7 @@ package struct RoutingDesk: Sendable {
         var answer = Answer(decision: RoutingDecision(reason: .notPermitted), parameters: parameters)
         switch verdict {
         case nil: answer.refuse(.overBudget)
+        case .unavailable?: answer.refuse(.notReady)
         case .unauthenticated(let detail)?: answer.refusal = (401, detail)
         case .forbidden(let detail)?: answer.refusal = (403, detail)
         case .tooMany(let pause)?:

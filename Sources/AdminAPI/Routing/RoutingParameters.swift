@@ -92,7 +92,7 @@ struct RoutingParameters {
             self.call = CallID(text)
             if self.call == nil { self.refuse(name, "1 to 64 letters, digits, -, _ and .") }
         default:
-            self.at = Moment.date(text)
+            self.at = Routing.Moment.date(text)
             if self.at == nil { self.refuse(name, "a time as RFC 3339 writes it, such as 2026-10-30T09:41:00Z") }
         }
     }

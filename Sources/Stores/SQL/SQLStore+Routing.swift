@@ -255,6 +255,22 @@ extension SQLStore: RoutingStore {
         }
     }
 
+    package func activity(
+        of tenant: TenantID, before: Date?, limit: Int
+    ) async throws(StoreError) -> [ActivityRecord] {
+        let limit = min(max(limit, 1), 1000)
+        return try await self.perform { database throws(StoreError) in
+            try database.rows(
+                """
+                SELECT * FROM voip_activity_log WHERE tenant_id = ? AND created_at < ?
+                ORDER BY created_at DESC, id LIMIT ?
+                """, [.text(tenant.text), .text(Timestamp.text(before ?? .distantFuture)), .integer(Int64(limit))]
+            ).map { row throws(StoreError) in try ActivityRecord(row: row) }
+        }
+    }
+}
+
+extension SQLStore: ActivityErasure {
     package func removeActivities(
         of tenant: TenantID, before end: Date, limit: Int
     ) async throws(StoreError) -> Int {
@@ -271,32 +287,20 @@ extension SQLStore: RoutingStore {
         }
     }
 
-    /// An activity names no caller: it is one's by the record of its call. (Its DID is the company's own number.)
+    /// The log has no callers in it: a decision is a caller's by the record of its call. A person may also be whom a call of
+    /// ours was made to.
     package func forgetActivities(
         ofCaller numbers: [String], tenant: TenantID
     ) async throws(StoreError) -> Int {
         guard !numbers.isEmpty else { return 0 }
         let marks = Array(repeating: "?", count: numbers.count).joined(separator: ", ")
+        let values: [StoredValue] = numbers.map { .text($0) }
         return try await self.perform { database throws(StoreError) in
             try database.run(
                 """
-                DELETE FROM voip_activity_log WHERE tenant_id = ? AND call_id IN (
-                    SELECT call_uuid FROM voip_cdr WHERE domain_uuid = ? AND caller_id_number IN (\(marks)))
-                """, [.text(tenant.text), .text(tenant.text)] + numbers.map { .text($0) })
-        }
-    }
-
-    package func activity(
-        of tenant: TenantID, before: Date?, limit: Int
-    ) async throws(StoreError) -> [ActivityRecord] {
-        let limit = min(max(limit, 1), 1000)
-        return try await self.perform { database throws(StoreError) in
-            try database.rows(
-                """
-                SELECT * FROM voip_activity_log WHERE tenant_id = ? AND created_at < ?
-                ORDER BY created_at DESC, id LIMIT ?
-                """, [.text(tenant.text), .text(Timestamp.text(before ?? .distantFuture)), .integer(Int64(limit))]
-            ).map { row throws(StoreError) in try ActivityRecord(row: row) }
+                DELETE FROM voip_activity_log WHERE tenant_id = ? AND (did IN (\(marks)) OR call_id IN (
+                    SELECT call_uuid FROM voip_cdr WHERE domain_uuid = ? AND caller_id_number IN (\(marks))))
+                """, [.text(tenant.text)] + values + [.text(tenant.text)] + values)
         }
     }
 }
