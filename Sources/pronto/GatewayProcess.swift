@@ -36,6 +36,7 @@ final class GatewayProcess: Sendable {
     private let tls: TLSContext?
     private let records: RecordsQueue
     private let access: APIAccess
+    private let spending: TenantSpending
     private let keeper: RecordKeeper
     private let routing: RoutingProcess
     /// The other nodes; nil: REDIS_HOST is unset.
@@ -61,6 +62,9 @@ final class GatewayProcess: Sendable {
         let access = try APIAccess(settings, logger: logger)
         self.access = access
         planned.callLimit = { access.policies.limits(of: $0).calls }
+        let spending = TenantSpending(logger: logger)
+        self.spending = spending
+        planned.hasSpentItsLimit = { spending.isOver($0) }
         let configuration = planned
         let copy = StoreOpening.copy(settings)
         self.store = try await StoreOpening.open(settings, mayBeAway: copy?.exists ?? false)
@@ -199,6 +203,7 @@ final class GatewayProcess: Sendable {
                     }
                 })
             tasks.append(Task { await APIOpening.sweep(keeper, retention, logger) })
+            tasks.append(Task { [spending = self.spending] in await spending.follow(access.policies, store) })
         }
         self.joinNodes()
         self.logger.info(

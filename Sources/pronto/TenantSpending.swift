@@ -15,6 +15,17 @@ final class TenantSpending: Sendable {
 
     func isOver(_ tenant: TenantID) -> Bool { self.over.withLock { $0.contains(tenant) } }
 
+    /// Asks each 15 seconds, until it is cancelled.
+    func follow(_ policies: TenantPolicies, _ store: any RecordsStore) async {
+        while !Task.isCancelled {
+            await self.refresh(policies.all, at: Date()) { tenant, month throws(StoreError) in
+                try await store.spent(by: tenant, since: month).map(\.micros).max() ?? 0
+            }
+            // Ends early only by cancellation, which the loop's condition sees.
+            try? await Task.sleep(for: .seconds(15))
+        }
+    }
+
     /// Asks for every tenant that has a limit. `spent`: in millionths, since a moment; of several currencies the one that
     /// most was spent of.
     func refresh(

@@ -103,14 +103,15 @@ import Testing
         }
         try await self.withStandIn(patience: .milliseconds(50)) { piper, starts in
             #expect(await self.speak("bene", piper).events.last == .finished)
+            let heard = Voices.Box<SynthesisEvent>()
             let job = piper.speak(
                 SynthesisRequest(text: "slow", language: "it", format: .l16(.wideband))
-            ) { _ in }
-            try await Task.sleep(for: .milliseconds(100))
+            ) { heard.append($0) }
+            for _ in 0..<5000 where heard.all.isEmpty { try await Task.sleep(for: .milliseconds(2)) }
             job.cancel()
             #expect(await self.speak("bene", piper).events.last == .finished)
-            // Not waited for: ended and replaced.
-            #expect(self.starts(starts) == 2)
+            // Not waited for: ended and replaced. (A new one that a busy machine starts late is replaced again.)
+            #expect(self.starts(starts) >= 2)
         }
     }
 

@@ -13,7 +13,8 @@ struct FailureTests {
             let path = folder + "/pronto.db"
             let tenant = try Sample.tenantID(1)
             var options = SQLStore.Options()
-            options.database.pageLimit = 60
+            // The tables take some 100 pages of 4 KB, a call five.
+            options.database.pageLimit = 180
             let store = try await SQLStore(path: path, options: options)
             let spool = try CallSpool(path: path + ".spool")
             let calls = DurableCalls(store: store, spool: spool)
