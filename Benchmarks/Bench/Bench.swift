@@ -3,6 +3,7 @@ import CAllocations
 import Foundation
 import MediaDialects
 import Networking
+import Stores
 import Telephony
 
 // pronto-bench: nanoseconds and heap allocations of what a call does every 20 ms, without sockets.
@@ -19,13 +20,15 @@ struct Bench {
         let words = Array(CommandLine.arguments.dropFirst())
         if words == ["rtp-loss"] { return try RTPLoss.run() }
         if words.first == "configuration" {
-            let numbers = words.dropFirst().map { Int($0) ?? 0 }
-            guard numbers.count <= 2, numbers.allSatisfy({ (1...100_000).contains($0) }) else {
-                print("pronto-bench configuration [TENANTS=10000] [ASSISTANTS-OF-EACH=5]")
+            let numbers = words.dropFirst(2).map { Int($0) ?? 0 }
+            guard words.count > 1, let database = SQLDialect(rawValue: words[1]), numbers.count <= 2,
+                numbers.allSatisfy({ (1...100_000).contains($0) })
+            else {
+                print("pronto-bench configuration sqlite|postgres [TENANTS=10000] [ASSISTANTS-OF-EACH=5]")
                 exit(64)
             }
             return try await ConfigurationLoad.run(
-                tenants: numbers.first ?? 10_000, assistants: numbers.count > 1 ? numbers[1] : 5)
+                database, tenants: numbers.first ?? 10_000, assistants: numbers.count > 1 ? numbers[1] : 5)
         }
         if words.first == "esl" {
             let rate = words.count > 1 ? Int(words[1]) : 2000

@@ -7,9 +7,10 @@ import Telephony
 import TestDatabases
 
 /// What a large installation's configuration costs to load and to follow, from SQLite and from a real PostgreSQL:
-/// `pronto-bench configuration [TENANTS] [ASSISTANTS-OF-EACH]`.
+/// `pronto-bench configuration sqlite|postgres [TENANTS] [ASSISTANTS-OF-EACH]`. CPU is of the whole process, which on a busy machine
+/// says more than the clock.
 enum ConfigurationLoad {
-    static func run(tenants: Int, assistants: Int) async throws {
+    static func run(_ database: SQLDialect, tenants: Int, assistants: Int) async throws {
         print(
             "\(tenants) tenants with \(assistants) assistants each, one destination, one account with an encrypted key")
         let keys = try SecretKeys(SecretKeys.generated())
@@ -17,10 +18,11 @@ enum ConfigurationLoad {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
 
-        let sqlite = try await SQLStore(path: folder + "/pronto.db", secretKeys: keys)
-        try await self.measure("SQLite", sqlite, tenants, assistants, copy: nil)
-        await sqlite.close()
-
+        guard database == .postgres else {
+            let sqlite = try await SQLStore(path: folder + "/pronto.db", secretKeys: keys)
+            try await self.measure("SQLite", sqlite, tenants, assistants, copy: nil)
+            return await sqlite.close()
+        }
         let server = try await TestPostgres.start()
         let address = PostgresAddress(
             port: server.port, name: "postgres", user: TestPostgres.user, password: Redacted(TestPostgres.password))
@@ -39,17 +41,18 @@ enum ConfigurationLoad {
         try await self.fill(store, tenants, assistants)
         let clock = ContinuousClock()
         let directory = AssistantDirectory()
+        malloc_trim(0)
         let before = self.resident()
-        var times: [Duration] = []
-        var after = 0
-        for round in 0..<3 {
-            times.append(try await clock.measure { try await directory.reload(from: store) })
-            if round == 0 { after = self.resident() }
+        for round in 1...3 {
+            let used = self.processor()
+            let time = try await clock.measure { try await directory.reload(from: store) }
+            let (spent, full) = (self.processor() - used, self.resident())
+            // As the gateway does after it.
+            malloc_trim(0)
+            print(
+                "\(name): whole, round \(round): \(self.milliseconds(time)) ms, \(self.milliseconds(spent)) ms of CPU; resident "
+                    + "\(before / 1024) MB before the first, \(full / 1024) after, \(self.resident() / 1024) trimmed")
         }
-        print(
-            "\(name): whole \(times.map { self.milliseconds($0) }.joined(separator: ", ")) ms, "
-                + "resident \(before / 1024) MB before, \(after / 1024) after the first, \(self.resident() / 1024) at the end"
-        )
 
         // One change after another, seen in memory.
         let seen = Mutex<Int>(0)
@@ -80,12 +83,16 @@ enum ConfigurationLoad {
             "\(name): a change is in memory after \(self.milliseconds(delays[25])) ms (median), "
                 + "\(self.milliseconds(delays[49])) ms (most of 50)")
         guard let copy, let keys else { return }
+        let start = self.processor()
         let writing = try await clock.measure { try await copy.write(from: store) }
+        let written = self.processor()
         let reading = try clock.measure { _ = try copy.read(secretKeys: keys) }
+        let read = self.processor()
         let size = (try FileManager.default.attributesOfItem(atPath: copy.path))[.size] as? Int ?? 0
         print(
-            "\(name): copy of \(size / 1_000_000) MB written in \(self.milliseconds(writing)) ms, read in "
-                + "\(self.milliseconds(reading)) ms")
+            "\(name): copy of \(size / 1_000_000) MB written in \(self.milliseconds(writing)) ms "
+                + "(\(self.milliseconds(written - start)) of CPU), read in \(self.milliseconds(reading)) ms "
+                + "(\(self.milliseconds(read - written)) of CPU)")
     }
 
     private static func fill(_ store: SQLStore, _ tenants: Int, _ assistants: Int) async throws {
@@ -132,6 +139,15 @@ enum ConfigurationLoad {
     private static func uuid(_ number: Int) -> String {
         let digits = String(number)
         return "00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits
+    }
+
+    /// What the process has spent, user and system.
+    private static func processor() -> Duration {
+        var usage = rusage()
+        getrusage(RUSAGE_SELF, &usage)
+        return [usage.ru_utime, usage.ru_stime].reduce(.zero) {
+            $0 + .seconds(Int64($1.tv_sec)) + .microseconds(Int64($1.tv_usec))
+        }
     }
 
     /// Kilobytes in memory now.

@@ -196,6 +196,9 @@ struct StoreCommandTests {
             let new = Desk(folder: desk.folder, environment: ["PRONTO_SECRET_KEY": key(8, id: "k2")])
             let again = try await new.withStore { try await $0.account(.openAI, kind: .realtime, of: tenant) }
             #expect(again?.secret?.value == secret)
+            // The same by its own name; and nothing else by it.
+            #expect(try await new.run("secrets rotate").hasSuffix("1"))
+            #expect(await new.complaint("secrets").contains("no such command"))
         }
     }
 

@@ -119,7 +119,7 @@ extension Assistant {
                 number: number, context: try row.filledText("transfer_context") ?? "default")
         }
         self.tools = try row.list("tools")
-        let json = try row.textIfAny("topics") ?? "[]"
+        guard let json = try row.textIfAny("topics"), json != "[]" else { return }
         guard let topics = try? JSONDecoder().decode([StoredTopic].self, from: Data(json.utf8)) else {
             throw Row.corrupt("topics", "a JSON array of {name, phrases, answer}")
         }

@@ -163,7 +163,8 @@ package struct Row: Sendable, Equatable {
 
     /// NULL is the empty list.
     func list(_ column: String) throws(StoreError) -> [String] {
-        guard let text = try self.textIfAny(column) else { return [] }
+        // Most lists are empty: of 50 000 assistants' four lists each that is a second saved.
+        guard let text = try self.textIfAny(column), text != "[]" else { return [] }
         guard let list = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
             throw Row.corrupt(column, "a JSON array of texts")
         }

@@ -18,6 +18,7 @@ struct PlainKey {
     /// Nil: the text has none, or is no JSON object.
     init?(in configuration: String) {
         // Most have none: that is known without reading the JSON.
+        guard configuration != "{}" else { return nil }
         let lower = configuration.lowercased()
         guard Self.names.contains(where: { lower.contains("\"\($0)\"") }),
             var object = (try? JSONSerialization.jsonObject(with: Data(configuration.utf8))) as? [String: Any]
