@@ -144,7 +144,7 @@ enum ConfigurationLoad {
     /// What the process has spent, user and system.
     private static func processor() -> Duration {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return [usage.ru_utime, usage.ru_stime].reduce(.zero) {
             $0 + .seconds(Int64($1.tv_sec)) + .microseconds(Int64($1.tv_usec))
         }
