@@ -159,6 +159,11 @@ package struct RoutingTenantRow: Sendable, Equatable {
 
 /// All rows of all tenants.
 package struct RoutingRows: Sendable, Equatable {
+    /// Where they are kept.
+    package static let tables = [
+        TrunkSettings.table, AgentRow.table, CalendarRow.table, CalendarDateRow.table, RoutingTenantRow.table,
+    ]
+
     package var tenants: [RoutingTenantRow]
     package var trunks: [TrunkSettings]
     package var agents: [AgentRow]

@@ -1,4 +1,5 @@
 import Records
+import Routing
 import Telephony
 
 /// A connection of its own that waits for notices, on a thread of its own: a pooled one would be lent to somebody else
@@ -128,9 +129,8 @@ extension PostgresPool {
     /// Differs whenever a row was added, changed or removed: a row that was written bears the number of its transaction
     /// (`xmin`), which only grows. Asks for no trigger, and no right but to read.
     private func fingerprint() async throws(StoreError) -> String {
-        let parts = ConfigurationTable.allCases.map {
-            "(SELECT count(*) || ':' || coalesce(sum(xmin::text::bigint), 0) FROM \($0.name))"
-        }
+        let tables = ConfigurationTable.allCases.map(\.name) + RoutingRows.tables
+        let parts = tables.map { "(SELECT count(*) || ':' || coalesce(sum(xmin::text::bigint), 0) FROM \($0))" }
         let question = "SELECT " + parts.joined(separator: " || '/' || ") + " AS fingerprint"
         return try await self.perform(within: nil) { database throws(StoreError) in
             try database.rows(question).first?.text("fingerprint") ?? ""
