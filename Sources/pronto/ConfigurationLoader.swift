@@ -33,6 +33,7 @@ final class ConfigurationLoader: Sendable {
     private let faulty: Gauge
     private let age: Gauge
     private let state = Mutex(State())
+    private let turns = Turns()
 
     init(
         store: SQLStore, directory: AssistantDirectory, copy: ConfigurationCopy?, secretKeys: SecretKeys?,
@@ -97,11 +98,39 @@ final class ConfigurationLoader: Sendable {
     }
 
     private func read(_ tenants: Set<TenantID>?) async throws(StoreError) {
-        let reading = try await self.store.configuration(of: tenants)
-        self.directory.apply(reading)
-        self.tell(reading)
-        // What the old one had, and what the rows were read through, goes back to the system.
-        if tenants == nil { malloc_trim(0) }
+        // One after another: a reading that began before a change must not be applied after the one that has it.
+        await self.turns.take()
+        let result: Result<Void, StoreError>
+        do throws(StoreError) {
+            let reading = try await self.store.configuration(of: tenants)
+            self.directory.apply(reading)
+            self.tell(reading)
+            // What the old one had, and what the rows were read through, goes back to the system.
+            if tenants == nil { malloc_trim(0) }
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        await self.turns.pass()
+        try result.get()
+    }
+
+    /// Whose turn it is, in the order of asking.
+    private actor Turns {
+        private var isTaken = false
+        private var waiting: [CheckedContinuation<Void, Never>] = []
+
+        func take() async {
+            guard self.isTaken else {
+                self.isTaken = true
+                return
+            }
+            await withCheckedContinuation { self.waiting.append($0) }
+        }
+
+        func pass() {
+            if self.waiting.isEmpty { self.isTaken = false } else { self.waiting.removeFirst().resume() }
+        }
     }
 
     private func tell(_ reading: ConfigurationReading) {

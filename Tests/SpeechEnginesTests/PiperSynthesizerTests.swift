@@ -94,11 +94,12 @@ import Testing
             let job = piper.speak(
                 SynthesisRequest(text: "slow parole che nessuno sente", language: "it", format: .l16(.wideband))
             ) { heard.append($0) }
-            for _ in 0..<500 where heard.all.isEmpty { try await Task.sleep(for: .milliseconds(2)) }
+            for _ in 0..<5000 where heard.all.isEmpty { try await Task.sleep(for: .milliseconds(2)) }
             job.cancel()
+            let before = heard.all.count
             let (audio, events) = await self.speak("bene bene", piper)
             #expect(events.last == .finished && audio.count == 6400)
-            #expect(heard.all == [.started])
+            #expect(heard.all.count == before && heard.all.first == .started)
             #expect(self.starts(starts) == 1)
         }
         try await self.withStandIn(patience: .milliseconds(50)) { piper, starts in
