@@ -1,5 +1,6 @@
 import Foundation
 import PhoneServer
+import Observability
 import Records
 import Stores
 import Synchronization
@@ -41,14 +42,14 @@ enum ConfigurationLoad {
         try await self.fill(store, tenants, assistants)
         let clock = ContinuousClock()
         let directory = AssistantDirectory()
-        malloc_trim(0)
+        Heap.giveBack()
         let before = self.resident()
         for round in 1...3 {
             let used = self.processor()
             let time = try await clock.measure { try await directory.reload(from: store) }
             let (spent, full) = (self.processor() - used, self.resident())
             // As the gateway does after it.
-            malloc_trim(0)
+            Heap.giveBack()
             print(
                 "\(name): whole, round \(round): \(self.milliseconds(time)) ms, \(self.milliseconds(spent)) ms of CPU; resident "
                     + "\(before / 1024) MB before the first, \(full / 1024) after, \(self.resident() / 1024) trimmed")

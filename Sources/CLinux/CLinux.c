@@ -2,6 +2,7 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <linux/filter.h>
+#include <malloc.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -160,3 +161,5 @@ int pronto_receive_many(int fd, uint8_t *buffer, uint32_t slot, pronto_datagram 
     }
     return count;
 }
+
+void pronto_trim_heap(void) { malloc_trim(0); }

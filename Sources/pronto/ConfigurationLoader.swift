@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import Observability
 import PhoneServer
 import Records
@@ -106,7 +105,7 @@ final class ConfigurationLoader: Sendable {
             self.directory.apply(reading)
             self.tell(reading)
             // What the old one had, and what the rows were read through, goes back to the system.
-            if tenants == nil { malloc_trim(0) }
+            if tenants == nil { Heap.giveBack() }
             result = .success(())
         } catch {
             result = .failure(error)

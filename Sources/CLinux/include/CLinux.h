@@ -70,3 +70,5 @@ enum { PRONTO_DATAGRAMS_MOST = 16 };
 int pronto_receive_many(int fd, uint8_t *buffer, uint32_t slot, pronto_datagram *datagrams, int capacity);
 /// Asks the kernel to note when datagrams come (SO_TIMESTAMPNS), for `age_ns`.
 int pronto_note_arrivals(int fd);
+/// Gives freed memory back to the system (malloc_trim): for after something large that does not come again soon.
+void pronto_trim_heap(void);
