@@ -50,7 +50,7 @@ extension TestPostgres {
             port: self.port, name: database, user: Self.user, password: Redacted(Self.password))
         var options = PostgresPool.Options(database: PostgresDatabase.Options(address: address))
         // Of a busy machine's tests: a question may wait.
-        options.database.time = .seconds(20)
+        options.database.time = .seconds(60)
         options.database.connectTime = .seconds(20)
         return options
     }
