@@ -18,6 +18,8 @@ final class UnicastAudio {
     private var isPerforming = false
     private var timer: TimerID?
     private var isClosed = false
+    /// The channel is on its way elsewhere.
+    private var isQuiet = false
     /// What a timer may be late without anything having piled up.
     private static let lateness: Duration = .milliseconds(5)
 
@@ -66,6 +68,10 @@ final class UnicastAudio {
     /// The channel is about to be transferred: nothing is sent any more. Returns when that is safe (see `UnicastLeg`): what
     /// was sent has been played, some frames after the last one.
     func quiet() -> Duration? {
+        // That the switch falls silent too is what a transfer does: no loss, and nothing to fetch the channel back for.
+        self.isQuiet = true
+        if let timer = self.timer { self.loop.cancel(timer) }
+        self.timer = nil
         guard let leg = self.leg else { return nil }
         leg.quiet()
         let safe = leg.lastSent + .milliseconds(120)
@@ -73,7 +79,12 @@ final class UnicastAudio {
     }
 
     /// The channel was not transferred after all.
-    func resume() { self.leg?.resume() }
+    func resume() {
+        self.isQuiet = false
+        self.link.heard(at: self.loop.now)
+        self.leg?.resume()
+        self.armTimer()
+    }
 
     /// The connection to the switch is gone. A leg that is in use stays: it belongs to the call.
     func close() {
@@ -205,7 +216,7 @@ final class UnicastAudio {
 
     /// Lazily: the timer is not moved at each datagram, it looks again when it fires.
     private func armTimer() {
-        guard self.timer == nil, !self.isClosed, let next = self.link.nextWake else { return }
+        guard self.timer == nil, !self.isClosed, !self.isQuiet, let next = self.link.nextWake else { return }
         self.timer = self.loop.schedule(at: next) { [unowned self] in
             self.timer = nil
             guard self.loop.now - next > Self.lateness else { return self.look() }
@@ -217,6 +228,7 @@ final class UnicastAudio {
     }
 
     private func look() {
+        guard !self.isQuiet else { return }
         let now = self.loop.now
         self.step { $0.timerFired(at: now, into: &$1) }
     }
