@@ -205,6 +205,9 @@ struct PhoneSimulatorTests {
         #expect(reports.heardSamples > 0)
         #expect((result.recording?.duration ?? .zero) >= .milliseconds(900))
 
+        try await eventually("the gateway has seen the end") {
+            gateway.gateway.calls.withLock { $0["call-1"]?.end } != nil
+        }
         let call: SmallGateway.Call = try #require(gateway.gateway.calls.withLock { $0["call-1"] })
         #expect(call.dialect == dialect.name?.rawValue ?? "")
         #expect(call.problems.isEmpty)
