@@ -131,7 +131,7 @@ let package = Package(
             ["Conversation", "Assistants", "Audio", "Telephony", "MediaDialects", "EventSocket"]),
         tests(
             "AdminAPITests",
-            ["AdminAPI", "Stores", "Records", "Networking", "Observability", "Telephony"]),
+            ["AdminAPI", "Stores", "Records", "Routing", "Networking", "Observability", "Telephony"]),
         tests("NetworkingTests", ["Networking", "Telephony", "Observability"]),
         tests("ObservabilityTests", ["Observability", "Telephony"]),
         tests("ConfigurationTests", ["Configuration", "Telephony"]),

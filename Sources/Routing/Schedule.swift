@@ -1,4 +1,5 @@
 import Foundation
+import Telephony
 
 /// When the AI answers: weekly hours, and dates that are otherwise.
 ///

@@ -113,6 +113,24 @@ final class ChildProcess: Sendable {
             .map { String($0.prefix(300)) }
     }
 
+    /// All output to its end, of which a megabyte is kept. Nil: it did not end in time, and has been ended.
+    func readToEnd(within seconds: Int64) -> [UInt8]? {
+        let deadline: Int64 = pronto_monotonic_ns() &+ seconds &* 1_000_000_000
+        var output: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while output.count < 1 << 20 {
+            switch buffer.withUnsafeMutableBytes({ self.read(into: $0, deadline: deadline) }) {
+            case .bytes(let count): output += buffer[..<count]
+            case .end: return output
+            case .timedOut:
+                self.kill()
+                _ = self.reap()
+                return nil
+            }
+        }
+        return output
+    }
+
     /// Waits for output until `deadline` (CLOCK_MONOTONIC nanoseconds).
     func read(into buffer: UnsafeMutableRawBufferPointer, deadline: Int64) -> Reading {
         while true {

@@ -1,4 +1,3 @@
-import CLinux
 import Foundation
 
 /// Text as the phonemes that a Piper voice was trained on: espeak-ng's IPA, with the punctuation between.
@@ -94,19 +93,7 @@ enum Phonemizer {
     ) throws(SpeechEngineError) -> [String] {
         let text: [UInt8] = EspeakSynthesizer.sanitiseLines(pieces)
         let child = try ChildProcess(espeak, ["-q", "--ipa", "-b", "1", "-v", voice], input: text)
-        let deadline: Int64 = pronto_monotonic_ns() &+ 5_000_000_000
-        var output: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        reading: while output.count < 1 << 20 {
-            switch buffer.withUnsafeMutableBytes({ child.read(into: $0, deadline: deadline) }) {
-            case .bytes(let count): output += buffer[..<count]
-            case .end: break reading
-            case .timedOut:
-                child.kill()
-                _ = child.reap()
-                throw .rejected("to transcribe in time")
-            }
-        }
+        guard let output = child.readToEnd(within: 5) else { throw .rejected("to transcribe in time") }
         guard child.reap() else { throw .rejected("to transcribe with the voice's espeak-ng language") }
         return String(decoding: output, as: UTF8.self).split(separator: "\n")
             .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }

@@ -1,4 +1,3 @@
-import CLinux
 import Foundation
 import Synchronization
 
@@ -98,19 +97,7 @@ final class Pronouncer: Sendable {
 
     private func run(_ text: String, _ voice: String) throws(SpeechEngineError) -> [String] {
         let child = try ChildProcess(self.espeak, ["-q", "--ipa", "-b", "1", "-v", voice], input: Array(text.utf8))
-        let deadline: Int64 = pronto_monotonic_ns() &+ 10_000_000_000
-        var output: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        reading: while output.count < 1 << 20 {
-            switch buffer.withUnsafeMutableBytes({ child.read(into: $0, deadline: deadline) }) {
-            case .bytes(let count): output += buffer[..<count]
-            case .end: break reading
-            case .timedOut:
-                child.kill()
-                _ = child.reap()
-                throw .rejected("to transcribe in time")
-            }
-        }
+        guard let output = child.readToEnd(within: 10) else { throw .rejected("to transcribe in time") }
         child.kill()
         _ = child.reap()
         return String(decoding: output, as: UTF8.self).split(separator: "\n").map(String.init)

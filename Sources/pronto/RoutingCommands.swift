@@ -64,7 +64,7 @@ enum RoutingCommands {
     ) async throws -> String {
         if let word = arguments.words.first { throw ArgumentError.tooMany(word) }
         let moment = try arguments.optional("--at", allowed: "a time such as 2026-12-25T10:00:00+01:00") {
-            Moment.date($0)
+            Moment.date(ofQuery: $0)
         }
         let table = RoutingTable(try await store.routingRows(), home: try Self.home(settings))
         var question = RoutingQuestion(at: moment ?? now)

@@ -1,5 +1,6 @@
 import Foundation
 import Records
+import Routing
 import Telephony
 import Testing
 

@@ -3,6 +3,7 @@ import Routing
 import Testing
 
 @testable import Calendars
+import Telephony
 
 @Suite("iCalendar files")
 struct CalendarFileTests {

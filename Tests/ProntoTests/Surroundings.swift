@@ -39,12 +39,12 @@ func settings(in folder: String, _ given: [String: String] = [:]) throws -> Sett
 func soon(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ look: () async throws -> Bool)
     async throws
 {
-    let end = ContinuousClock.now + .seconds(10)
+    let end = ContinuousClock.now + .seconds(30)
     while ContinuousClock.now < end {
         if try await look() { return }
         try await Task.sleep(for: .milliseconds(5))
     }
-    Issue.record("not within ten seconds: \(what)", sourceLocation: sourceLocation)
+    Issue.record("not within thirty seconds: \(what)", sourceLocation: sourceLocation)
 }
 
 /// One key of 32 bytes as the settings take it, made of the same byte; not a secret.

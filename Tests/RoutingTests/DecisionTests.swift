@@ -10,7 +10,9 @@ struct Rows {
     static let paulo = TenantID("00000000-0000-4000-8000-000000000002")!
     static let agent = AssistantID("00000000-0000-4000-8000-0000000000a1")!
 
-    static func route(_ number: Int) -> RouteID { RouteID("00000000-0000-4000-8000-0000000010\(padded(number, 2))")! }
+    static func route(_ number: Int) -> RouteID {
+        RouteID("00000000-0000-4000-8000-0000000010\(zeroPadded(number, 2))")!
+    }
 
     /// A row of Rome's trunk that is always on.
     static func trunk(_ number: Int, _ change: (inout TrunkSettings) -> Void = { _ in }) -> TrunkSettings {
@@ -18,7 +20,7 @@ struct Rows {
         row.trunk = "trunk-roma01"
         row.agent = self.agent.text
         row.fallbackType = "ring"
-        row.fallbackRef = "ring_store_roma\(padded(number, 2))"
+        row.fallbackRef = "ring_store_roma\(zeroPadded(number, 2))"
         change(&row)
         return row
     }

@@ -58,12 +58,12 @@ final class TestNode: Sendable {
 func soon(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ look: () async throws -> Bool)
     async throws
 {
-    let end = ContinuousClock.now + .seconds(15)
+    let end = ContinuousClock.now + .seconds(30)
     while ContinuousClock.now < end {
         if try await look() { return }
         try await Task.sleep(for: .milliseconds(10))
     }
-    Issue.record("not within fifteen seconds: \(what)", sourceLocation: sourceLocation)
+    Issue.record("not within thirty seconds: \(what)", sourceLocation: sourceLocation)
 }
 
 /// One command of an observer who is no node.

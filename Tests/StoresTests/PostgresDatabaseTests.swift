@@ -269,10 +269,11 @@ struct PostgresPoolTests {
             one.waitingLimit = 1
             one.database.time = .milliseconds(500)
             let pool = try await PostgresPool(one)
+            // Long enough for those who wait to come on a busy machine, and to give up.
             let slow = Task {
                 await code {
                     try await pool.perform(within: .seconds(20)) { database throws(StoreError) in
-                        _ = try database.rows("SELECT pg_sleep(1.5)")
+                        _ = try database.rows("SELECT pg_sleep(10)")
                     }
                 }
             }
@@ -280,7 +281,7 @@ struct PostgresPoolTests {
             try await soonTrue {
                 let other = try PostgresDatabase(options: options.database)
                 return try !other.rows(
-                    "SELECT 1 AS n FROM pg_stat_activity WHERE query LIKE '%sleep(1.5)' AND pid <> pg_backend_pid()"
+                    "SELECT 1 AS n FROM pg_stat_activity WHERE query LIKE '%sleep(10)' AND pid <> pg_backend_pid()"
                 )
                 .isEmpty
             }

@@ -1,5 +1,6 @@
 import Networking
 import Records
+import Routing
 import Telephony
 
 #if canImport(FoundationEssentials)

@@ -1,4 +1,5 @@
 import Records
+import Routing
 import Telephony
 
 /// Conversations: what was said, which tools were used, how long each answer took.

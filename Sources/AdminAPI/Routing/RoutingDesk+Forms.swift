@@ -123,12 +123,12 @@ extension RoutingDesk {
         if let own = decision.agent?.gatewayURL {
             let domain = self.table().domain(of: tenant) ?? tenant.text
             address = own.replacing(":tenant_id", with: tenant.text)
-                .replacing(":tenant", with: percentEncoded(domain))
+                .replacing(":tenant", with: PercentEncoding.encoded(domain))
         }
         var separator = address.contains("?") ? "&" : "?"
         func add(_ name: String, _ value: String?) {
             guard let value, !value.isEmpty else { return }
-            address += "\(separator)\(name)=\(percentEncoded(value))"
+            address += "\(separator)\(name)=\(PercentEncoding.encoded(value))"
             separator = "&"
         }
         add("callId", parameters.call?.text)

@@ -92,7 +92,7 @@ struct RoutingParameters {
             self.call = CallID(text)
             if self.call == nil { self.refuse(name, "1 to 64 letters, digits, -, _ and .") }
         default:
-            self.at = Routing.Moment.date(text)
+            self.at = Moment.date(ofQuery: text)
             if self.at == nil { self.refuse(name, "a time as RFC 3339 writes it, such as 2026-10-30T09:41:00Z") }
         }
     }
@@ -114,20 +114,4 @@ struct RoutingParameters {
         guard !self.problems.contains(where: { $0.name == name }) else { return }
         self.problems.append(Problem(name: name, repair: repair))
     }
-}
-
-/// RFC 3986 §2.3: everything that is not unreserved is escaped, so that a value can be neither a second line nor a second
-/// key.
-func percentEncoded(_ text: some StringProtocol) -> String {
-    var encoded = ""
-    for byte in text.utf8 {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E:
-            encoded.unicodeScalars.append(Unicode.Scalar(byte))
-        default:
-            let digits = String(byte, radix: 16, uppercase: true)
-            encoded += "%" + (digits.count == 1 ? "0" : "") + digits
-        }
-    }
-    return encoded
 }

@@ -1,4 +1,5 @@
 import Records
+import Routing
 import Telephony
 
 #if canImport(FoundationEssentials)

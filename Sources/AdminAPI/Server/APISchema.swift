@@ -1,3 +1,4 @@
+import Routing
 import Telephony
 
 /// What a value of the API may be: declared once, checked on each request, and written into the OpenAPI document.

@@ -15,24 +15,14 @@ package enum Cursor {
 
     package static func text(_ position: ListPosition) -> String {
         let milliseconds = Int((position.startedAt.timeIntervalSince1970 * 1000).rounded())
-        var text: [UInt8] = []
-        Array("\(milliseconds) \(position.id)".utf8).withUnsafeBytes { Base64.encode($0, into: &text) }
-        return String(decoding: text, as: UTF8.self).map { character in
-            switch character {
-            case "+": "-"
-            case "/": "_"
-            default: String(character)
-            }
-        }.joined().replacing("=", with: "")
+        return Base64URL.text(Array("\(milliseconds) \(position.id)".utf8))
     }
 
     /// Nil: no cursor of ours.
     package static func position(_ text: String) -> ListPosition? {
-        var padded = text.replacing("-", with: "+").replacing("_", with: "/")
-        padded += String(repeating: "=", count: (4 - padded.utf8.count % 4) % 4)
-        var bytes: [UInt8] = []
-        let isGood = Array(padded.utf8).withUnsafeBytes { (try? Base64.decode($0, into: &bytes)) != nil }
-        guard isGood, let plain = String(validating: bytes, as: UTF8.self) else { return nil }
+        guard let bytes = Base64URL.bytes(text), let plain = String(validating: bytes, as: UTF8.self) else {
+            return nil
+        }
         let parts = plain.split(separator: " ", omittingEmptySubsequences: false)
         guard parts.count == 2, let milliseconds = Int(parts[0]), abs(milliseconds) <= 253_402_300_799_999,
             let id = CallID(parts[1])

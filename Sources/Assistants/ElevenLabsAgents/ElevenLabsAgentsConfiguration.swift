@@ -92,10 +92,10 @@ extension ElevenLabsAgentsConfiguration {
         let agent = named ?? self.agent
         guard !agent.isEmpty else { throw .noAgent }
         guard agent.count <= 128, agent.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw .malformedAgent }
-        var query = "agent_id=" + ServiceAddress.percentEncoded(agent)
+        var query = "agent_id=" + PercentEncoding.encoded(agent)
         if let environment = self.environment {
             guard ServiceAddress.isHeaderValue(environment) else { throw .malformedEnvironment }
-            query += "&environment=" + ServiceAddress.percentEncoded(environment)
+            query += "&environment=" + PercentEncoding.encoded(environment)
         }
         let address = try self.address()
         let path = address.path + "/v1/convai/conversation"

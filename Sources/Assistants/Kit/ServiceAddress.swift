@@ -40,25 +40,6 @@ package struct ServiceAddress: Sendable, Equatable {
     /// `http(s)://host[:port]`.
     package var httpOrigin: String { (self.isSecure ? "https://" : "http://") + self.authority }
 
-    /// RFC 3986 §2.3: everything but the unreserved characters is escaped.
-    package static func percentEncoded(_ text: String) -> String {
-        let digits: [Character] = Array("0123456789ABCDEF")
-        var result = ""
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
-                UInt8(ascii: "~"):
-                result.append(Character(Unicode.Scalar(byte)))
-            default:
-                result.append("%")
-                result.append(digits[Int(byte >> 4)])
-                result.append(digits[Int(byte & 15)])
-            }
-        }
-        return result
-    }
-
     /// Visible ASCII and spaces: a key with a line break from a careless copy is refused, not sent as two headers.
     package static func isHeaderValue(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }

@@ -5,7 +5,7 @@ extension OpenAIRealtimeConfiguration {
     package func target(model: String) throws(OpenAIRealtimeConfigurationError) -> WebSocketTarget {
         guard !model.isEmpty else { throw .emptyModel }
         let base = try self.splitBase()
-        let name = ServiceAddress.percentEncoded(model)
+        let name = PercentEncoding.encoded(model)
         let path: String
         switch self.service {
         case .openAI:
@@ -16,7 +16,7 @@ extension OpenAIRealtimeConfiguration {
         case .azureLegacy(let version):
             path =
                 azurePrefix(base.path, "/openai")
-                + "/realtime?api-version=\(ServiceAddress.percentEncoded(version))&deployment=\(name)"
+                + "/realtime?api-version=\(PercentEncoding.encoded(version))&deployment=\(name)"
         }
         return WebSocketTarget(url: base.origin + path, headers: try self.headers())
     }

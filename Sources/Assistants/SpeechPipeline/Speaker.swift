@@ -382,7 +382,7 @@ package struct SpeechSynthesis: Sendable {
                 case .l16: "pcm_\(format.rate.hertz)"
                 }
             url = address.http(
-                "/v1/text-to-speech/\(ServiceAddress.percentEncoded(voice))/stream", [("output_format", audio)])
+                "/v1/text-to-speech/\(PercentEncoding.encoded(voice))/stream", [("output_format", audio)])
         case .deepgram:
             headers += deepgramHeaders(self.configuration.key)
             let value: JSONValue = ["text": .string(text)]

@@ -1,3 +1,5 @@
+import Telephony
+
 /// Where a stage's service is: a base URL of the configuration, checked, with paths and queries put behind it.
 package struct StageAddress: Sendable, Equatable {
     private let address: ServiceAddress
@@ -35,7 +37,7 @@ package struct StageAddress: Sendable, Equatable {
         if let version = suffix.split(separator: "/").first.map({ "/" + $0 }), path.hasSuffix(version) {
             path = String(path.dropLast(version.count))
         }
-        let text = query.map { ServiceAddress.percentEncoded($0.0) + "=" + ServiceAddress.percentEncoded($0.1) }.joined(
+        let text = query.map { PercentEncoding.encoded($0.0) + "=" + PercentEncoding.encoded($0.1) }.joined(
             separator: "&")
         return origin + path + suffix + (text.isEmpty ? "" : "?" + text)
     }

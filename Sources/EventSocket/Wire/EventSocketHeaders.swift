@@ -1,3 +1,5 @@
+import Telephony
+
 /// A header block as a view over its bytes: names are found without regard to case, values are decoded when asked for.
 /// An event has 100 to 230 headers and its reader wants five.
 ///
@@ -82,6 +84,7 @@ package struct EventSocketHeaders: Sendable, CustomStringConvertible, CustomRefl
 
     private func text(_ field: Field) -> String {
         self.isPercentEncoded
-            ? Ascii.percentDecoded(self.bytes[field.value]) : String(decoding: self.bytes[field.value], as: UTF8.self)
+            ? PercentEncoding.lenientlyDecoded(self.bytes[field.value])
+            : String(decoding: self.bytes[field.value], as: UTF8.self)
     }
 }

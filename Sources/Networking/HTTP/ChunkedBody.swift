@@ -1,3 +1,5 @@
+import Telephony
+
 /// The chunked transfer coding (RFC 9112 §7.1), strictly: sizes in hexadecimal, CR LF everywhere, extensions and
 /// trailers bounded and dropped. libhttp-parser, as Debian builds it, takes any byte for a chunk's line feed.
 package struct ChunkedBody {
@@ -51,10 +53,10 @@ package struct ChunkedBody {
     private mutating func step(_ byte: UInt8, bodyCount: Int, limit: Int) throws(Failure) {
         switch self.state {
         case .size:
-            if let digit = ChunkedBody.hexadecimal(byte) {
+            if let digit = hexadecimalDigit(byte) {
                 self.digits += 1
                 guard self.digits <= 8 else { throw .tooLarge }
-                self.remaining = self.remaining << 4 | digit
+                self.remaining = self.remaining << 4 | Int(digit)
             } else {
                 guard self.digits > 0 else { throw .malformed }
                 guard self.remaining <= limit - bodyCount else { throw .tooLarge }
@@ -94,14 +96,5 @@ package struct ChunkedBody {
         self.overhead += 1
         guard self.overhead <= ChunkedBody.overheadLimit else { throw .tooLarge }
         guard byte >= 0x20 && byte != 0x7F || byte == 0x09 || byte == 0x0D else { throw .malformed }
-    }
-
-    private static func hexadecimal(_ byte: UInt8) -> Int? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(byte - UInt8(ascii: "0"))
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(byte - UInt8(ascii: "a") + 10)
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(byte - UInt8(ascii: "A") + 10)
-        default: nil
-        }
     }
 }

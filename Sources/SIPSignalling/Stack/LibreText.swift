@@ -15,32 +15,7 @@ extension String {
     }
 
     /// `%2B39` as `+39` (RFC 3261 §19.1.2). What is no escape is left as it is.
-    func percentDecoded() -> String {
-        guard self.utf8.contains(UInt8(ascii: "%")) else { return self }
-        func nibble(_ byte: UInt8) -> UInt8? {
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-            default: nil
-            }
-        }
-        let bytes = Array(self.utf8)
-        var decoded: [UInt8] = []
-        var index = 0
-        while index < bytes.count {
-            if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count, let high = nibble(bytes[index + 1]),
-                let low = nibble(bytes[index + 2])
-            {
-                decoded.append(high << 4 | low)
-                index += 3
-            } else {
-                decoded.append(bytes[index])
-                index += 1
-            }
-        }
-        return String(decoding: decoded, as: UTF8.self)
-    }
+    func percentDecoded() -> String { PercentEncoding.lenientlyDecoded(Array(self.utf8)) }
 
     /// Without control characters, and not longer than `most` characters: what a stranger wrote, for a field of ours.
     func plain(_ most: Int) -> String {

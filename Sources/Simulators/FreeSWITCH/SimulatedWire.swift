@@ -1,5 +1,6 @@
 import EventSocket
 import Foundation
+import Telephony
 
 /// What a program asks: a line, headers below it, perhaps a body.
 struct SimulatedRequest {
@@ -53,7 +54,7 @@ enum SimulatedEvent {
             {
                 text.unicodeScalars.append(scalar)
             } else {
-                text += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+                text += PercentEncoding.escaped(byte)
             }
         }
         return text

@@ -1,4 +1,5 @@
 import COpenSSL
+import Telephony
 
 /// The algorithms that signed tokens may have (RFC 7518 §3.1). Others are refused by being unknown: `none` above all.
 package enum JWTAlgorithm: String, Sendable, CaseIterable {

@@ -3,8 +3,9 @@
 #else
     import Foundation
 #endif
+import Telephony
 
-/// Times of the API: RFC 3339 §5.6, any offset in, UTC with milliseconds out.
+/// Times over HTTP and on the command line: RFC 3339 §5.6, any offset in, UTC with milliseconds out.
 package enum Moment {
     private static let earliest = -62_135_596_800.0
     private static let latest = 253_402_300_799.0
@@ -14,10 +15,9 @@ package enum Moment {
         let milliseconds = Int((seconds * 1000).rounded())
         let day = Int((Double(milliseconds) / 86_400_000).rounded(.down))
         let rest = milliseconds - day * 86_400_000
-        let (year, month, dayOfMonth) = Self.civil(fromDays: day)
-        return "\(Self.padded(year, 4))-\(Self.padded(month, 2))-\(Self.padded(dayOfMonth, 2))T"
-            + "\(Self.padded(rest / 3_600_000, 2)):\(Self.padded(rest / 60000 % 60, 2)):"
-            + "\(Self.padded(rest / 1000 % 60, 2)).\(Self.padded(rest % 1000, 3))Z"
+        return "\(CivilDay(number: day).text)T"
+            + "\(zeroPadded(rest / 3_600_000, 2)):\(zeroPadded(rest / 60000 % 60, 2)):"
+            + "\(zeroPadded(rest / 1000 % 60, 2)).\(zeroPadded(rest % 1000, 3))Z"
     }
 
     /// Nil unless `text` is a date-time of the RFC. A leap second counts as the second after it.
@@ -52,36 +52,18 @@ package enum Moment {
             guard let hours = number(2, 0...23), take(":") != nil, let minutes = number(2, 0...59) else { return nil }
             offset = (hours * 60 + minutes) * (sign == UInt8(ascii: "+") ? 60 : -60)
         }
-        let days = Self.days(fromCivil: year, month, day)
-        guard rest.isEmpty, Self.civil(fromDays: days) == (year, month, day) else { return nil }
-        let whole = days * 86400 + hour * 3600 + minute * 60 + second - offset
+        guard rest.isEmpty, let date = CivilDay(year: year, month: month, day: day) else { return nil }
+        let whole = date.number * 86400 + hour * 3600 + minute * 60 + second - offset
         // An offset can lead beyond the years that databases know.
         return Date(timeIntervalSince1970: min(max(Double(whole) + fraction, Self.earliest), Self.latest))
     }
 
-    private static func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
-    }
-
-    /// To the proleptic Gregorian calendar, in years that begin in March so that the leap day is their last.
-    private static func civil(fromDays days: Int) -> (Int, Int, Int) {
-        let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let month = (5 * dayOfYear + 2) / 153
-        let year = yearOfEra + era * 400
-        let day = dayOfYear - (153 * month + 2) / 5 + 1
-        return month < 10 ? (year, month + 3, day) : (year + 1, month - 9, day)
-    }
-
-    private static func days(fromCivil year: Int, _ month: Int, _ day: Int) -> Int {
-        let shifted = month <= 2 ? year - 1 : year
-        let era = (shifted >= 0 ? shifted : shifted - 399) / 400
-        let yearOfEra = shifted - era * 400
-        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+    /// As `date`, of a query's value: a blank stands for `T`, and for the `+` that a form turned into one.
+    package static func date(ofQuery text: some StringProtocol) -> Date? {
+        guard let blank = text.firstIndex(of: " ") else { return Self.date(String(text)) }
+        var text = String(text)
+        let isSeparator = text.utf8.distance(from: text.startIndex, to: blank) == 10
+        if isSeparator { text.replaceSubrange(blank...blank, with: "T") }
+        return Self.date(text.replacing(" ", with: "+"))
     }
 }
