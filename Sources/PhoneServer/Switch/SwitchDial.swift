@@ -27,6 +27,8 @@ package struct SwitchDial: Sendable {
     var rate: SampleRate?
     /// Stated by the dialplan; nil: as AUDIO_MODE says.
     var audio: Audio?
+    /// For the audio that mod_audio_stream brings.
+    var stream: StatedStream
     /// Where the dialplan entered: an unanswered transfer returns there.
     var entry: DialplanTarget?
     /// The dead man's switch, as the dialplan asks for it (and has armed it).
@@ -41,6 +43,7 @@ package struct SwitchDial: Sendable {
     init?(_ data: SwitchEvent) {
         guard let channel = data.channel else { return nil }
         self.channel = channel
+        self.stream = StatedStream(data)
         self.rate = Self.first(["read_rate"], of: data).flatMap { Int($0) }.flatMap(Self.rate)
         self.isAnswered = data.headers["Answer-State"] == "answered"
         self.hints.tenant = Self.first(Self.tenantNames, of: data).flatMap { TenantID($0) }

@@ -150,12 +150,17 @@ final class SwitchVisit {
         guard let identity = self.makeIdentity(dial), let control = SwitchControl(self) else { return }
         // The dialplan started the stream before it came here, or the caller is back from a transfer.
         if self.adoptsLiveCall(identity, control) { return }
-        guard let base = self.listener.configuration.streamURL else {
+        if let variable = dial.stream.wrong {
+            return self.giveUp(
+                "stream-variable", "The dialplan's \(variable) cannot be used; docs/freeswitch.md says what it may be")
+        }
+        guard let base = dial.stream.base ?? self.listener.configuration.streamURL else {
             return self.giveUp("no-stream-url", "Set PRONTO_STREAM_URL, where the switch finds the media port")
         }
         self.offer(identity, control)
-        let url = "\(base)/stream/\(identity.assistant.text)/\(dial.channel.text)?rate=16000"
-        self.api(try? .startAudioStream(dial.channel, url: url, mix: .mono, rate: .wideband)) { [unowned self] result in
+        let url = dial.stream.url(base: base, assistant: identity.assistant, call: dial.channel)
+        self.api(try? .startAudioStream(dial.channel, url: url, mix: .mono, rate: dial.stream.rate)) {
+            [unowned self] result in
             // `+OK` proves nothing (the connection comes later or never); a refusal does.
             guard case .success(let reply) = result, reply.refusal == nil else {
                 return self.giveUp("stream-refused", "Is mod_audio_stream loaded? See: pronto doctor")

@@ -124,6 +124,7 @@ final class TestGateway: Sendable {
     init(
         scripts: [OpenAIRealtimeScript] = [OpenAIRealtimeScript()], loops: Int = 1, logger: Logger = .silent,
         eventSocket: InboundClient.Configuration = .init(password: "secret"), switchPort: UInt16? = nil,
+        phonePort: UInt16 = 0,
         pipeline: PipelineServices? = nil, providers: [String]? = nil, speech: (any SpeechServices)? = nil,
         configure: (inout GatewayConfiguration) -> Void = { _ in },
         backEnds: (names: [String], make: @Sendable (AssistantDirectory, AssistantDefaults) -> any AssistantMaking)? =
@@ -198,7 +199,9 @@ final class TestGateway: Sendable {
             sentences: { sentence, _ in sentence.slug },
             finished: { call in finished.change { $0.append(call) } })
         let gateway = self.gateway
-        self.server = try HTTPServer(on: group.loops, address: SocketAddress("127.0.0.1", port: 0)!) { loop in
+        self.server = try HTTPServer(
+            on: group.loops, address: SocketAddress("127.0.0.1", port: Int(phonePort))!
+        ) { loop in
             let listener = PhoneListener(gateway: gateway, loop: loop)
             return { listener.handle($0, $1) }
         }

@@ -33,7 +33,7 @@ final class LegGateway: Sendable {
         configure: (inout GatewayConfiguration) -> Void = { _ in },
         listener change: (inout SwitchListenerConfiguration) -> Void = { _ in },
         plan: (inout FreeSwitchSimulatorCore.Socket) -> Void = { _ in },
-        real: (eventSocket: UInt16, password: String, socket: UInt16, sip: UInt16)? = nil
+        real: (eventSocket: UInt16, password: String, socket: UInt16, sip: UInt16, phones: UInt16)? = nil
     ) async throws {
         let log = Observed<[String]>([])
         self.log = log
@@ -43,6 +43,7 @@ final class LegGateway: Sendable {
         self.base = try await TestGateway(
             scripts: [script], loops: loops, logger: logger,
             eventSocket: .init(password: real?.password ?? "secret"), switchPort: real?.eventSocket,
+            phonePort: real?.phones ?? 0,
             configure: { configuration in
                 configuration.ringTime = .seconds(5)
                 configure(&configuration)
