@@ -145,7 +145,7 @@ enum ConfigurationLoad {
     }
 
     /// What the process has spent, user and system.
-    private static func processor() -> Duration {
+    static func processor() -> Duration {
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return [usage.ru_utime, usage.ru_stime].reduce(.zero) {

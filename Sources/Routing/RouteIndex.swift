@@ -45,11 +45,11 @@ struct RouteIndex: Sendable {
         self.groups[scope] = group
     }
 
-    /// Trunks that rows name.
-    var trunks: Set<String> { Set(self.groups.keys.compactMap(\.trunk)) }
+    /// Trunks that rows name; one more than once where it has several stores.
+    var trunks: some Sequence<String> { self.groups.keys.lazy.compactMap(\.trunk) }
 
-    /// Numbers that rows list.
-    var numbers: Set<String> { self.groups.values.reduce(into: []) { $0.formUnion($1.listed.keys) } }
+    /// Numbers that rows list; one more than once where several rows do.
+    var numbers: some Sequence<String> { self.groups.values.lazy.flatMap(\.listed.keys) }
 
     /// Rows for one trunk and store (or every), the most specific first: with the store before without it, then with the
     /// trunk before without it.
@@ -89,7 +89,7 @@ struct RouteIndex: Sendable {
     }
 }
 
-/// Whose a domain, a trunk or a number is. What several tenants have is nobody's.
+/// Whose a domain, a trunk or a number is. What several tenants have is nobody's. To add or remove twice is to do it once.
 struct RouteOwners: Sendable {
     enum Owner: Sendable, Equatable {
         case one(TenantID)

@@ -166,11 +166,13 @@ struct RoutingReading {
             tenants[id] = nil
             // By their ids: the first of several that are equal decides, whatever the order of rows.
             let sorted = places.map { rows[$0] }.sorted { $0.id.text < $1.id.text }
+            // Most tenants have one row.
+            let hasTwins = sorted.count > 1
             var twins = Twins()
             for row in sorted {
                 let (read, numbers) = self.route(row, tenant.plan, calendars)
                 var route = read
-                if route.problem == nil, let twin = twins.first(of: route, numbers) {
+                if hasTwins, route.problem == nil, let twin = twins.first(of: route, numbers) {
                     // Two rows that differ in nothing that a call could tell: the first by id decides, and it is said.
                     let problem = ColumnProblem(
                         "trunk_id", "decides the same calls as row \(twin): remove one of them")
@@ -181,7 +183,7 @@ struct RoutingReading {
                         TrunkSettings.table, row.id.text,
                         ColumnProblem("trunk_id", "1 to 128 printable characters, or null for every trunk"), row.tenant)
                 }
-                if route.problem == nil { twins.add(route, numbers) }
+                if hasTwins, route.problem == nil { twins.add(route, numbers) }
                 tenant.add(route, numbers)
             }
             tenants[id] = tenant
