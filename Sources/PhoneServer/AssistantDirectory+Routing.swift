@@ -4,7 +4,14 @@ import Telephony
 
 extension AssistantDirectory {
     /// Takes new rows. What a call has looked up already stays with it.
-    package func replace(routing table: RoutingTable) { self.routing.withLock { $0 = table } }
+    package func replace(routing table: RoutingTable) {
+        let old = self.routing.withLock { known in
+            defer { known = table }
+            return known
+        }
+        // Ten thousand tenants are let go here, while no question waits for the lock.
+        withExtendedLifetime(old) {}
+    }
 
     package var routingTable: RoutingTable { self.routing.withLock { $0 } }
 

@@ -5,25 +5,35 @@ import Testing
 
 @Suite("Turns", .timeLimit(.minutes(1)))
 struct TurnsTests {
-    struct Refusal: Error {}
+    private struct Refusal: Error {}
+
+    private final class Room: Sendable {
+        private let state = Mutex<(now: Int, most: Int, done: Int)>((0, 0, 0))
+        func enter() {
+            self.state.withLock {
+                $0.now += 1
+                $0.most = max($0.most, $0.now)
+            }
+        }
+        func leave() { self.state.withLock { $0.now -= 1 } }
+        func done() { self.state.withLock { $0.done += 1 } }
+        var seen: (now: Int, most: Int, done: Int) { self.state.withLock { $0 } }
+    }
 
     @Test("Whoever reads and applies does it whole before the next begins; one that fails lets the next one in")
     func whole() async throws {
         let turns = Turns()
-        let inside = Mutex<(now: Int, most: Int, done: Int)>((0, 0, 0))
+        let room = Room()
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<50 {
                 group.addTask {
                     do throws(Refusal) {
                         try await turns.inTurn { () async throws(Refusal) in
-                            inside.withLock {
-                                $0.now += 1
-                                $0.most = max($0.most, $0.now)
-                            }
+                            room.enter()
                             for _ in 0..<10 { await Task.yield() }
-                            inside.withLock { $0.now -= 1 }
+                            room.leave()
                             if number % 3 == 0 { throw Refusal() }
-                            inside.withLock { $0.done += 1 }
+                            room.done()
                         }
                     } catch {
                         #expect(number % 3 == 0)
@@ -31,7 +41,7 @@ struct TurnsTests {
                 }
             }
         }
-        let seen = inside.withLock { $0 }
+        let seen = room.seen
         #expect(seen.most == 1 && seen.now == 0 && seen.done == 33)
     }
 }
