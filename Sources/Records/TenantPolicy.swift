@@ -73,3 +73,24 @@ package struct SigningKeyRecord: Sendable, Equatable {
         self.key = key
     }
 }
+
+/// What a look at the tenants' policies and keys found.
+package struct AccessReading: Sendable, Equatable {
+    /// Whose were asked for; nil: everybody's.
+    package var asked: Set<TenantID>?
+    package var policies: [TenantID: TenantPolicy]
+    /// One that cannot be decrypted comes without its key.
+    package var keys: [SigningKeyRecord]
+    /// Rows that are left out: they harm themselves only.
+    package var faults: [ConfigurationFault]
+
+    package init(
+        asked: Set<TenantID>? = nil, policies: [TenantID: TenantPolicy] = [:], keys: [SigningKeyRecord] = [],
+        faults: [ConfigurationFault] = []
+    ) {
+        self.asked = asked
+        self.policies = policies
+        self.keys = keys
+        self.faults = faults
+    }
+}

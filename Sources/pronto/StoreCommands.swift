@@ -171,9 +171,11 @@ enum StoreCommands {
             let switches = Dictionary(
                 try await store.switchAccounts().map { ($0.tenant, TenantSwitch.text($0)) },
                 uniquingKeysWith: { first, _ in first })
+            let (tenants, faults) = try await store.listedTenants()
+            for fault in faults { Pronto.complain("warning: left out: \(fault)") }
             return Self.table(
                 ["id", "name", "enabled", "esl"],
-                try await store.tenants().map {
+                tenants.map {
                     [$0.id.text, $0.name, $0.isEnabled ? "yes" : "no", switches[$0.id] ?? "-"]
                 })
         case let word?: throw Self.unknown("tenant \(word)")

@@ -73,7 +73,7 @@ extension TenantPolicy {
 }
 
 extension SigningKeyRecord {
-    static let table = "voip_signing_keys"
+    package static let table = "voip_signing_keys"
 
     /// What the encrypted key is bound to.
     var owner: String { "\(self.tenant.text)/signing-key/\(self.id)" }
