@@ -79,9 +79,12 @@ package final class ActivityLog: Sendable {
 
     private func run() async {
         var pause = self.limits.pause
+        // Halved by what fails: a batch that takes longer than a question may would fail for ever.
+        var size = self.limits.batch
         while true {
             let isFinishing = self.state.withLock { $0.isFinishing }
-            let batch = self.state.withLock { Array($0.waiting.prefix(self.limits.batch)) }
+            let wanted = size
+            let batch = self.state.withLock { Array($0.waiting.prefix(wanted)) }
             if batch.isEmpty {
                 if isFinishing { return }
                 pause = self.limits.pause
@@ -91,17 +94,26 @@ package final class ActivityLog: Sendable {
                     self.forget(batch)
                     self.report(.written(batch.count))
                     pause = self.limits.pause
-                    if batch.count == self.limits.batch || isFinishing { continue }
+                    if batch.count == size || isFinishing {
+                        size = min(size * 2, self.limits.batch)
+                        continue
+                    }
+                    size = self.limits.batch
                 } catch {
+                    size = max(1, batch.count / 2)
                     if error.isRetryable {
                         self.report(.failed(error))
                         pause = min(pause * 2, self.limits.longestPause)
                         // The process ends: one try was all.
                         if isFinishing { return self.giveUp() }
+                    } else if batch.count > 1 {
+                        // One of them is refused: which?
+                        continue
                     } else {
                         self.forget(batch)
-                        self.state.withLock { $0.dropped += batch.count }
-                        self.report(.refused(error, batch.count))
+                        self.state.withLock { $0.dropped += 1 }
+                        self.report(.refused(error, 1))
+                        continue
                     }
                 }
             }

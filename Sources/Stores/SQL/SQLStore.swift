@@ -16,6 +16,8 @@ package final class SQLStore: Sendable {
 
     let connections: any SQLConnections
     let secrets: SecretBox?
+    /// What answers leave out.
+    package let unreadable = UnreadableRows()
 
     package var dialect: SQLDialect { self.connections.dialect }
 
