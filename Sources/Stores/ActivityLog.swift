@@ -81,11 +81,17 @@ package final class ActivityLog: Sendable {
         var pause = self.limits.pause
         // Halved by what fails: a batch that takes longer than a question may would fail for ever.
         var size = self.limits.batch
+        var (refused, reason) = (0, StoreError?.none)
+        func tell(_ error: StoreError?) {
+            if let error, refused > 0 { self.report(.refused(error, refused)) }
+            refused = 0
+        }
         while true {
             let isFinishing = self.state.withLock { $0.isFinishing }
             let wanted = size
             let batch = self.state.withLock { Array($0.waiting.prefix(wanted)) }
             if batch.isEmpty {
+                tell(reason)
                 if isFinishing { return }
                 pause = self.limits.pause
             } else {
@@ -94,6 +100,7 @@ package final class ActivityLog: Sendable {
                     self.forget(batch)
                     self.report(.written(batch.count))
                     pause = self.limits.pause
+                    tell(reason)
                     if batch.count == size || isFinishing {
                         size = min(size * 2, self.limits.batch)
                         continue
@@ -112,7 +119,10 @@ package final class ActivityLog: Sendable {
                     } else {
                         self.forget(batch)
                         self.state.withLock { $0.dropped += 1 }
-                        self.report(.refused(error, 1))
+                        // Told together: a table that refuses all would fill the log.
+                        refused += 1
+                        if refused == self.limits.batch { tell(error) }
+                        reason = error
                         continue
                     }
                 }

@@ -128,11 +128,12 @@ enum APIOpening {
     /// Each minute what other nodes left for this one; a minute after the start, and every hour, what is too old.
     static func sweep(_ keeper: RecordKeeper, _ retention: Retention, _ logger: Logger) async {
         var next = ContinuousClock.now
+        var isBehind = false
         while !Task.isCancelled {
             // Ends early only by cancellation, which is asked for next.
             try? await Task.sleep(for: .seconds(60))
             guard !Task.isCancelled else { return }
-            await self.catchUp(keeper, logger)
+            isBehind = await self.catchUp(keeper, wasBehind: isBehind, logger)
             guard ContinuousClock.now >= next else { continue }
             next = .now + .seconds(3600)
             do throws(StoreError) {
@@ -157,20 +158,24 @@ enum APIOpening {
         }
     }
 
-    private static func catchUp(_ keeper: RecordKeeper, _ logger: Logger) async {
+    /// Whether it has to be done again. Told once, not each minute that the database is away.
+    private static func catchUp(_ keeper: RecordKeeper, wasBehind: Bool, _ logger: Logger) async -> Bool {
         do throws(StoreError) {
             let done = try await keeper.catchUp(at: Date())
-            guard !done.isEmpty else { return }
+            guard !done.isEmpty else { return false }
             logger.info(
                 "Erased here what was erased elsewhere",
                 [
                     "recordings": .integer(done.recordings), "spooled": .integer(done.spooled),
                     "left": .integer(done.left),
                 ])
+            return false
         } catch {
+            guard !wasBehind else { return true }
             logger.warning(
                 "Erasing not caught up with: the next minute tries again", ["store.error": .string(error.code.rawValue)]
             )
+            return true
         }
     }
 }

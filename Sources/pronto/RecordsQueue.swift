@@ -61,7 +61,11 @@ final class RecordsQueue: Sendable {
             return state.wake
         }
         wake?.resume()
-        for task in self.tasks.withLock({ $0 }) { await task.value }
+        // The writer last takes what there is; meanwhile the other goes on to relieve it.
+        let tasks = self.tasks.withLock { $0 }
+        await tasks.first?.value
+        tasks.last?.cancel()
+        await tasks.last?.value
     }
 
     private func write() async {
@@ -95,16 +99,15 @@ final class RecordsQueue: Sendable {
 
     /// Takes from the queue what waits for too long behind a slow database.
     private func relieve() async {
-        while true {
-            let (late, isOver) = self.state.withLock { state in
+        while !Task.isCancelled {
+            let late: [FinishedCall] = self.state.withLock { state in
                 let now = ContinuousClock.now
                 let count = max(
                     state.waiting.count - self.limit, state.waiting.prefix { now - $0.since > self.patience }.count)
                 let late = count > 0 ? state.waiting.prefix(count).map(\.call) : []
                 state.waiting.removeFirst(late.count)
-                return (late, state.isFinishing && state.waiting.isEmpty && late.isEmpty)
+                return late
             }
-            if isOver { return }
             if !late.isEmpty {
                 self.logger.warning(
                     "Calls spooled: the database is behind", ["records.spooled": .integer(late.count)])
@@ -122,8 +125,8 @@ final class RecordsQueue: Sendable {
                     }
                 }
             }
-            // Not cancelled by anybody.
-            try? await Task.sleep(for: min(self.patience / 4, .milliseconds(100)))
+            // Cancelled when there is nothing left to do, which the loop's condition sees.
+            try? await Task.sleep(for: min(self.patience / 4, .milliseconds(250)))
         }
     }
 

@@ -199,6 +199,27 @@ struct LosslessTests {
         #expect(outcomes.withLock { $0.count { if case .refused(_, 1) = $0 { true } else { false } } } == 1)
     }
 
+    @Test("A table that refuses every decision is told in few words", .timeLimit(.minutes(1)))
+    func allRefused() async throws {
+        let store = Slow(most: 1000, refused: "refused")
+        var limits = ActivityLog.Limits()
+        limits.pause = .milliseconds(1)
+        let refusals = Mutex<[Int]>([])
+        let log = ActivityLog(store: store, limits: limits) { outcome in
+            if case .refused(_, let count) = outcome { refusals.withLock { $0.append(count) } }
+        }
+        for var decision in try self.decisions(2000) {
+            decision.reason = "refused"
+            log.add(decision)
+        }
+        log.start()
+        for _ in 0..<2000 where log.waiting > 0 { try await Task.sleep(for: .milliseconds(5)) }
+        await log.finish()
+        #expect(log.dropped == 2000)
+        #expect(refusals.withLock { $0.reduce(0, +) } == 2000)
+        #expect(refusals.withLock { $0 } == [500, 500, 500, 500])
+    }
+
     @Test("A long call goes in few statements, and comes back whole", arguments: StoreUnderTest.allCases)
     func manyTurns(kind: StoreUnderTest) async throws {
         try await kind.withStore { store in

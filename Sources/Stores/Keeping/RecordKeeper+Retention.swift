@@ -30,6 +30,7 @@ extension RecordKeeper {
                 try await self.sweep(tenant.id, retention, installation, at: now, &sweep)
                 inARow = 0
             } catch {
+                if Task.isCancelled { break }
                 sweep.failures[tenant.id] = error
                 inARow += 1
                 // One tenant's rows are in trouble, or the database is: that one is left alone.
