@@ -181,16 +181,24 @@ enum APIOpening {
             onlyTenant: { directory.onlyTenant }, isKnown: { directory.entry(of: $0) != nil })
     }
 
-    /// Takes away what is too old: a minute after the start, and every hour.
+    /// Each minute what other nodes left for this one; a minute after the start, and every hour, what is too old.
     static func sweep(_ keeper: RecordKeeper, _ retention: Retention, _ logger: Logger) async {
-        var pause = Duration.seconds(60)
+        var next = ContinuousClock.now
+        var isBehind = false
         while !Task.isCancelled {
-            // Ends early only by cancellation, which the loop's condition sees.
-            try? await Task.sleep(for: pause)
+            // Ends early only by cancellation, which is asked for next.
+            try? await Task.sleep(for: .seconds(60))
             guard !Task.isCancelled else { return }
-            pause = .seconds(3600)
+            isBehind = await self.catchUp(keeper, wasBehind: isBehind, logger)
+            guard ContinuousClock.now >= next else { continue }
+            next = .now + .seconds(3600)
             do throws(StoreError) {
                 let sweep = try await keeper.sweep(installation: retention, at: Date())
+                for (tenant, error) in sweep.failures {
+                    logger.warning(
+                        "Retention not applied to a tenant: the next hour tries again",
+                        ["tenant.id": .string(tenant.text), "store.error": .string("\(error)")])
+                }
                 guard !sweep.isEmpty else { continue }
                 logger.info(
                     "Records beyond their retention removed",
@@ -203,6 +211,27 @@ enum APIOpening {
                 logger.warning(
                     "Retention not applied: the next hour tries again", ["store.error": .string(error.code.rawValue)])
             }
+        }
+    }
+
+    /// Whether it has to be done again. Told once, not each minute that the database is away.
+    private static func catchUp(_ keeper: RecordKeeper, wasBehind: Bool, _ logger: Logger) async -> Bool {
+        do throws(StoreError) {
+            let done = try await keeper.catchUp(at: Date())
+            guard !done.isEmpty else { return false }
+            logger.info(
+                "Erased here what was erased elsewhere",
+                [
+                    "recordings": .integer(done.recordings), "spooled": .integer(done.spooled),
+                    "left": .integer(done.left),
+                ])
+            return false
+        } catch {
+            guard !wasBehind else { return true }
+            logger.warning(
+                "Erasing not caught up with: the next minute tries again", ["store.error": .string(error.code.rawValue)]
+            )
+            return true
         }
     }
 }

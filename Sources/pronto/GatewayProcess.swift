@@ -103,14 +103,16 @@ final class GatewayProcess: Sendable {
                 links.replace(with: directory.switches)
             }
         }
-        self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
+        let records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
+        self.records = records
+        let node = NodesOpening.name(settings)
         let http = ProviderHTTP(authorities: settings.caFile)
         var services = try PipelineSettings.services(settings)
         services.localVoices = speech.listedVoices
         self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
         self.keeper = RecordKeeper(
             store: self.store, spool: spool, recordings: RecordingFolder(settings.recordings),
-            activities: self.store,
+            activities: self.store, node: node,
             elsewhere: self.nodes.map { nodes -> @Sendable ([CallID], TenantID) async -> Int? in
                 { calls, tenant in await nodes.forget(calls, of: tenant) }
             })
@@ -123,7 +125,13 @@ final class GatewayProcess: Sendable {
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
             control: { [links] in links.control(for: $0) }, observer: observer, others: self.nodes,
             clientTLS: trust, http: http, prices: prices,
-            sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
+            sentences: { HouseVoice.text(of: $0, language: $1) },
+            finished: { finished in
+                // Whose disk has its recording, and its line if the database is away.
+                var finished = finished
+                finished.call.node = node
+                records.add(finished)
+            })
         do {
             self.media = try Self.listen(
                 settings.mediaHost, settings.mediaPort, "REALTIME_PORT", self.gateway, self.group, self.tls,
@@ -177,6 +185,11 @@ final class GatewayProcess: Sendable {
         if self.settings.isDevelopment {
             self.logger.warning("PRONTO_DEVELOPMENT is on: anybody who reaches the media port is answered")
         }
+        self.store.unreadable.observe { [logger] finding in
+            logger.warning(
+                "A row is left out: it cannot be read",
+                ["table": .string(finding.table), "problem": .string(finding.message)])
+        }
         self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
         let (calls, logger, loader) = (self.calls, self.logger, self.loader)
@@ -186,7 +199,12 @@ final class GatewayProcess: Sendable {
         let replayed: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void = { outcome in
             switch outcome {
             case .success(let outcome):
-                logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
+                logger.info(
+                    "Spooled calls replayed",
+                    [
+                        "records.written": .integer(outcome.written), "records.waiting": .integer(outcome.kept),
+                        "records.damaged": .integer(outcome.damaged),
+                    ])
             case .failure(let error):
                 logger.warning(
                     "Spooled calls wait: the database does not take them",
@@ -536,45 +554,4 @@ final class GatewayProcess: Sendable {
 struct StartError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
-}
-
-/// Finished calls on their way to the database, in order, off the loops.
-final class RecordsQueue: Sendable {
-    private let stream: AsyncStream<FinishedCall>
-    private let continuation: AsyncStream<FinishedCall>.Continuation
-    private let writer: Mutex<Task<Void, Never>?>
-
-    init(calls: DurableCalls, metrics: GatewayMetrics, logger: Logger) {
-        let (stream, continuation) = AsyncStream<FinishedCall>.makeStream()
-        self.stream = stream
-        self.continuation = continuation
-        self.writer = Mutex(
-            Task {
-                for await finished in stream {
-                    do throws(StoreError) {
-                        if case .spooled(let error) = try await calls.finish(finished, of: finished.call.tenant) {
-                            metrics.spooledRecords.increment()
-                            logger.warning(
-                                "Call spooled: the database did not take it", ["store.error": .string("\(error.code)")])
-                        }
-                    } catch {
-                        metrics.lostRecords.increment()
-                        logger.error(
-                            "Call record lost",
-                            [
-                                "call.id": .string(finished.call.id.text), "store.error": .string("\(error.code)"),
-                            ])
-                    }
-                }
-            })
-    }
-
-    /// Takes a finished call. Never blocks; bounded by the calls that can end.
-    @Sendable func add(_ finished: FinishedCall) { self.continuation.yield(finished) }
-
-    /// Waits until all is written.
-    func finish() async {
-        self.continuation.finish()
-        await self.writer.withLock { $0 }?.value
-    }
 }

@@ -142,7 +142,7 @@ enum StoreCommands {
             guard arguments.words == ["rotate"] else {
                 throw Self.unknown("secrets " + arguments.words.joined(separator: " "))
             }
-            return "encrypted again: \(try await store.rotateSecrets())"
+            return try await Self.rotateSecrets(store)
         case "token": return try await Self.token(arguments, store, settings.tokenKeys, at: Date())
         default: return try await RoutingCommands.run(name, arguments, store, settings)
         }

@@ -221,7 +221,8 @@ struct AccessContractTests {
             let recorded = try await store.recordings(of: one.id, before: Sample.moment(61), limit: 100)
             #expect(recorded.map(\.id) == [calls[0].id, calls[1].id] && recorded.allSatisfy { $0.recording != nil })
             // Another tenant's name with our keys does nothing.
-            try await store.clearRecordings(of: recorded, tenant: one.id)
+            #expect(try await store.clearRecordings(of: recorded, tenant: one.id, noting: []) == 2)
+            #expect(try await store.clearRecordings(of: recorded, tenant: one.id, noting: []) == 0)
             #expect(try await store.recordings(of: one.id, before: Sample.moment(61), limit: 100) == [])
             #expect(try await store.recordings(of: two.id, before: Sample.moment(61), limit: 100).count == 2)
 
@@ -236,9 +237,8 @@ struct AccessContractTests {
             // A call of ours: the person is whom we called.
             #expect(try await store.calls(ofCaller: ["8000"], tenant: one.id, limit: 100).map(\.id) == [calls[0].id])
             #expect(try await store.calls(ofCaller: ["8001"], tenant: one.id, limit: 100) == [])
-            #expect(
-                try await store.forgetCaller(
-                    of: found.map { CallTrace(id: $0.id, startedAt: $0.startedAt) }, tenant: one.id) == 1)
+            let done = try await store.forgetCaller(of: found, tenant: one.id, noting: [])
+            #expect(done.calls == 1 && done.conversations == 1)
             let forgotten = try #require(try await store.call(calls[2].id, of: one.id))
             #expect(forgotten.caller == nil && forgotten.recording == nil && forgotten.dialed != nil)
             #expect(try await store.calls(ofCaller: callers, tenant: one.id, limit: 100) == [])
@@ -246,8 +246,8 @@ struct AccessContractTests {
 
             let old = try await store.calls(of: one.id, before: Sample.moment(121), limit: 2)
             #expect(old.map(\.id) == [calls[0].id, calls[1].id])
-            #expect(try await store.removeCalls(old, tenant: one.id) == 2)
-            #expect(try await store.removeCalls(old, tenant: one.id) == 0)
+            #expect(try await store.removeCalls(old, tenant: one.id, noting: []) == 2)
+            #expect(try await store.removeCalls(old, tenant: one.id, noting: []) == 0)
             #expect(try await store.calls(of: one.id, matching: CallFilter(), after: nil, limit: 100).count == 3)
             #expect(try await store.calls(of: two.id, matching: CallFilter(), after: nil, limit: 100) == before)
             #expect(try await conversations(two.id) == 5)
@@ -265,11 +265,12 @@ struct AccessContractTests {
             try await store.finish(try Sample.finished(1, of: one.id, at: 0), of: one.id)
             try await store.finish(try Sample.finished(1, of: one.id, at: 600), of: one.id)
             let old = try await store.calls(of: one.id, before: Sample.moment(1), limit: 10)
-            #expect(try await store.removeCalls(old, tenant: one.id) == 1)
-            #expect(try await store.conversations(of: old[0].id, tenant: one.id).count == 2)
+            #expect(try await store.removeCalls(old, tenant: one.id, noting: []) == 1)
+            let id = try #require(old[0].id)
+            #expect(try await store.conversations(of: id, tenant: one.id).count == 2)
             let last = try await store.calls(of: one.id, before: Sample.moment(1000), limit: 10)
-            #expect(try await store.removeCalls(last, tenant: one.id) == 1)
-            #expect(try await store.conversations(of: old[0].id, tenant: one.id) == [])
+            #expect(try await store.removeCalls(last, tenant: one.id, noting: []) == 1)
+            #expect(try await store.conversations(of: id, tenant: one.id) == [])
         }
     }
 }

@@ -372,11 +372,58 @@ struct PlainKeyTests {
             (#"{"API_Key":"sk-1"}"#, "sk-1", "{}"),
             (#"{"token":"t","api_key":"sk-1","url":"https://x/y"}"#, "sk-1", #"{"url":"https://x/y"}"#),
             (#"{"api_key":"","model":"m"}"#, nil, nil), (#"{"model":"api_key"}"#, nil, nil), ("[1]", nil, nil),
+            (#"{"groq_key":"g","model":"m"}"#, "g", #"{"model":"m"}"#),
+            (#"{"deepgram_key":"d","groq_key":"g"}"#, "d", "{}"),
             (#"{"api_key":7}"#, nil, nil), ("", nil, nil), (#"{"nested":{"api_key":"x"}}"#, nil, nil),
         ] as [(String, String?, String?)])
     func found(text: String, key: String?, rest: String?) {
         let plain = PlainKey(in: text)
-        #expect(plain?.key.value == key && plain?.rest == rest)
+        #expect(plain?.key?.value == key && plain?.rest == rest)
+    }
+
+    @Test(
+        "Keys of several providers in one account: none is shown, none is lost",
+        arguments: [.sqliteFile, .postgres] as [StoreUnderTest])
+    func several(kind: StoreUnderTest) async throws {
+        try await kind.withStore { store in
+            let sql = try #require(store as? SQLStore)
+            let tenant = try Sample.tenant(1)
+            try await store.save(tenant)
+            try await store.save(ProviderAccount(tenant: tenant.id, provider: .openAI), of: tenant.id)
+            try await sql.perform { database throws(StoreError) in
+                _ = try database.run(
+                    "UPDATE v_voice_ai_providers SET config = ?",
+                    [.text(#"{"api_key":"sk-1","deepgram_key":"dg-2","groq_key":"gq-3","model":"m"}"#)])
+            }
+            func raw() async throws -> String {
+                try await sql.perform { database throws(StoreError) in
+                    try database.rows("SELECT config FROM v_voice_ai_providers").map {
+                        row throws(StoreError) in try row.text("config")
+                    }.joined()
+                }
+            }
+            for _ in 0..<2 {
+                #expect(try await sql.rotateSecrets() == 1)
+                let text = try await raw()
+                for key in ["sk-1", "dg-2", "gq-3"] { #expect(!text.contains(key)) }
+                let plain = try #require(PlainKey(in: text))
+                #expect(plain.key == nil && plain.rest == #"{"model":"m"}"#)
+                #expect(plain.others.value.keys.sorted() == ["deepgram_key", "groq_key"])
+            }
+            var account = try #require(try await store.account(.openAI, kind: .realtime, of: tenant.id))
+            #expect(account.secret?.value == "sk-1" && account.configuration == #"{"model":"m"}"#)
+            // A change of the settings, which do not show them, keeps them.
+            account.configuration = #"{"model":"n"}"#
+            account.secret = nil
+            try await store.save(account, of: tenant.id)
+            #expect(try await store.account(.openAI, kind: .realtime, of: tenant.id)?.secret?.value == "sk-1")
+            let others = try #require(PlainKey(in: try await raw())).others.value
+            let box = SecretBox(keys: try SecretKeys(Sample.secretKey).list)
+            for (name, wanted) in [("deepgram_key", "dg-2"), ("groq_key", "gq-3")] {
+                let sealed = try #require(others[name])
+                #expect(try box.opened(sealed, for: "\(account.owner)/config/\(name)") == wanted)
+            }
+        }
     }
 
     @Test(

@@ -118,8 +118,8 @@ struct ConfigurationGathering {
                 var account = try ProviderAccount(row: row)
                 if let sealed = try row.textIfAny("secret") {
                     account.secret = self.opened(sealed, for: account.owner, row, table, "secret")
-                } else if let plain = try row.textIfAny("config").flatMap({ PlainKey(in: $0) }) {
-                    account.secret = plain.key
+                } else if let plain = try row.textIfAny("config").flatMap({ PlainKey(in: $0)?.key }) {
+                    account.secret = plain
                     self.fault(row, table, "column config has a key that is not encrypted: run pronto secrets rotate")
                 }
                 self.tenants[account.tenant]?.accounts.append(account)

@@ -266,11 +266,10 @@ extension SQLStore: RoutingStore {
 
     package func log(_ decisions: [ActivityRecord]) async throws(StoreError) {
         guard !decisions.isEmpty else { return }
-        try await self.perform { database throws(StoreError) in
+        _ = try await self.perform { database throws(StoreError) in
             try database.transaction { () throws(StoreError) in
-                for decision in decisions {
-                    try database.insert(decision.row, into: ActivityRecord.table, or: "ON CONFLICT DO NOTHING")
-                }
+                try database.insert(
+                    decisions.map(\.row), into: ActivityRecord.table, or: "ON CONFLICT DO NOTHING")
             }
         }
     }
@@ -307,20 +306,29 @@ extension SQLStore: ActivityErasure {
         }
     }
 
-    /// The log has no callers in it: a decision is a caller's by the record of its call. A person may also be whom a call of
-    /// ours was made to.
+    /// The log has no callers in it: a decision is a caller's by the record of its call, which the database has or, where it
+    /// waits in the spool, whoever asks (`calls`). A person may also be whom a call of ours was made to.
     package func forgetActivities(
-        ofCaller numbers: [String], tenant: TenantID
+        ofCaller numbers: [String], calls: [CallID], tenant: TenantID
     ) async throws(StoreError) -> Int {
-        guard !numbers.isEmpty else { return 0 }
-        let marks = Array(repeating: "?", count: numbers.count).joined(separator: ", ")
         let values: [StoredValue] = numbers.map { .text($0) }
+        let tenant = StoredValue.text(tenant.text)
         return try await self.perform { database throws(StoreError) in
-            try database.run(
-                """
-                DELETE FROM voip_activity_log WHERE tenant_id = ? AND (did IN (\(marks)) OR call_id IN (
-                    SELECT call_uuid FROM voip_cdr WHERE domain_uuid = ? AND caller_id_number IN (\(marks))))
-                """, [.text(tenant.text)] + values + [.text(tenant.text)] + values)
+            var removed = 0
+            if !values.isEmpty {
+                let marks = Stores.marks(values.count)
+                removed += try database.run(
+                    """
+                    DELETE FROM voip_activity_log WHERE tenant_id = ? AND (did IN (\(marks)) OR call_id IN (
+                        SELECT call_uuid FROM voip_cdr WHERE domain_uuid = ? AND caller_id_number IN (\(marks))))
+                    """, [tenant] + values + [tenant] + values)
+            }
+            for batch in calls.batches() {
+                removed += try database.run(
+                    "DELETE FROM voip_activity_log WHERE tenant_id = ? AND call_id IN (\(Stores.marks(batch.count)))",
+                    [tenant] + batch.map { .text($0.text) })
+            }
+            return removed
         }
     }
 }

@@ -19,6 +19,8 @@ package final class SQLStore: Sendable {
     let secrets: SecretBox?
     /// Whether to migrate when the database answers; nil: the schema has been seen to.
     private let unsettled = Mutex<Bool?>(nil)
+    /// What answers leave out.
+    package let unreadable = UnreadableRows()
 
     package var dialect: SQLDialect { self.connections.dialect }
 
