@@ -159,13 +159,6 @@ final class SIPDesk {
                     let rejection: SIPRejection = refusal == .full ? .full() : SIPRejection(.busy)
                     return self.reject(invitation, rejection, refusal.slug)
                 }
-                // A socket of the channel's own that waits for this leg is control enough.
-                guard self.gateway.peekOffer(of: identity.call) != nil || !self.gateway.lacksControl(identity) else {
-                    self.gateway.dismiss(identity.call)
-                    media.release()
-                    let rejection = SIPRejection(.serviceUnavailable, retryAfter: .seconds(5))
-                    return self.reject(invitation, rejection, "event-socket-down")
-                }
                 self.answer(invitation, media) { [self] leg in
                     self.reception.begin(identity, entry, assistant, basis, leg, slot)
                 } failed: { [gateway] in
