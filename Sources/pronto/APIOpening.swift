@@ -14,6 +14,7 @@ final class TenantPolicies: Sendable {
     private let policies = Mutex<[TenantID: TenantPolicy]>([:])
     func replace(_ policies: [TenantID: TenantPolicy]) { self.policies.withLock { $0 = policies } }
     var all: [TenantID: TenantPolicy] { self.policies.withLock { $0 } }
+    func audio(of tenant: TenantID) -> CallAudio? { self.policies.withLock { $0[tenant]?.audio } }
     func limits(of tenant: TenantID) -> TenantLimits { self.policies.withLock { $0[tenant]?.limits } ?? TenantLimits() }
 }
 

@@ -98,7 +98,8 @@ final class SwitchVisit {
     }
 
     private func bringAudio(_ dial: SwitchDial) {
-        switch dial.audio ?? self.listener.configuration.audio {
+        let usual = self.chosen.flatMap { self.gateway.configuration.audio($0.entry.tenant.id) }
+        switch dial.audio ?? usual ?? self.listener.configuration.audio {
         case .esl: self.beginUnicast(dial)
         case .rtp: self.bridgeToSIP(dial)
         case .dual, .websocket: self.startStream(dial)

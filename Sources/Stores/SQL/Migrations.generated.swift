@@ -632,6 +632,15 @@ extension Migration {
                 DROP TRIGGER voip_trunk_ai_settings_updated;
                 DROP TRIGGER voip_trunk_ai_settings_deleted;
                 """#),
+        Migration(
+            number: 14, name: "tenant_audio",
+            up: #"""
+                -- How a tenant's calls by the outbound Event Socket bring their audio: esl, rtp, dual or websocket. NULL: as AUDIO_MODE says.
+                ALTER TABLE voip_tenant_settings ADD COLUMN audio_mode TEXT;
+                """#,
+            down: #"""
+                ALTER TABLE voip_tenant_settings DROP COLUMN audio_mode;
+                """#),
     ]
 
     /// Every migration of PostgreSQL, in order.
@@ -1255,6 +1264,15 @@ extension Migration {
             down: #"""
                 -- Takes its triggers along.
                 DROP FUNCTION pronto_routing_changed() CASCADE;
+                """#),
+        Migration(
+            number: 14, name: "tenant_audio",
+            up: #"""
+                -- How a tenant's calls by the outbound Event Socket bring their audio: esl, rtp, dual or websocket. NULL: as AUDIO_MODE says.
+                ALTER TABLE voip_tenant_settings ADD COLUMN audio_mode text;
+                """#,
+            down: #"""
+                ALTER TABLE voip_tenant_settings DROP COLUMN audio_mode;
                 """#),
     ]
 }

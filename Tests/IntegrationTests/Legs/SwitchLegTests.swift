@@ -2,6 +2,7 @@ import EventSocket
 import Foundation
 import Networking
 import PhoneServer
+import Records
 import Simulators
 import Telephony
 import Testing
@@ -296,6 +297,23 @@ import Testing
         try await gateway.base.freeSwitch.change { core, effects in core.hangUp(channel, into: &effects) }
         try await eventually("a record") { gateway.base.finished.value.count == 1 }
         #expect(gateway.base.finished.value.first?.call.termination.reason == "caller-hung-up")
+        try await gateway.stop()
+    }
+
+    @Test(
+        "The dialplan's word about the audio counts before the tenant's row, and that before the settings",
+        arguments: [(dialplan: nil as String?, row: CallAudio.esl as CallAudio?), ("esl", .rtp), ("esl", nil)])
+    func audioMode(dialplan: String?, row: CallAudio?) async throws {
+        // By itself it would wait for a stream.
+        let gateway = try await LegGateway(
+            configure: { $0.audio = { tenant in tenant == TestGateway.tenant ? row : nil } },
+            listener: { $0.audio = .dual })
+        let phone = try await gateway.call(
+            .unicast, variables: dialplan.map { ["VOICE_AI_AUDIO_MODE": $0] } ?? [:])
+        try await eventually("a greeting") { phone.events.value.voiced > .milliseconds(100) }
+        #expect(gateway.unicastAsks == 1)
+        phone.hangUp()
+        _ = try await phone.ended()
         try await gateway.stop()
     }
 
