@@ -21,6 +21,7 @@ final class TenantPolicies: Sendable {
         }
     }
     var all: [TenantID: TenantPolicy] { self.policies.withLock { $0 } }
+    func audio(of tenant: TenantID) -> CallAudio? { self.policies.withLock { $0[tenant]?.audio } }
     func limits(of tenant: TenantID) -> TenantLimits { self.policies.withLock { $0[tenant]?.limits } ?? TenantLimits() }
 }
 

@@ -63,6 +63,7 @@ final class GatewayProcess: Sendable {
         let access = try APIAccess(settings, turns: turns, faults: faults, logger: logger)
         self.access = access
         planned.callLimit = { access.policies.limits(of: $0).calls }
+        planned.audio = { access.policies.audio(of: $0) }
         let spending = TenantSpending(logger: logger)
         self.spending = spending
         planned.hasSpentItsLimit = { spending.isOver($0) }

@@ -52,7 +52,7 @@ struct AccessContractTests {
             #expect(try await store.policy(of: one.id) == TenantPolicy())
             let policy = TenantPolicy(
                 limits: TenantLimits(calls: 0, spendMicros: 5_000_000_000, requests: 60),
-                retention: Retention(conversations: 1, recordings: 2, calls: 3, activity: 0))
+                retention: Retention(conversations: 1, recordings: 2, calls: 3, activity: 0), audio: .rtp)
             try await store.save(policy, of: one.id)
             #expect(try await store.policy(of: one.id) == policy)
             #expect(try await store.policy(of: two.id) == TenantPolicy())

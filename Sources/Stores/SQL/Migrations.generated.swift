@@ -723,6 +723,15 @@ extension Migration {
                 DROP TRIGGER voip_tenant_settings_updated;
                 DROP TRIGGER voip_tenant_settings_inserted;
                 """#),
+        Migration(
+            number: 14, name: "tenant_audio",
+            up: #"""
+                -- How a tenant's calls by the outbound Event Socket bring their audio: esl, rtp, dual or websocket. NULL: as AUDIO_MODE says.
+                ALTER TABLE voip_tenant_settings ADD COLUMN audio_mode TEXT;
+                """#,
+            down: #"""
+                ALTER TABLE voip_tenant_settings DROP COLUMN audio_mode;
+                """#),
     ]
 
     /// Every migration of PostgreSQL, in order.
@@ -1563,6 +1572,15 @@ extension Migration {
                         END LOOP;
                     END LOOP;
                 END $$;
+                """#),
+        Migration(
+            number: 14, name: "tenant_audio",
+            up: #"""
+                -- How a tenant's calls by the outbound Event Socket bring their audio: esl, rtp, dual or websocket. NULL: as AUDIO_MODE says.
+                ALTER TABLE voip_tenant_settings ADD COLUMN audio_mode text;
+                """#,
+            down: #"""
+                ALTER TABLE voip_tenant_settings DROP COLUMN audio_mode;
                 """#),
     ]
 }

@@ -87,6 +87,59 @@ struct RealSwitchLegTests {
         }
     }
 
+    @Test(
+        "A transfer that fails at once brings the caller back, and a key is one key",
+        arguments: [RealCall.Way.esl, .parked, .rtpBySocket])
+    func transferBusy(way: RealCall.Way) async throws {
+        try await RealCall.with(way, RealCall.transfers(answers: 2), human: "busy") { call in
+            try await call.dial()
+            try await eventually(within: .seconds(30), "the conversation goes on") {
+                call.notes.all.contains { note in
+                    if case .agentSaid(let text, isFinal: true) = note {
+                        text.value == "Nobody is there."
+                    } else {
+                        false
+                    }
+                }
+            }
+            let channel = try #require(call.notes.calls.first)
+            _ = try await call.api("uuid_recv_dtmf \(channel) 7")
+            func pressed() async throws -> Int {
+                try await call.gateway.base.record()?.items.count { $0.text.contains("pressed the key 7") } ?? 0
+            }
+            try await eventually("the key") { try await pressed() > 0 }
+            // By another way it would come within moments.
+            try await Task.sleep(for: .seconds(1))
+            #expect(try await pressed() == 1)
+            #expect(try await call.gateway.base.simulators[0].records().count == 1, "the same conversation")
+            try await call.hangUp()
+            #expect(try await call.finished().call.termination.reason == "caller-hung-up")
+        }
+    }
+
+    @Test(
+        "A file that somebody plays on a raw channel costs a fresh park, and no fuse fires afterwards",
+        arguments: [RealCall.Way.esl, .parked])
+    func playback(way: RealCall.Way) async throws {
+        try await RealCall.with(way) { call in
+            try await call.dial()
+            try await eventually(within: .seconds(20), "greeting and answer") { call.notes.repliesHeard >= 2 }
+            let channel = try #require(call.notes.calls.first)
+            let before = call.notes.repliesHeard
+            _ = try await call.api("uuid_broadcast \(channel) tone_stream://%(300,0,600) aleg")
+            // Longer than a fuse of four seconds, and long enough for the caller's next words.
+            try await Task.sleep(for: .seconds(6))
+            #expect(!(try await call.api("show channels").contains(",2000,")), "nobody was fetched away")
+            try await eventually(within: .seconds(20), "the conversation goes on") {
+                call.notes.repliesHeard > before
+            }
+            #expect(try await call.gateway.base.simulators[0].records().count == 1, "the same conversation")
+            #expect(call.gateway.base.gateway.liveCalls == 1)
+            try await call.hangUp()
+            #expect(try await call.finished().call.termination.reason == "caller-hung-up")
+        }
+    }
+
     @Test("A gateway that is leaving takes no call: the dialplan's human has it", arguments: RealCall.Way.possible)
     func fallback(way: RealCall.Way) async throws {
         try await RealCall.with(way) { call in
@@ -286,9 +339,15 @@ final class RealCall {
     /// 2000 is the human of the fallback; 200 the assistant's destination.
     private static func extensions(human: String) -> String {
         Self.dialed("2000", [("answer", ""), ("park", "")])
-            + (human == "rings"
-                ? Self.dialed("200", [("ring_ready", ""), ("sleep", "60000")])
-                : Self.dialed("200", [("answer", ""), ("park", "")]))
+            + Self.dialed("200", Self.actions(of: human))
+    }
+
+    private static func actions(of human: String) -> [(String, String)] {
+        switch human {
+        case "rings": [("ring_ready", ""), ("sleep", "60000")]
+        case "busy": [("hangup", "USER_BUSY")]
+        default: [("answer", ""), ("park", "")]
+        }
     }
 
     private static func action(_ application: String, _ data: String) -> String {
