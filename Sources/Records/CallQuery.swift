@@ -188,8 +188,8 @@ package protocol TenantPolicyStore: Sendable {
     func policies() async throws(StoreError) -> [TenantID: TenantPolicy]
     func save(_ policy: TenantPolicy, of tenant: TenantID) async throws(StoreError)
 
-    /// Of every tenant: the gateway's own question. One that cannot be decrypted comes without its key.
-    func signingKeys() async throws(StoreError) -> [SigningKeyRecord]
+    /// Policies and keys of the tenants that are named, or of all: the gateway's own question.
+    func access(of tenants: Set<TenantID>?) async throws(StoreError) -> AccessReading
     /// Without keys.
     func signingKeys(of tenant: TenantID) async throws(StoreError) -> [SigningKeyRecord]
     func save(_ key: SigningKeyRecord, of tenant: TenantID, at now: Date) async throws(StoreError)

@@ -59,9 +59,11 @@ final class GatewayProcess: Sendable {
         let trust = try Self.makeTrust(settings)
         let prices = try Self.prices(settings)
         let speech = try LocalSpeechServices(settings: settings, logger: logger)
-        let access = try APIAccess(settings, logger: logger)
+        let (turns, faults) = (Turns(), FaultTelling(logger))
+        let access = try APIAccess(settings, turns: turns, faults: faults, logger: logger)
         self.access = access
         planned.callLimit = { access.policies.limits(of: $0).calls }
+        planned.audio = { access.policies.audio(of: $0) }
         let spending = TenantSpending(logger: logger)
         self.spending = spending
         planned.hasSpentItsLimit = { spending.isOver($0) }
@@ -73,11 +75,13 @@ final class GatewayProcess: Sendable {
         self.loader = ConfigurationLoader(
             store: self.store, directory: self.directory, copy: copy,
             secretKeys: try StoreCommands.secretKeys(settings),
-            logger: logger, registry: self.metrics.registry)
+            turns: turns, faults: faults, logger: logger, registry: self.metrics.registry)
         self.routing = try RoutingProcess(settings, self.store, self.directory, self.metrics.registry, logger)
-        do throws(StoreError) { try await self.loader.begin() } catch { throw StoreOpening.startError(settings, error) }
-        await access.follow(self.store)
-        do throws(StoreError) { try await self.routing.begin(copy) } catch {
+        do {
+            try await self.loader.begin()
+            try await access.begin(self.store, copy)
+            try await self.routing.begin(copy)
+        } catch let error as StoreError {
             throw StoreOpening.startError(settings, error)
         }
         let spool = try CallSpool(path: settings.database + ".spool")
@@ -91,6 +95,15 @@ final class GatewayProcess: Sendable {
         let defaults = Self.defaults(settings)
         self.links = Self.makeLinks(settings, self.group, logger, self.metrics)
         self.links.replace(with: self.directory.switches)
+        self.loader.alsoReads { [links, directory, routing, store] tenants throws(StoreError) in
+            let keysAndPolicies = try await store.access(of: tenants)
+            let rows = try await routing.rows(of: tenants)
+            return {
+                access.take(keysAndPolicies)
+                routing.take(rows)
+                links.replace(with: directory.switches)
+            }
+        }
         let records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         self.records = records
         let node = NodesOpening.name(settings)
@@ -138,7 +151,7 @@ final class GatewayProcess: Sendable {
             let api = APIOpening.server(
                 settings, gate, store: self.store, gateway: self.gateway, directory: self.directory, access: access,
                 keeper: self.keeper, registry: self.metrics.registry, logger: logger,
-                // Assistants, destinations and accounts are followed by the loader, within a second.
+                // All of it is followed by the loader, within a second; who changes policies and keys sees it at once.
                 changed: { [store] in await access.follow(store) })
             self.admin = try Self.administer(
                 settings, api, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
@@ -180,11 +193,10 @@ final class GatewayProcess: Sendable {
         }
         self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
-        let (calls, logger, directory, loader) = (self.calls, self.logger, self.directory, self.loader)
-        let (links, access, keeper, store) = (self.links, self.access, self.keeper, self.store)
+        let (calls, logger, loader) = (self.calls, self.logger, self.loader)
+        let (access, keeper, store) = (self.access, self.keeper, self.store)
         let retention = APIAccess.retention(self.settings)
-        let routing = self.routing
-        routing.start()
+        self.routing.start()
         let replayed: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void = { outcome in
             switch outcome {
             case .success(let outcome):
@@ -204,20 +216,15 @@ final class GatewayProcess: Sendable {
             tasks.append(Task { await calls.run(report: replayed) })
             tasks.append(
                 Task {
-                    await loader.run(
-                        applied: {
-                            links.replace(with: directory.switches)
-                            await routing.follow()
-                        },
-                        // What waited for the database waits no longer.
-                        returned: { await calls.replayOnce(report: replayed) })
+                    // What waited for the database waits no longer.
+                    await loader.run(returned: { await calls.replayOnce(report: replayed) })
                 })
             tasks.append(
                 Task {
                     while !Task.isCancelled {
                         // Ends early only by cancellation, which the loop's condition sees.
                         try? await Task.sleep(for: .seconds(1))
-                        await access.follow(store)
+                        access.followFile()
                     }
                 })
             tasks.append(Task { await APIOpening.sweep(keeper, retention, logger) })
@@ -232,14 +239,12 @@ final class GatewayProcess: Sendable {
             ])
     }
 
-    /// Reads the certificate and the assistants anew (SIGHUP).
+    /// Reads the certificate, the keys of signed tokens and the configuration anew (SIGHUP).
     func reload() async {
         do {
             try self.tls?.reload()
+            self.access.rereadFile()
             try await self.loader.reload()
-            try await self.access.reload(from: self.store)
-            self.links.replace(with: self.directory.switches)
-            try await self.routing.load()
             self.logger.info("Reloaded")
         } catch {
             self.logger.error("Not reloaded: what was before stands", ["error": .string("\(error)")])
@@ -251,14 +256,13 @@ final class GatewayProcess: Sendable {
         guard let nodes = self.nodes else { return }
         // However many changes come while one is read, one more reading sees them all.
         let (changes, changed) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-        let (directory, store, links, logger) = (self.directory, self.store, self.links, self.logger)
+        let (loader, logger) = (self.loader, self.logger)
         self.background.withLock { tasks in
             tasks.append(
                 Task {
                     for await _ in changes {
                         do throws(StoreError) {
-                            try await directory.reload(from: store)
-                            links.replace(with: directory.switches)
+                            try await loader.reload()
                             logger.info("Configuration read anew: another node changed it")
                         } catch {
                             logger.warning(

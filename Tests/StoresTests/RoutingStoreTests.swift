@@ -339,7 +339,7 @@ struct ActivityLogTests {
             if let error = self.answer.withLock({ $0 }) { throw error }
             self.kept.withLock { $0 += decisions }
         }
-        func routingRows() async throws(StoreError) -> RoutingRows { RoutingRows() }
+        func routingRows(of tenants: Set<TenantID>?) async throws(StoreError) -> RoutingRows { RoutingRows() }
         func trunkSettings(of tenant: TenantID) async throws(StoreError) -> [TrunkSettings] { [] }
         func save(_ settings: TrunkSettings, of tenant: TenantID) async throws(StoreError) {}
         func removeTrunkSettings(_ id: RouteID, of tenant: TenantID) async throws(StoreError) -> Bool { false }

@@ -676,6 +676,62 @@ extension Migration {
                 DROP TABLE voip_callers_to_forget;
                 DROP TABLE voip_recordings_to_remove;
                 """#),
+        Migration(
+            number: 12, name: "access_notices",
+            up: #"""
+                -- Changes of what tenants may use, and of the keys that they sign with, are told as those of other configuration are (0007).
+
+                CREATE TRIGGER voip_tenant_settings_inserted AFTER INSERT ON voip_tenant_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_tenant_settings_updated AFTER UPDATE ON voip_tenant_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_tenant_settings_deleted AFTER DELETE ON voip_tenant_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER voip_signing_keys_inserted AFTER INSERT ON voip_signing_keys BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_signing_keys_updated AFTER UPDATE ON voip_signing_keys BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_signing_keys_deleted AFTER DELETE ON voip_signing_keys BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                -- One tenant's dates are read by themselves when something of it was changed.
+                CREATE INDEX voip_ai_calendar_dates_tenant ON voip_ai_calendar_dates (tenant_id);
+                """#,
+            down: #"""
+                DROP INDEX voip_ai_calendar_dates_tenant;
+                DROP TRIGGER voip_signing_keys_deleted;
+                DROP TRIGGER voip_signing_keys_updated;
+                DROP TRIGGER voip_signing_keys_inserted;
+                DROP TRIGGER voip_tenant_settings_deleted;
+                DROP TRIGGER voip_tenant_settings_updated;
+                DROP TRIGGER voip_tenant_settings_inserted;
+                """#),
+        Migration(
+            number: 14, name: "tenant_audio",
+            up: #"""
+                -- How a tenant's calls by the outbound Event Socket bring their audio: esl, rtp, dual or websocket. NULL: as AUDIO_MODE says.
+                ALTER TABLE voip_tenant_settings ADD COLUMN audio_mode TEXT;
+                """#,
+            down: #"""
+                ALTER TABLE voip_tenant_settings DROP COLUMN audio_mode;
+                """#),
     ]
 
     /// Every migration of PostgreSQL, in order.
@@ -1491,6 +1547,40 @@ extension Migration {
                 DROP TABLE voip_spent;
                 DROP TABLE voip_callers_to_forget;
                 DROP TABLE voip_recordings_to_remove;
+                """#),
+        Migration(
+            number: 12, name: "access_notices",
+            up: #"""
+                -- Changes of what tenants may use, and of the keys that they sign with, are told as those of other configuration are (0007).
+
+                SELECT pronto_watch(name::regclass) FROM unnest(ARRAY['voip_tenant_settings', 'voip_signing_keys']) AS name;
+
+                -- One tenant's dates are read by themselves when something of it was changed.
+                CREATE INDEX voip_ai_calendar_dates_tenant ON voip_ai_calendar_dates (tenant_id);
+                """#,
+            down: #"""
+                DROP INDEX voip_ai_calendar_dates_tenant;
+
+                DO $$
+                DECLARE
+                    watched text;
+                    name text;
+                BEGIN
+                    FOREACH watched IN ARRAY ARRAY['voip_signing_keys', 'voip_tenant_settings'] LOOP
+                        FOREACH name IN ARRAY ARRAY['pronto_inserted', 'pronto_updated', 'pronto_deleted', 'pronto_emptied'] LOOP
+                            EXECUTE format('DROP TRIGGER IF EXISTS %I ON %I', name, watched);
+                        END LOOP;
+                    END LOOP;
+                END $$;
+                """#),
+        Migration(
+            number: 14, name: "tenant_audio",
+            up: #"""
+                -- How a tenant's calls by the outbound Event Socket bring their audio: esl, rtp, dual or websocket. NULL: as AUDIO_MODE says.
+                ALTER TABLE voip_tenant_settings ADD COLUMN audio_mode text;
+                """#,
+            down: #"""
+                ALTER TABLE voip_tenant_settings DROP COLUMN audio_mode;
                 """#),
     ]
 }

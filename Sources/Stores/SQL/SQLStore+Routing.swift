@@ -18,11 +18,22 @@ enum RoutingQuery: String, CaseIterable, Sendable {
         FROM v_domains d LEFT JOIN voip_ai_tenants t ON t.tenant_id = d.domain_uuid
         """
 
-    var sql: String {
+    func sql(_ asked: SQLStore.Asked) -> String {
         switch self {
-        case .tenants: Self.everyTenant
-        case .trunks, .agents, .calendars: "SELECT * FROM \(self.rawValue) ORDER BY id"
-        case .dates: "SELECT * FROM voip_ai_calendar_dates ORDER BY calendar_id, date_number"
+        case .tenants: "\(Self.everyTenant) \(asked.condition("d.domain_uuid"))"
+        case .trunks, .agents, .calendars:
+            "SELECT * FROM \(self.rawValue) \(asked.condition("tenant_id")) ORDER BY id"
+        case .dates:
+            "SELECT * FROM \(self.rawValue) \(asked.condition("tenant_id")) ORDER BY calendar_id, date_number"
+        }
+    }
+
+    /// The columns of a row's id, and of whose it is.
+    var columns: (id: String, tenant: String) {
+        switch self {
+        case .tenants: ("domain_uuid", "domain_uuid")
+        case .trunks, .agents, .calendars: ("id", "tenant_id")
+        case .dates: ("calendar_id", "tenant_id")
         }
     }
 }
@@ -30,8 +41,11 @@ enum RoutingQuery: String, CaseIterable, Sendable {
 /// Rows on their way to be routing's. One that has not even an id and a tenant is nobody's: it is named, and decides
 /// nothing.
 struct RoutingGathering {
-    private(set) var rows = RoutingRows()
+    private(set) var rows: RoutingRows
     private var places: [String: Int] = [:]
+
+    /// Nil: of everybody.
+    init(of asked: Set<TenantID>?) { self.rows = RoutingRows(asked: asked) }
 
     mutating func take(_ row: Row, of table: RoutingQuery) {
         do throws(StoreError) {
@@ -52,20 +66,26 @@ struct RoutingGathering {
                 }
             }
         } catch {
-            let id = (try? row.textIfAny(table == .tenants ? "domain_uuid" : "id")) ?? nil
+            // An id is no secret; what stands in its place in a broken row may be anything.
+            let id = row[column: table.columns.id]?.tenant?.text ?? "without id"
             self.rows.lost.append(
                 RowProblem(
-                    table: table.rawValue, row: id ?? "without id", column: "id or tenant", repair: error.message))
+                    table: table.rawValue, row: id, column: "id or tenant", repair: error.message,
+                    tenant: row[column: table.columns.tenant]?.tenant))
         }
     }
 }
 
 extension SQLStore: RoutingStore {
-    package func routingRows() async throws(StoreError) -> RoutingRows {
-        try await self.perform(within: .seconds(60)) { database throws(StoreError) in
-            var gathering = RoutingGathering()
+    package func routingRows(of tenants: Set<TenantID>?) async throws(StoreError) -> RoutingRows {
+        let asked = Asked(tenants)
+        if asked.isNobody { return RoutingRows(asked: []) }
+        return try await self.perform(within: Self.loadingTime) { database throws(StoreError) in
+            var gathering = RoutingGathering(of: asked.tenants)
             for table in RoutingQuery.allCases {
-                try database.each(table.sql, []) { row throws(StoreError) in gathering.take(row, of: table) }
+                try database.each(table.sql(asked), asked.ids) { row throws(StoreError) in
+                    gathering.take(row, of: table)
+                }
             }
             return gathering.rows
         }
