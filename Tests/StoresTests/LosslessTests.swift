@@ -144,7 +144,7 @@ struct LosslessTests {
             guard !decisions.contains(where: { $0.reason == self.refused }) else { throw StoreError(.invalid, "no") }
             self.written.withLock { $0 += decisions.map(\.id) }
         }
-        func routingRows() async throws(StoreError) -> RoutingRows { RoutingRows() }
+        func routingRows(of tenants: Set<TenantID>?) async throws(StoreError) -> RoutingRows { RoutingRows() }
         func trunkSettings(of tenant: TenantID) async throws(StoreError) -> [TrunkSettings] { [] }
         func save(_ settings: TrunkSettings, of tenant: TenantID) async throws(StoreError) {}
         func removeTrunkSettings(_ id: RouteID, of tenant: TenantID) async throws(StoreError) -> Bool { false }
