@@ -26,19 +26,20 @@ extension APIBackEnd {
                 answers: [APIAnswer(200, .object([APIField("keys", .list(Self.key, atMost: 1000))]), "The keys.")]
             ) { _ in .json(self.publicKeys()) },
             APIRoute(
-                .get, "/api/me", .credential(.viewer), name: "getAsker", "What the credential is good for.",
+                .get, "/api/me", .anyCredential, name: "getAsker", "What the credential is good for.",
                 answers: [
                     APIAnswer(
                         200,
                         .object([
                             APIField("tenant", .nullable(.uuid), "null: the installation"),
                             APIField("role", Self.role), APIField("trunk", .nullable(.prose(1...128))),
+                            APIField("routing_only", .flag, "Good for the routing question only"),
                         ]), "The asker.")
                 ]
             ) { asked in
                 .json([
                     "tenant": .of(asked.asker.tenant?.text), "role": .string(asked.asker.role.rawValue),
-                    "trunk": .of(asked.asker.trunk),
+                    "trunk": .of(asked.asker.trunk), "routing_only": .bool(asked.asker.asksRoutingOnly),
                 ])
             },
             APIRoute(
@@ -115,6 +116,7 @@ extension APIBackEnd {
                 let wasThere = try await self.ask { store throws(StoreError) in
                     try await store.revokeAPIToken(id, of: tenant, at: now)
                 }
+                self.tokenRevoked(id)
                 guard wasThere else { throw .notFound("The tenant has no such token, or it is revoked.") }
                 return .done
             },
