@@ -107,11 +107,11 @@ extension APIBackEnd {
                 answers: [APIAnswer(201, Self.tokenSchema, "The token. Keep it: it is not shown again.")]
             ) { asked throws(APIProblem) in try await self.createToken(asked) },
             APIRoute(
-                .delete, "/api/tokens/{token}", .tenant(.admin), name: "revokeToken",
+                .delete, "/api/tokens/{id}", .tenant(.admin), name: "revokeToken",
                 "Revokes an API token, at once.",
-                parameters: [APIParameter(.path, "token", .uuid, "The token's id.")], answers: [.done]
+                parameters: [APIParameter(.path, "id", .uuid, "The token's id.")], answers: [.done]
             ) { asked throws(APIProblem) in
-                let (tenant, id) = (try asked.tenant(), try asked.path("token") { APITokenID($0) })
+                let (tenant, id) = (try asked.tenant(), try asked.path("id") { APITokenID($0) })
                 let now = self.now()
                 let wasThere = try await self.ask { store throws(StoreError) in
                     try await store.revokeAPIToken(id, of: tenant, at: now)
