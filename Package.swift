@@ -123,7 +123,12 @@ let package = Package(
         tests("AudioTests", ["Audio", "Telephony"]),
         tests("MediaDialectsTests", ["MediaDialects", "Audio", "Telephony"]),
         tests("EventSocketTests", ["EventSocket", "Telephony"], resources: [.copy("Fixtures")]),
-        tests("PhoneServerTests", ["PhoneServer", "EventSocket", "Networking", "Records", "Telephony"]),
+        tests(
+            "PhoneServerTests",
+            [
+                "PhoneServer", "Audio", "Conversation", "EventSocket", "Networking", "Observability", "Records",
+                "Telephony",
+            ]),
         tests("RTPMediaTests", ["RTPMedia", "Audio", "Simulators", "Telephony"]),
         tests("AssistantsTests", ["Assistants", "Audio", "Telephony"]),
         tests(

@@ -59,9 +59,11 @@ enum ConfigurationLoad {
         let seen = Mutex<Int>(0)
         let watch = Task {
             await store.watchConfiguration { news in
-                guard case .changed(let changed) = news else { return }
-                if let reading = try? await store.configuration(of: changed) { directory.apply(reading) }
+                guard case .changed(let changed) = news else { return true }
+                guard let reading = try? await store.configuration(of: changed) else { return false }
+                directory.apply(reading)
                 seen.withLock { $0 += 1 }
+                return true
             }
         }
         while seen.withLock({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(1)) }
@@ -143,7 +145,7 @@ enum ConfigurationLoad {
     }
 
     /// What the process has spent, user and system.
-    private static func processor() -> Duration {
+    static func processor() -> Duration {
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return [usage.ru_utime, usage.ru_stime].reduce(.zero) {

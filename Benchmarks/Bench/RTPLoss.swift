@@ -29,13 +29,14 @@ enum RTPLoss {
     private static func rows() throws -> [Row] {
         let losses: [Double] = [0, 0.01, 0.03, 0.05, 0.10]
         let jitters: [Int] = [0, 10, 20, 40, 60, 80, 100]
+        let narrow = try JitterBuffer.Limits(minimum: 20, maximum: 60, target: nil)
         let wide = try JitterBuffer.Limits(minimum: 20, maximum: 200, target: nil)
         let documented = try JitterBuffer.Limits(minimum: 60, maximum: 200, target: 100)
         var rows: [Row] = losses.map { Row(name: "loss \(self.percent($0))", conditions: .init(loss: $0)) }
         rows += losses.dropFirst().map {
             Row(name: "loss \(self.percent($0)), runs of 3", conditions: .init(loss: $0, lossRun: 3))
         }
-        for (name, limits) in [("20-60", .standard), ("20-200", wide), ("60-200, 100", documented)] {
+        for (name, limits) in [("20-60", narrow), ("20-200", wide), ("60-200, 100", documented)] {
             rows += jitters.map {
                 Row(
                     name: "jitter 0-\($0), buffer \(name)", conditions: .init(jitter: .milliseconds($0)),
@@ -45,13 +46,13 @@ enum RTPLoss {
         rows += [20, 60, 100].map {
             Row(
                 name: "jitter 0-\($0) in order, buffer 20-60",
-                conditions: .init(jitter: .milliseconds($0), keepsOrder: true))
+                conditions: .init(jitter: .milliseconds($0), keepsOrder: true), limits: narrow)
         }
         for loss in [0.03, 0.10] {
             rows.append(
                 Row(
                     name: "loss \(self.percent(loss)), jitter 0-40, 20-60",
-                    conditions: .init(loss: loss, jitter: .milliseconds(40))))
+                    conditions: .init(loss: loss, jitter: .milliseconds(40)), limits: narrow))
             rows.append(
                 Row(
                     name: "loss \(self.percent(loss)), jitter 0-100, 20-200",

@@ -56,6 +56,27 @@ enum RoutingLoad {
         return rows
     }
 
+    /// What one tenant's change costs beside the others.
+    private static func change(_ table: RoutingTable, _ rows: RoutingRows) {
+        var (table, times) = (table, [Duration]())
+        for number in 0..<100 {
+            let place = number * 97 % Self.tenants
+            let tenant = rows.tenants[place]
+            let part = RoutingRows(
+                asked: [tenant.tenant], tenants: [tenant], trunks: rows.trunks.filter { $0.tenant == tenant.tenant },
+                agents: rows.agents.filter { $0.tenant == tenant.tenant },
+                calendars: rows.calendars.filter { $0.tenant == tenant.tenant })
+            let used = ConfigurationLoad.processor()
+            table = table.taking(part)
+            times.append(ConfigurationLoad.processor() - used)
+        }
+        times.sort()
+        print(
+            String(
+                format: "routing: one tenant's rows taken over in %.1f ms of CPU (median of 100), %.1f at most",
+                times[50] / .milliseconds(1), times[99] / .milliseconds(1)))
+    }
+
     private static func did(_ tenant: Int, _ number: Int) -> String {
         "+3906\(1_000_000 + tenant * Self.numbersEach + number)"
     }
@@ -73,14 +94,16 @@ enum RoutingLoad {
         let clock = ContinuousClock()
         let rows = Self.rows()
         let before = Self.resident()
-        let began = clock.now
+        let (began, used) = (clock.now, ConfigurationLoad.processor())
         let table = RoutingTable(rows, home: home)
-        let built = clock.now - began
+        let (built, spent) = (clock.now - began, ConfigurationLoad.processor() - used)
         print(
             String(
-                format: "routing: %d tenants, %d numbers: read in %.2f s, %.0f MB more resident, %d problems",
-                Self.tenants, Self.tenants * Self.numbersEach, built / .seconds(1),
+                format:
+                    "routing: %d tenants, %d numbers: read in %.2f s (%.2f s of CPU), %.0f MB more resident, %d problems",
+                Self.tenants, Self.tenants * Self.numbersEach, built / .seconds(1), spent / .seconds(1),
                 Double(Self.resident() - before) / 1e6, table.problems.count))
+        Self.change(table, rows)
 
         let questions = (0..<100_000).map { index in
             let tenant = (index &* 7919) % Self.tenants

@@ -203,7 +203,7 @@ package struct SettingKeys: Sendable {
     package let jitterMinimum = Setting<Int?>.optionalInteger(
         "RTP_JITTER_MIN_MS", 0...500, unit: "ms", "The least that RTP is delayed to put it in order. Unset: 20.")
     package let jitterMaximum = Setting<Int?>.optionalInteger(
-        "RTP_JITTER_MAX_MS", 0...500, unit: "ms", "The most. Unset: 60.")
+        "RTP_JITTER_MAX_MS", 0...500, unit: "ms", "The most. Unset: 200.")
     package let jitterTarget = Setting<Int?>.optionalInteger(
         "RTP_JITTER_TARGET_MS", 0...500, unit: "ms", "The delay until the network is known. Unset: 40.")
 

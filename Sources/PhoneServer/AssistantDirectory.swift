@@ -1,5 +1,6 @@
 import Foundation
 import Records
+import Routing
 import Synchronization
 import Telephony
 
@@ -32,38 +33,51 @@ package final class AssistantDirectory: Sendable {
         }
     }
     private let snapshot = Mutex(Snapshot())
-    /// Who answers, and when; and the agents of it that are assistants themselves.
-    let routing = Mutex(RoutingSnapshot())
+    /// Who answers, and when: the routing rows of all tenants, read.
+    let routing = Mutex(RoutingTable.empty)
     private let age: ConfigurationAge
 
     /// `limit`: for how long the last known configuration answers calls while the database is away; nil: for ever.
     package init(limit: Duration? = nil) { self.age = ConfigurationAge(limit: limit) }
 
     package func replace(with entries: [Entry]) {
-        var new = Snapshot()
-        new.tenants.reserveCapacity(entries.count)
-        for entry in entries { new.put(entry) }
-        self.snapshot.withLock { $0 = new }
+        self.apply(ConfigurationReading(tenants: entries))
         self.confirm()
     }
 
-    /// Takes over what was read: everything, or some tenants' part.
+    /// Takes over what was read: everything, or some tenants' part. It is for whoever read it to say when all that is
+    /// known is true (`confirm`): one tenant's part says nothing of the others'.
     package func apply(_ reading: ConfigurationReading) {
-        guard let asked = reading.asked else { return self.replace(with: reading.tenants) }
+        guard let asked = reading.asked else {
+            var new = Snapshot()
+            new.tenants.reserveCapacity(reading.tenants.count)
+            for entry in reading.tenants { new.put(entry) }
+            let whole = new
+            let old = self.snapshot.withLock { snapshot in
+                defer { snapshot = whole }
+                return snapshot
+            }
+            // Ten thousand tenants are let go here, while no call waits for the lock.
+            return withExtendedLifetime(old) {}
+        }
         self.snapshot.withLock { snapshot in
             for tenant in asked { snapshot.remove(tenant) }
             for entry in reading.tenants { snapshot.put(entry) }
         }
-        self.confirm()
     }
 
-    /// Reads everything anew. Throws when the store cannot answer; the old snapshot then stands.
+    /// Reads everything anew, for a program that asks once. Throws when the store cannot answer; the old snapshot then
+    /// stands.
     package func reload(from store: any ConfigurationStore) async throws(StoreError) {
         self.apply(try await store.configuration(of: nil))
+        self.confirm()
     }
 
     /// The database was asked, and what is known is true.
     package func confirm() { self.age.confirm() }
+
+    /// What is known, or a part of it, stands in a file that was true `age` ago.
+    package func confirmed(before age: Duration) { self.age.set(age) }
 
     /// For how long what is known has not been confirmed.
     package var unconfirmed: Duration { self.age.now }
@@ -74,7 +88,7 @@ package final class AssistantDirectory: Sendable {
     /// Takes over what stands in a file that was written `age` ago.
     package func restore(_ reading: ConfigurationReading, age: Duration) {
         self.apply(reading)
-        self.age.set(age)
+        self.confirmed(before: age)
     }
 
     /// Whether somebody can answer a tenant's calls.

@@ -91,7 +91,7 @@ package struct CallReport {
             micros: self.costs.micros, knownMicros: self.costs.knownMicros, currency: self.costs.currency,
             priceDate: self.costs.priceDate)
         let all = self.offered + self.plan.destinations + [self.plan.fallback].compactMap { $0 }
-        call.transferredTo = all.first { $0.name == self.transferredTo }
+        if self.wasTransferred(termination) { call.transferredTo = all.first { $0.name == self.transferredTo } }
         var conversation = ConversationRecord(
             id: Self.newConversationID(), tenant: self.identity.tenant, call: self.identity.call,
             startedAt: self.startedAt, endedAt: endedAt, finalAction: self.action(for: termination))
@@ -141,8 +141,16 @@ package struct CallReport {
         }
     }
 
+    /// A transfer that was begun and did not fail has happened, unless the caller hung up while it rang.
+    private func wasTransferred(_ termination: CallTermination) -> Bool {
+        let ends = [CallTermination.transferFailed.reason, CallTermination.callerHungUp.reason]
+        return self.transferredTo != nil && !ends.contains(termination.reason)
+    }
+
     private func action(for termination: CallTermination) -> ConversationRecord.FinalAction {
-        if self.transferredTo != nil, termination.reason != CallTermination.transferFailed.reason { return .transfer }
+        if self.wasTransferred(termination) { return .transfer }
+        // Gone while somebody was being rung for them: nobody has helped this caller.
+        if self.transferredTo != nil, termination.reason == CallTermination.callerHungUp.reason { return .abandoned }
         switch termination.fault {
         case .nobody, .caller: return .hangup
         default: return .failed

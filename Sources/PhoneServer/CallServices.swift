@@ -110,6 +110,8 @@ package protocol CallControl: Sendable {
     var isAvailable: Bool { get }
     /// Whether the way to the switch has failed for good enough to send new calls elsewhere (`Gateway.lacksControl`).
     var isDown: Bool { get }
+    /// Whether a watch goes on where the channel is sent elsewhere.
+    var followsElsewhere: Bool { get }
     /// Asks the switch. `done` is called once, on whatever thread.
     func ask(
         _ command: ApiCommand, timeout: Duration?,
@@ -125,6 +127,7 @@ package protocol CallControl: Sendable {
 
 extension CallControl {
     package var isDown: Bool { false }
+    package var followsElsewhere: Bool { true }
     package func willDismiss(_ channel: CallID) {}
     package func keeps(_ channel: CallID) {}
 }

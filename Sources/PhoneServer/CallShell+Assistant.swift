@@ -88,6 +88,7 @@ extension CallShell {
         case .audio(let item, let range):
             if !self.machineSpoke {
                 self.machineSpoke = true
+                self.logger.info("Assistant speaks", ["assistant.provider": .string(self.currentProvider)])
                 self.gateway.breakerSucceeded(self.currentProvider, self.identity.tenant)
             }
             self.machineOutput.bytes.withUnsafeBytes { bytes in

@@ -45,9 +45,14 @@ extension CallShell {
                 self.phone(.hungUp(.normalClearing))
                 return
             }
-            self.phone(.held)
+            self.phone(.mediaLost(reason: "closed"))
             let slot = self.slot
-            self.loop.schedule(after: .milliseconds(200)) { slot.value.call?.phone(.hungUp(.normalClearing)) }
+            let takenOver = self.takeOvers
+            self.loop.schedule(after: .milliseconds(200)) {
+                // A module that was stopped and started again is back by now.
+                guard let call = slot.value.call, call.takeOvers == takenOver else { return }
+                call.phone(.hungUp(.normalClearing))
+            }
         case .lost(let slug):
             self.logger.info("Media connection lost", ["leg.end": .string(slug)])
             self.phone(.mediaLost(reason: slug))
@@ -81,6 +86,7 @@ extension CallShell {
         self.dropLeg()
         old?.close(.takenOver)
         self.leg = leg
+        self.takeOvers += 1
         leg.attach(to: self)
         self.logger.info("Media connection taken over")
         self.step { $0.mediaReturned(at: $1, &$2) }

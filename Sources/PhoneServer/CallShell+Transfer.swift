@@ -36,13 +36,13 @@ extension CallShell {
         }
         self.dropFuse()
         let loop = self.loop
-        if let back = self.wayBack(from: destination), let watcher = self.watcher(of: channel) {
+        if let back = self.wayBack(from: destination), self.followsBeyondSocket(channel) {
             self.ringing = Ringing(destination: destination, returnsByDialplan: back != .park)
-            watcher()
             control.ring(channel, destination, for: self.ringTime(of: destination), otherwise: back) { isRinging in
                 loop.execute {
                     guard let call = slot.value.call, !isRinging else { return }
                     call.ringing = nil
+                    call.stopWatchingToo(channel)
                     call.phone(.transferFailed(reason: "refused"))
                     call.armFuse()
                 }
@@ -70,17 +70,12 @@ extension CallShell {
         return self.identity.entry.map { .dialplan($0) }
     }
 
-    /// Makes sure that the channel's events come to us when its own socket is left behind. Nil: they cannot.
-    private func watcher(of channel: CallID) -> (() -> Void)? {
-        guard let link = self.gateway.control(for: self.identity.tenant), link.isAvailable else { return nil }
-        guard self.hasOwnControl else { return {} }
-        let loop = self.loop
-        let slot = self.slot
-        return {
-            link.watch(channel) { news in
-                loop.execute { slot.value.call?.switched(news) }
-            }
-        }
+    /// Makes sure that the channel's events come to us when its own socket is left behind. False: they cannot.
+    private func followsBeyondSocket(_ channel: CallID) -> Bool {
+        guard self.losesChannel else { return self.control?.isAvailable ?? false }
+        guard let link = self.gateway.control(for: self.identity.tenant), link.isAvailable else { return false }
+        self.watchToo(channel, by: link)
+        return true
     }
 
     /// Somebody has answered: whom we rang, or whom somebody else connected the caller with.
@@ -115,6 +110,15 @@ extension CallShell {
         }
     }
 
+    /// The channel's own socket is there again: no ringing goes on, whether or not its end was told.
+    func socketReturned() {
+        guard self.ringing != nil else { return }
+        guard self.leg != nil else { return self.ringingUnanswered() }
+        // The media was never gone (a WebSocket): with its socket the caller is back.
+        self.ringing?.isReturning = true
+        self.callerReturned()
+    }
+
     /// The caller's new leg is there.
     func callerReturned() {
         guard self.ringing?.isReturning == true else { return }
@@ -126,8 +130,8 @@ extension CallShell {
 
     /// Takes over what the dialplan armed, or what its variable `pronto_fuse` asks for.
     func armFuse() {
-        guard !self.isFinished, self.fuse == nil, let channel = self.identity.channel, let fuse = self.identity.fuse,
-            let control = self.control
+        guard !self.isFinished, !self.isElsewhere, self.fuse == nil, let channel = self.identity.channel,
+            let fuse = self.identity.fuse, let control = self.control
         else { return }
         let seconds = fuse.seconds ?? self.gateway.configuration.fuseSeconds
         guard seconds > 0 else { return }
@@ -138,8 +142,23 @@ extension CallShell {
         self.fuse?.arm()
     }
 
+    /// The caller rings elsewhere, or is being handed over: nobody may be fetched away from there.
+    private var isElsewhere: Bool { self.session.isTransferring && self.ringing?.isReturning != true }
+
     func dropFuse() {
         self.fuse?.disarm()
+        self.fuse = nil
+    }
+
+    /// The call is over. What is armed stays for a caller who may be on a silent line, and goes for one who is with
+    /// somebody else: by the tenant's Event Socket, since the channel's own socket ends with such a bridge.
+    func letGoOfFuse(_ termination: CallTermination) {
+        if termination.reason == CallTermination.transferred.reason {
+            let link = self.gateway.control(for: self.identity.tenant)
+            self.fuse?.disarm(by: (link?.isAvailable ?? false) ? link : nil)
+        } else {
+            self.fuse?.stop()
+        }
         self.fuse = nil
     }
 }

@@ -50,11 +50,25 @@ final class CallShell {
     var openings = 0
 
     var leg: (any PhoneLeg)?
+    /// How often a later leg has taken the place of one before it.
+    var takeOvers = 0
     /// The channel's own way to its switch (an outbound Event Socket), while it lives.
-    private var ownControl: (any CallControl)?
+    var ownControl: (any CallControl)?
     var hasOwnControl: Bool { self.ownControl != nil }
-    /// The way to the switch that has the caller's channel: the channel's own, else its tenant's; nil: there is none.
-    var control: (any CallControl)? { self.ownControl ?? self.gateway.control(for: self.identity.tenant) }
+    /// The channel's own socket does not follow it to where a transfer sends it.
+    var losesChannel: Bool { !(self.ownControl?.followsElsewhere ?? true) }
+    /// By which control the channel is followed. The tenant's may be another one by the end of the call (its settings have
+    /// changed): whoever was asked to watch is asked to stop.
+    var watching: (any CallControl)?
+    /// The tenant's Event Socket, asked to watch beside the channel's own socket, which a transfer leaves behind.
+    var watchingToo: (any CallControl)?
+    /// The way to the switch that has the caller's channel: the channel's own, else the one by which it is followed, else
+    /// its tenant's; nil: there is none.
+    var control: (any CallControl)? {
+        if let own = self.ownControl { return own }
+        if let watching = self.watching, watching.isAvailable { return watching }
+        return self.gateway.control(for: self.identity.tenant) ?? self.watching
+    }
     var recorder: CallRecorder?
     /// Whose the channel is was asked: at the start, or, where the Event Socket was away then, before the first hand-over.
     var isChannelChecked = false
@@ -62,7 +76,7 @@ final class CallShell {
     var fuse: DeadMansSwitch?
     /// A transfer that rings, and may bring the caller back.
     var ringing: Ringing?
-    private var lastDigit: (digit: Redacted<Character>, source: DigitSource, at: Duration)?
+    var lastDigit: (digit: Redacted<Character>, source: DigitSource, at: Duration)?
     private var isSettling = false
     private var timer: TimerID?
     private var timerAt: Duration?
@@ -104,94 +118,6 @@ final class CallShell {
         self.leg?.attach(to: self)
         if let channel = self.identity.channel { self.follow(channel) }
         self.step { $0.start(at: $1, &$2) }
-    }
-
-    /// Follows the caller's channel by Event Socket, and makes sure that it is this tenant's: a call id in a path is
-    /// only a claim, and no command of ours may reach somebody else's channel (design §7).
-    private func follow(_ channel: CallID) {
-        guard let control = self.control else { return }
-        let loop = self.loop
-        let slot = self.slot
-        control.watch(channel) { news in
-            loop.execute { slot.value.call?.switched(news) }
-        }
-        if control.isAvailable, !self.isChannelChecked { self.checkChannel(control, channel) {} }
-        if self.isChannelChecked { self.armFuse() }
-    }
-
-    /// Asks whose the channel is, then calls `done` on the loop, unless the call is over by then.
-    func checkChannel(_ control: any CallControl, _ channel: CallID, done: @escaping @Sendable () -> Void) {
-        let loop = self.loop
-        let slot = self.slot
-        let tenant = self.identity.tenant.text
-        let names = ["domain_uuid", "destination_number", "context", "pronto_fuse", "last_sched_id"]
-        control.variables(names, of: channel) { values in
-            let domain = values["domain_uuid"]?.value.lowercased() ?? ""
-            loop.execute {
-                guard let call = slot.value.call else { return }
-                call.isChannelChecked = true
-                if !domain.isEmpty, domain != tenant {
-                    call.disownChannel()
-                } else {
-                    call.identity.learn(values)
-                    call.armFuse()
-                }
-                done()
-            }
-        }
-    }
-
-    /// The outbound socket of the caller's own channel has come (or come back): the best way to it.
-    ///
-    /// - Parameter fuse: what the dialplan has armed on the way here.
-    func adopt(_ control: any CallControl, fuse: Fuse?) {
-        guard let channel = self.identity.channel else { return }
-        self.fuse?.stop()
-        self.fuse = nil
-        self.identity.fuse = fuse ?? self.identity.fuse
-        self.control?.unwatch(channel)
-        self.ownControl = control
-        self.isChannelChecked = true
-        self.follow(channel)
-        // The media was never gone (a WebSocket): with its socket the caller is back.
-        if self.leg != nil { self.callerReturned() }
-    }
-
-    /// The channel's own socket has ended while the call goes on: the tenant's Event Socket is what is left.
-    func controlEnded(of visit: ObjectIdentifier) {
-        guard !self.isFinished, (self.ownControl as? SwitchControl)?.visitID == visit else { return }
-        self.ownControl = nil
-        if let channel = self.identity.channel { self.follow(channel) }
-    }
-
-    private func disownChannel() {
-        guard let channel = self.identity.channel else { return }
-        self.logger.error("The channel of that id belongs to another tenant: it will not be controlled")
-        self.control?.unwatch(channel)
-        self.identity.channel = nil
-    }
-
-    /// An event of the channel. A digit that the module has just told by text is the same key press.
-    func switched(_ news: ChannelNews) {
-        switch news {
-        case .phone(.digit(let digit)) where self.isRepeated(digit, from: .channel): break
-        case .phone(let event): self.phone(event)
-        case .bridged: self.channelBridged()
-        case .unanswered: self.ringingUnanswered()
-        }
-    }
-
-    enum DigitSource { case channel, module }
-
-    /// Whether the other source told of this very key a moment ago.
-    func isRepeated(_ digit: Redacted<Character>, from source: DigitSource) -> Bool {
-        let now = self.loop.now
-        if let last = self.lastDigit, last.source != source, last.digit == digit, now - last.at < .milliseconds(700) {
-            self.lastDigit = nil
-            return true
-        }
-        self.lastDigit = (digit, source, now)
-        return false
     }
 
     /// What a leg tells about itself beside its address: fills in what is not known, contradicts nothing.
@@ -413,7 +339,12 @@ final class CallShell {
         case .assistantReady:
             self.report.providerReady(self.currentProvider)
             self.gateway.tellOthers(.answered, self.identity, ["provider": self.currentProvider])
-            self.logger.info("Assistant ready", ["assistant.provider": .string(self.currentProvider)])
+            self.logger.info(
+                "Assistant ready",
+                [
+                    "assistant.provider": .string(self.currentProvider),
+                    "answer.owed": .string(self.session.owesAnswer ? "yes" : "no"),
+                ])
         case .transferStarted:
             self.gateway.tellOthers(.transferStarted, self.identity)
             self.logger.info("Transfer started")
@@ -465,17 +396,16 @@ final class CallShell {
         self.timerAt = nil
         self.timerFor = nil
         self.machineWake = nil
-        self.fuse?.stop()
-        self.fuse = nil
-        if let channel = self.identity.channel, let control = self.control {
-            control.unwatch(channel)
+        self.letGoOfFuse(termination)
+        if let channel = self.identity.channel {
             // Our close leaves the module's media bug on a channel that lives on, and the next `start` would fail
             // (freeswitch.md §3.5).
             if termination.reason != CallTermination.callerHungUp.reason,
                 self.report.dialect?.hasPrefix("mod-audio-stream") ?? false
             {
-                control.stopStream(channel)
+                self.control?.stopStream(channel)
             }
+            self.stopWatching(channel)
         }
         let leg = self.leg
         self.dropLeg()

@@ -22,6 +22,8 @@ package struct GatewayConfiguration: Sendable {
     package var maximumCallsPerTenant = 500
     /// A tenant's own limit of calls at once, where it has one. Asked at each admission: from memory.
     package var callLimit: @Sendable (TenantID) -> Int? = { _ in nil }
+    /// How a tenant's calls by the outbound Event Socket bring their audio, where it says so. Asked at each: from memory.
+    package var audio: @Sendable (TenantID) -> CallAudio? = { _ in nil }
     /// Whether a tenant has spent what it may. Asked at each admission: from memory.
     package var hasSpentItsLimit: @Sendable (TenantID) -> Bool = { _ in false }
     /// Folder of recordings; nil: no call is recorded.

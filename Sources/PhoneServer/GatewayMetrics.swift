@@ -40,6 +40,7 @@ package final class GatewayMetrics: Sendable {
     package let bargeInStop: Histogram
     package let lostRecords: Counter
     package let spooledRecords: Counter
+    package let setAsideRecords: Counter
 
     package init(registry: MetricsRegistry = MetricsRegistry()) {
         self.registry = registry
@@ -137,6 +138,9 @@ package final class GatewayMetrics: Sendable {
             "voice_ai_realtime_records_lost_total", "Calls whose records could be kept nowhere")
         self.spooledRecords = registry.counter(
             "voice_ai_realtime_records_spooled_total", "Calls whose records wait in the local spool")
+        self.setAsideRecords = registry.counter(
+            "voice_ai_realtime_records_set_aside_total",
+            "Calls whose records the database refuses: in the spool's .damaged file, for people")
     }
 
     func note(_ note: SessionNote, provider: String) {

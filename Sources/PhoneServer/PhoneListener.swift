@@ -259,6 +259,14 @@ package final class PhoneListener {
                     leg.close(.tryLater)
                     return
                 }
+                // The other nodes were asked, and nobody has listened to the socket meanwhile.
+                guard leg.socket.isOpen else {
+                    self.gateway.dismiss(identity.call)
+                    self.gateway.logger.info(
+                        "The caller hung up before the call began", ["call.id": .string(identity.call.text)])
+                    leg.close(.callEnded)
+                    return
+                }
                 self.reception.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, bound)
             }
         }

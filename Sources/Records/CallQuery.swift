@@ -48,13 +48,51 @@ package struct ListPosition: Sendable, Equatable {
 
 /// One call as erasing sees it: the key of its row, and the file that goes with it.
 package struct CallTrace: Sendable, Equatable {
-    package var id: CallID
-    package var startedAt: Date
+    /// `call_uuid` and `start_time` as the database itself writes them. Whoever made the row may have other ids than
+    /// ours, a finer clock, or neither: it can be erased all the same.
+    package var call: String?
+    package var start: String?
     package var recording: String?
-    package init(id: CallID, startedAt: Date, recording: String? = nil) {
-        self.id = id
-        self.startedAt = startedAt
+    /// The node that has the recording on its disk; nil: the only one.
+    package var node: String?
+
+    package init(call: String?, start: String?, recording: String? = nil, node: String? = nil) {
+        self.call = call
+        self.start = start
         self.recording = recording
+        self.node = node
+    }
+
+    /// Nil: no id that a call of ours has.
+    package var id: CallID? { self.call.flatMap { CallID($0) } }
+}
+
+/// A recording that is still to be removed although no call's record names it any more: its disk refused, or it is on
+/// another node's.
+package struct RecordingRemoval: Sendable, Hashable {
+    package var tenant: TenantID
+    package var recording: String
+    /// The node that is to do it; nil: the only one.
+    package var node: String?
+
+    package init(tenant: TenantID, recording: String, node: String?) {
+        self.tenant = tenant
+        self.recording = recording
+        self.node = node
+    }
+}
+
+/// A caller who was erased, as the nodes tell each other: what lies on a node's own disk is for that node to find.
+package struct CallerErasure: Sendable, Hashable {
+    package var tenant: TenantID
+    /// `CallerNumbers.hash`: the number itself is gone.
+    package var caller: String
+    package var askedAt: Date
+
+    package init(tenant: TenantID, caller: String, askedAt: Date) {
+        self.tenant = tenant
+        self.caller = caller
+        self.askedAt = askedAt
     }
 }
 
@@ -72,32 +110,61 @@ package protocol RecordQueries: Sendable {
 
 /// Takes away what is too old, and what one caller left behind. Every step is bounded by `limit` rows, so that it holds
 /// the database for a moment only, and safe to repeat: whoever erases removes a recording's file first, and its row
-/// after that.
+/// after that. A file that could not be removed is noted (`noting`) in the transaction that takes its name off the row.
+///
+/// Each step says how many rows it changed: one that was asked for rows that are there and changed none must not be
+/// repeated for ever.
 package protocol ErasureStore: Sendable {
     /// Calls that started before `end` and have a recording, oldest first.
     func recordings(of tenant: TenantID, before end: Date, limit: Int) async throws(StoreError) -> [CallTrace]
-    /// Their recordings are gone.
-    func clearRecordings(of calls: [CallTrace], tenant: TenantID) async throws(StoreError)
+    /// Their recordings are gone, or noted; how many rows say so now.
+    func clearRecordings(
+        of calls: [CallTrace], tenant: TenantID, noting: [RecordingRemoval]
+    ) async throws(StoreError) -> Int
     /// Calls that started before `end`, oldest first.
     func calls(of tenant: TenantID, before end: Date, limit: Int) async throws(StoreError) -> [CallTrace]
-    /// Removes the calls' records with their conversations; how many calls.
-    func removeCalls(_ calls: [CallTrace], tenant: TenantID) async throws(StoreError) -> Int
+    /// Removes the calls' records with their conversations; how many calls. What they cost stays counted, by month
+    /// (`CostStore.spent`).
+    func removeCalls(
+        _ calls: [CallTrace], tenant: TenantID, noting: [RecordingRemoval]
+    ) async throws(StoreError) -> Int
     /// Removes conversations that started before `end`, with turns and tool uses; how many.
     func removeConversations(of tenant: TenantID, before end: Date, limit: Int) async throws(StoreError) -> Int
     /// Calls that one of `numbers` made, or that were made to one of them.
     func calls(ofCaller numbers: [String], tenant: TenantID, limit: Int) async throws(StoreError) -> [CallTrace]
-    /// Takes the numbers off the calls' records, and removes their conversations with turns and tool uses; how many
-    /// conversations. The records stay: they are accounts of what was used. A recording that `calls` still names stays
-    /// named.
-    func forgetCaller(of calls: [CallTrace], tenant: TenantID) async throws(StoreError) -> Int
+    /// Takes the numbers and the recordings off the calls' records, and removes their conversations with turns and tool
+    /// uses. The records stay: they are accounts of what was used.
+    func forgetCaller(
+        of calls: [CallTrace], tenant: TenantID, noting: [RecordingRemoval]
+    ) async throws(StoreError) -> (calls: Int, conversations: Int)
+    /// Removes conversations that name the caller themselves, as those of an older system do, at most `limit`; how many.
+    func removeConversations(
+        ofCaller numbers: [String], tenant: TenantID, limit: Int
+    ) async throws(StoreError) -> Int
+
+    /// Recordings that no row names, and that are still to go.
+    func note(_ removals: [RecordingRemoval]) async throws(StoreError)
+    /// What `node` is still to remove, of every tenant; the oldest, at most `limit`.
+    func recordingRemovals(of node: String?, limit: Int) async throws(StoreError) -> [RecordingRemoval]
+    /// They are gone.
+    func finish(_ removals: [RecordingRemoval]) async throws(StoreError)
+
+    /// Tells every node that the caller was erased.
+    func announce(_ erasure: CallerErasure) async throws(StoreError)
+    /// Of every tenant, those that were asked for since then.
+    func erasures(since: Date) async throws(StoreError) -> [CallerErasure]
+    /// Removes those from before `end`: no node's disk has anything of them any more.
+    func removeErasures(before end: Date) async throws(StoreError)
 }
 
 /// Takes activities away (`voip_activity_log`).
 package protocol ActivityErasure: Sendable {
     /// Removes activities from before `end`, at most `limit`; how many.
     func removeActivities(of tenant: TenantID, before end: Date, limit: Int) async throws(StoreError) -> Int
-    /// Removes the activities of one caller; how many.
-    func forgetActivities(ofCaller numbers: [String], tenant: TenantID) async throws(StoreError) -> Int
+    /// Removes the activities of one caller; how many. `calls`: those of the caller that no record names yet.
+    func forgetActivities(
+        ofCaller numbers: [String], calls: [CallID], tenant: TenantID
+    ) async throws(StoreError) -> Int
 }
 
 /// Keeps API tokens. Only the owner's are seen: a tenant's (`tenant`), or the installation's (nil).
@@ -121,8 +188,8 @@ package protocol TenantPolicyStore: Sendable {
     func policies() async throws(StoreError) -> [TenantID: TenantPolicy]
     func save(_ policy: TenantPolicy, of tenant: TenantID) async throws(StoreError)
 
-    /// Of every tenant: the gateway's own question. One that cannot be decrypted comes without its key.
-    func signingKeys() async throws(StoreError) -> [SigningKeyRecord]
+    /// Policies and keys of the tenants that are named, or of all: the gateway's own question.
+    func access(of tenants: Set<TenantID>?) async throws(StoreError) -> AccessReading
     /// Without keys.
     func signingKeys(of tenant: TenantID) async throws(StoreError) -> [SigningKeyRecord]
     func save(_ key: SigningKeyRecord, of tenant: TenantID, at now: Date) async throws(StoreError)
@@ -139,7 +206,7 @@ package struct ErasureReport: Sendable, Equatable {
     /// Lines of the spool.
     package var spooled = 0
     package var activities = 0
-    /// Recordings that the disk would not let go: their records keep the path, and the retention sweep tries again.
+    /// Recordings that are still to go: the disk would not let them go yet, or they are another node's, which does it.
     package var left = 0
     package init() {}
 }

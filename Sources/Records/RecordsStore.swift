@@ -10,8 +10,9 @@ import Telephony
 package protocol TenantStore: Sendable {
     func tenant(_ id: TenantID) async throws(StoreError) -> Tenant?
     func tenant(named name: String) async throws(StoreError) -> Tenant?
-    /// Every tenant by name: for operators on the machine, never for an answer to the outside.
-    func tenants() async throws(StoreError) -> [Tenant]
+    /// Every tenant by name, and what is wrong with the rows that are left out: for operators on the machine, never for an
+    /// answer to the outside.
+    func listedTenants() async throws(StoreError) -> (tenants: [Tenant], faults: [ConfigurationFault])
     /// The tenant whose assistant this is. The only question that crosses tenants: a media path may name the assistant
     /// alone. The connection's credential is checked against the answer.
     func tenant(owning assistant: AssistantID) async throws(StoreError) -> TenantID?
@@ -111,6 +112,12 @@ package protocol ConversationStore: Sendable {
     /// In the order of the conversation.
     func turns(of conversation: ConversationID, tenant: TenantID) async throws(StoreError) -> [TurnRecord]
     func toolUses(of conversation: ConversationID, tenant: TenantID) async throws(StoreError) -> [ToolUse]
+}
+
+extension TenantStore {
+    /// Every tenant whose row can be read, by name. The gateway tells what is wrong with the others when it reads the
+    /// configuration.
+    package func tenants() async throws(StoreError) -> [Tenant] { try await self.listedTenants().tenants }
 }
 
 /// A place that keeps everything: SQLite or PostgreSQL.

@@ -129,9 +129,9 @@ package struct ActivityRecord: Sendable, Equatable {
 
 /// Keeps who answers, and when: trunks' settings, agents, calendars, and the log of decisions.
 package protocol RoutingStore: Sendable {
-    /// Every row of every tenant: the gateway's own question, and nobody else's. Rows with nonsense in them are there
-    /// too, as such.
-    func routingRows() async throws(StoreError) -> RoutingRows
+    /// Every row of the tenants that are named, or of all (more than a store asks for at once are all): the gateway's own
+    /// question, and nobody else's. Rows with nonsense in them are there too, as such.
+    func routingRows(of tenants: Set<TenantID>?) async throws(StoreError) -> RoutingRows
 
     /// Of one tenant, by trunk.
     func trunkSettings(of tenant: TenantID) async throws(StoreError) -> [TrunkSettings]
@@ -160,4 +160,9 @@ package protocol RoutingStore: Sendable {
     func log(_ decisions: [ActivityRecord]) async throws(StoreError)
     /// Newest first, those before `before`, at most `limit` (1–1000).
     func activity(of tenant: TenantID, before: Date?, limit: Int) async throws(StoreError) -> [ActivityRecord]
+}
+
+extension RoutingStore {
+    /// Every row of every tenant.
+    package func routingRows() async throws(StoreError) -> RoutingRows { try await self.routingRows(of: nil) }
 }

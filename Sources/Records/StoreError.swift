@@ -47,6 +47,14 @@ package struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// It may be over soon, without anybody's doing: what was known before serves meanwhile.
+    package var isPassing: Bool {
+        switch self.code {
+        case .unavailable, .locked, .overloaded, .full: true
+        default: false
+        }
+    }
+
     /// How a call ends that cannot begin because its assistant cannot be read.
     package var termination: CallTermination {
         CallTermination(

@@ -60,7 +60,7 @@ package struct ConfigurationReading: Sendable, Equatable {
 package enum ConfigurationNews: Sendable, Equatable {
     /// These tenants' rows were changed; nil: anybody's may have been.
     case changed(Set<TenantID>?)
-    /// Nothing was: the database was asked, and what is known is true.
+    /// The database was asked: nothing was changed but what was told and dealt with. All that is known is true.
     case unchanged
     /// The database does not answer.
     case away(StoreError)
@@ -74,5 +74,8 @@ package protocol ConfigurationStore: Sendable {
     /// Tells `news` of every change within a second, whoever made it, until the task is cancelled. Begins with
     /// `changed(nil)`: what was before is for the caller to read. Waits for `news` to have dealt with one before it tells
     /// the next.
-    func watchConfiguration(_ news: @Sendable (ConfigurationNews) async -> Void) async
+    ///
+    /// `news` answers whether it has dealt with a change: one that it could not read is told again, and nothing is called
+    /// `unchanged` until it has been. What it answers to other news means nothing.
+    func watchConfiguration(_ news: @Sendable (ConfigurationNews) async -> Bool) async
 }

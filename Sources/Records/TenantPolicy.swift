@@ -1,15 +1,30 @@
 import Telephony
 
-/// What one tenant may use, and how long what its calls leave behind is kept (`voip_tenant_settings`). A nil field is as
-/// the installation's settings have it.
+/// What one tenant may use, how its calls bring their audio, and how long what they leave behind is kept
+/// (`voip_tenant_settings`). A nil field is as the installation's settings have it.
 package struct TenantPolicy: Sendable, Equatable {
     package var limits: TenantLimits
     package var retention: Retention
+    /// Of calls that come by the outbound Event Socket and do not say.
+    package var audio: CallAudio?
 
-    package init(limits: TenantLimits = TenantLimits(), retention: Retention = Retention()) {
+    package init(limits: TenantLimits = TenantLimits(), retention: Retention = Retention(), audio: CallAudio? = nil) {
         self.limits = limits
         self.retention = retention
+        self.audio = audio
     }
+}
+
+/// How a call that comes by the outbound Event Socket brings its audio (`AUDIO_MODE`).
+package enum CallAudio: String, Sendable, CaseIterable {
+    /// FreeSWITCH's own raw datagrams.
+    case esl
+    /// We bridge the channel to our own SIP port.
+    case rtp
+    /// mod_audio_stream's WebSocket, started by us, the socket for control.
+    case dual
+    /// The same, for dialplans that say so.
+    case websocket
 }
 
 /// The most that a tenant may use. Set by the installation, not by the tenant.
@@ -71,5 +86,26 @@ package struct SigningKeyRecord: Sendable, Equatable {
         self.tenant = tenant
         self.id = id
         self.key = key
+    }
+}
+
+/// What a look at the tenants' policies and keys found.
+package struct AccessReading: Sendable, Equatable {
+    /// Whose were asked for; nil: everybody's.
+    package var asked: Set<TenantID>?
+    package var policies: [TenantID: TenantPolicy]
+    /// One that cannot be decrypted comes without its key.
+    package var keys: [SigningKeyRecord]
+    /// Rows that are left out: they harm themselves only.
+    package var faults: [ConfigurationFault]
+
+    package init(
+        asked: Set<TenantID>? = nil, policies: [TenantID: TenantPolicy] = [:], keys: [SigningKeyRecord] = [],
+        faults: [ConfigurationFault] = []
+    ) {
+        self.asked = asked
+        self.policies = policies
+        self.keys = keys
+        self.faults = faults
     }
 }

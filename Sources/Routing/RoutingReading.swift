@@ -58,8 +58,7 @@ struct RoutingReading {
             }
             tenants[row.tenant] = RoutingTable.Tenant(
                 id: row.tenant, domain: row.domain.lowercased(), isEnabled: row.isEnabled, plan: plan,
-                fallback: fallback,
-                routes: [], byTrunk: [:], ofEveryTrunk: [], agents: [:])
+                fallback: fallback)
         }
         return tenants
     }
@@ -159,37 +158,72 @@ struct RoutingReading {
     mutating func routes(
         _ rows: [TrunkSettings], _ calendars: Calendars, into tenants: inout [TenantID: RoutingTable.Tenant]
     ) {
-        for row in rows {
-            guard let plan = tenants[row.tenant]?.plan else { continue }
-            var route = self.route(row, plan, calendars)
-            if route.problem == nil, let twin = tenants[row.tenant]?.twin(of: route) {
-                // Two rows that differ in nothing that a call could tell: the first by id decides, and it is said.
-                let problem = ColumnProblem("trunk_id", "decides the same calls as row \(twin.id): remove one of them")
-                _ = self.note(TrunkSettings.table, row.id.text, problem, row.tenant)
+        var places: [TenantID: [Int]] = [:]
+        for (place, row) in rows.enumerated() { places[row.tenant, default: []].append(place) }
+        for (id, places) in places {
+            guard var tenant = tenants[id] else { continue }
+            // The tenant's own storage is let go, so that its rows are added in place.
+            tenants[id] = nil
+            // By their ids: the first of several that are equal decides, whatever the order of rows.
+            let sorted = places.map { rows[$0] }.sorted { $0.id.text < $1.id.text }
+            // Most tenants have one row.
+            let hasTwins = sorted.count > 1
+            var twins = Twins()
+            for row in sorted {
+                let (read, numbers) = self.route(row, tenant.plan, calendars)
+                var route = read
+                if hasTwins, route.problem == nil, let twin = twins.first(of: route, numbers) {
+                    // Two rows that differ in nothing that a call could tell: the first by id decides, and it is said.
+                    let problem = ColumnProblem(
+                        "trunk_id", "decides the same calls as row \(twin): remove one of them")
+                    _ = self.note(TrunkSettings.table, row.id.text, problem, row.tenant)
+                }
+                if let trunk = route.trunk, !RoutingText.isReference(trunk) {
+                    route.problem = self.note(
+                        TrunkSettings.table, row.id.text,
+                        ColumnProblem("trunk_id", "1 to 128 printable characters, or null for every trunk"), row.tenant)
+                }
+                if hasTwins, route.problem == nil { twins.add(route, numbers) }
+                tenant.add(route, numbers)
             }
-            if let trunk = route.trunk, !RoutingText.isReference(trunk) {
-                route.problem = self.note(
-                    TrunkSettings.table, row.id.text,
-                    ColumnProblem("trunk_id", "1 to 128 printable characters, or null for every trunk"), row.tenant)
-            }
-            let index = tenants[row.tenant]?.routes.count ?? 0
-            tenants[row.tenant]?.routes.append(route)
-            if let trunk = route.trunk {
-                tenants[row.tenant]?.byTrunk[trunk, default: []].append(index)
-            } else {
-                tenants[row.tenant]?.ofEveryTrunk.append(index)
-            }
+            tenants[id] = tenant
+        }
+    }
+
+    /// Sound rows of one tenant by what a call could tell them by: finds one that decides the same calls in as many steps
+    /// as the row lists numbers, and not in as many as the tenant has rows.
+    private struct Twins {
+        private struct Key: Hashable {
+            var scope: RouteIndex.Scope
+            /// Nil: every number.
+            var number: String?
+        }
+        /// Added in the order of ids: the first stays.
+        private var known: [Key: RouteID] = [:]
+
+        private static func keys(_ route: RoutingTable.Route, _ numbers: RouteNumbers) -> [Key] {
+            let scope = RouteIndex.Scope(trunk: route.trunk, store: route.store)
+            guard let allowed = numbers.allowed else { return [Key(scope: scope, number: nil)] }
+            return allowed.map { Key(scope: scope, number: $0) }
+        }
+
+        mutating func add(_ route: RoutingTable.Route, _ numbers: RouteNumbers) {
+            for key in Self.keys(route, numbers) where self.known[key] == nil { self.known[key] = route.id }
+        }
+
+        func first(of route: RoutingTable.Route, _ numbers: RouteNumbers) -> RouteID? {
+            Self.keys(route, numbers).compactMap { self.known[$0] }.min { $0.text < $1.text }
         }
     }
 
     private mutating func route(
         _ row: TrunkSettings, _ plan: NumberingPlan, _ calendars: Calendars
-    ) -> RoutingTable.Route {
+    ) -> (RoutingTable.Route, RouteNumbers) {
         var route = RoutingTable.Route(
-            id: row.id, trunk: row.trunk, store: row.store, isEnabled: row.isEnabled, allowed: nil, blocked: [],
+            id: row.id, trunk: row.trunk, store: row.store, isEnabled: row.isEnabled, listsNumbers: false,
             schedule: Schedule(), agent: row.agent.flatMap { AssistantID($0) }, language: row.language,
-            voice: row.voice,
-            bargeIn: row.bargeIn, maximumMinutes: row.maximumMinutes)
+            voice: row.voice, bargeIn: row.bargeIn, maximumMinutes: row.maximumMinutes)
+        var numbers = RouteNumbers()
         func attempt(_ body: () throws(ColumnProblem) -> Void) -> ColumnProblem? {
             do throws(ColumnProblem) {
                 try body()
@@ -206,12 +240,12 @@ struct RoutingReading {
             failures.append(problem)
         }
         if let problem = attempt({ () throws(ColumnProblem) in
-            route.allowed = try Self.numbers(row.didAllow, "did_allowlist", plan)
+            numbers.allowed = try Self.numbers(row.didAllow, "did_allowlist", plan)
         }) {
             failures.append(problem)
         }
         if let problem = attempt({ () throws(ColumnProblem) in
-            route.blocked = try Self.numbers(row.didBlock, "did_blocklist", plan) ?? []
+            numbers.blocked = try Self.numbers(row.didBlock, "did_blocklist", plan) ?? []
         }) {
             failures.append(problem)
         }
@@ -239,7 +273,8 @@ struct RoutingReading {
             let found = self.note(TrunkSettings.table, row.id.text, failure, row.tenant)
             route.problem = route.problem ?? found
         }
-        return route
+        route.listsNumbers = numbers.allowed != nil
+        return (route, numbers)
     }
 
     private static func checkParameters(
@@ -340,21 +375,6 @@ struct RoutingReading {
     }
 }
 
-extension RoutingTable.Tenant {
-    /// A row that decides calls which `route` would decide as well, with nothing to choose between the two.
-    func twin(of route: RoutingTable.Route) -> RoutingTable.Route? {
-        let places = route.trunk.map { self.byTrunk[$0] ?? [] } ?? self.ofEveryTrunk
-        return places.lazy.map { self.routes[$0] }.first { other in
-            guard other.store == route.store, other.problem == nil else { return false }
-            switch (other.allowed, route.allowed) {
-            case (nil, nil): return true
-            case (let some?, let others?): return !some.isDisjoint(with: others)
-            default: return false
-            }
-        }
-    }
-}
-
 extension CalendarDateRow {
     package func exception() throws(ColumnProblem) -> DateException {
         let place = "dates[\(self.number)]"
@@ -375,68 +395,5 @@ extension CalendarDateRow {
         return try DateException.checked(
             from: self.from, to: self.to, isOpen: self.mode == "open", hours: hours, name: self.name ?? self.from,
             place: place, names: ("date_from", "date_to"))
-    }
-}
-
-/// What the texts of rows and questions may consist of.
-package enum RoutingText {
-    /// An id of somebody else's (a trunk's, a store's): 1 to 128 characters without control characters.
-    package static func isReference(_ text: String) -> Bool {
-        (1...128).contains(text.utf8.count) && !text.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }
-    }
-
-    /// A domain or host name: letters, digits, `.`, `-` and `_`.
-    package static func isDomain(_ text: String) -> Bool {
-        (1...253).contains(text.utf8.count)
-            && text.utf8.allSatisfy { Self.isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") }
-    }
-
-    /// RFC 5646, its characters and lengths.
-    package static func isLanguage(_ text: String) -> Bool {
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard let first = parts.first, (2...8).contains(first.utf8.count), text.utf8.count <= 35,
-            first.utf8.allSatisfy({ (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) })
-        else { return false }
-        return parts.allSatisfy { part in
-            (1...8).contains(part.utf8.count)
-                && part.utf8.allSatisfy { Self.isWord($0) && $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: "_") }
-        }
-    }
-
-    static func isSlug(_ text: String) -> Bool {
-        (1...64).contains(text.utf8.count) && text.utf8.allSatisfy(Self.isWord)
-    }
-
-    static func isWord(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "_"): true
-        default: false
-        }
-    }
-}
-
-// What is wrong with one row before it is stored; nil: nothing. Whoever writes a row gets the same words that the log
-// would have had for it.
-extension RoutingTable {
-    package static func problem(
-        of settings: TrunkSettings, tenant: RoutingTenantRow, calendars: [CalendarRow]
-    ) -> RowProblem? {
-        let table = RoutingTable(
-            RoutingRows(tenants: [tenant], trunks: [settings], calendars: calendars), home: .utc)
-        return table.problems.first { $0.table == TrunkSettings.table }
-    }
-
-    package static func problem(of agent: AgentRow) -> RowProblem? {
-        let tenant = RoutingTenantRow(tenant: agent.tenant, domain: "")
-        return RoutingTable(RoutingRows(tenants: [tenant], agents: [agent]), home: .utc).problems.first
-    }
-
-    package static func problem(of calendar: CalendarRow) -> RowProblem? {
-        let tenant = RoutingTenantRow(tenant: calendar.tenant, domain: "")
-        return RoutingTable(RoutingRows(tenants: [tenant], calendars: [calendar]), home: .utc).problems.first
-    }
-
-    package static func problem(of tenant: RoutingTenantRow) -> RowProblem? {
-        RoutingTable(RoutingRows(tenants: [tenant]), home: .utc).problems.first
     }
 }

@@ -157,13 +157,15 @@ package struct RoutingTenantRow: Sendable, Equatable {
     package static let table = "voip_ai_tenants"
 }
 
-/// All rows of all tenants.
+/// All rows of all tenants, or of some.
 package struct RoutingRows: Sendable, Equatable {
     /// Where they are kept.
     package static let tables = [
         TrunkSettings.table, AgentRow.table, CalendarRow.table, CalendarDateRow.table, RoutingTenantRow.table,
     ]
 
+    /// Whose all these rows are; nil: everybody's. One who is asked for and not among `tenants` exists no more.
+    package var asked: Set<TenantID>?
     package var tenants: [RoutingTenantRow]
     package var trunks: [TrunkSettings]
     package var agents: [AgentRow]
@@ -172,9 +174,11 @@ package struct RoutingRows: Sendable, Equatable {
     package var lost: [RowProblem]
 
     package init(
-        tenants: [RoutingTenantRow] = [], trunks: [TrunkSettings] = [], agents: [AgentRow] = [],
+        asked: Set<TenantID>? = nil, tenants: [RoutingTenantRow] = [], trunks: [TrunkSettings] = [],
+        agents: [AgentRow] = [],
         calendars: [CalendarRow] = [], lost: [RowProblem] = []
     ) {
+        self.asked = asked
         self.tenants = tenants
         self.trunks = trunks
         self.agents = agents
@@ -184,7 +188,7 @@ package struct RoutingRows: Sendable, Equatable {
 }
 
 /// Something wrong with one row: says where and what would be right, never what is there. Safe to log.
-package struct RowProblem: Sendable, Equatable, CustomStringConvertible {
+package struct RowProblem: Sendable, Hashable, CustomStringConvertible {
     package var table: String
     package var row: String
     /// The column, with the place in it: `time_windows[1].end`.

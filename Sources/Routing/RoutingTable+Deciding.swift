@@ -40,31 +40,26 @@ extension RoutingTable {
                 ? (question.did == nil ? "none given" : "not a telephone number")
                 : forms.joined(separator: " or ") + (tenant.plan.country.map { " (country \($0))" } ?? ""))
 
-        let matching = self.matching(question, tenant)
-        guard !matching.isEmpty else {
+        let matching = tenant.index.match(trunk: question.trunk, store: question.store)
+        // Where no row takes the number, the most specific of the trunk's still says who rings.
+        guard let general = matching.general else {
             step("row", "none of \(tenant.routes.count) is for this trunk and store")
             return decided(.unknownTrunk)
         }
         step("row", "\(matching.count) of \(tenant.routes.count) for this trunk and store")
-        // Where no row takes the number, the most specific of the trunk's still says who rings.
-        if let general = matching.min(by: { Self.precedes($0, $1, forms: []) }) {
-            decision.fallback = general.fallback ?? tenant.fallback
-        }
-        for route in matching where forms.contains(where: route.blocked.contains) {
+        decision.fallback = tenant.routes[general].fallback ?? tenant.fallback
+        if let place = matching.blocking(forms) {
+            let route = tenant.routes[place]
             decision.route = route.id
             decision.fallback = route.fallback ?? tenant.fallback
             step("blocklist", "row \(route.id) blocks the number")
             return decided(.didBlocked)
         }
-        // A row whose lists cannot be read may be for every number.
-        let taking = matching.filter { route in
-            guard let allowed = route.allowed else { return true }
-            return forms.contains(where: allowed.contains)
-        }
-        guard let route = taking.min(by: { Self.precedes($0, $1, forms: forms) }) else {
+        guard let place = matching.taking(forms) else {
             step("allowlist", "no row lists the number")
             return decided(.didNotAllowed)
         }
+        let route = tenant.routes[place]
         decision.route = route.id
         decision.fallback = route.fallback ?? tenant.fallback
         step("row", "\(route.id) decides: \(Self.specificity(route))")
@@ -111,29 +106,9 @@ extension RoutingTable {
         }
     }
 
-    private func matching(_ question: RoutingQuestion, _ tenant: Tenant) -> [Route] {
-        var places = tenant.ofEveryTrunk
-        if let trunk = question.trunk, let own = tenant.byTrunk[trunk] { places += own }
-        return places.compactMap { place in
-            let route = tenant.routes[place]
-            return route.store == nil || route.store == question.store ? route : nil
-        }
-    }
-
-    /// Whether `one` is the more specific; equals by their ids, so that the order of rows means nothing.
-    private static func precedes(_ one: Route, _ other: Route, forms: [String]) -> Bool {
-        func rank(_ route: Route) -> (Int, Int, Int) {
-            // A row with lists that cannot be read is as specific as its trunk.
-            let listsNumber = !forms.isEmpty && route.allowed.map { forms.contains(where: $0.contains) } ?? false
-            return (listsNumber ? 0 : 1, route.store == nil ? 1 : 0, route.trunk == nil ? 1 : 0)
-        }
-        let (first, second) = (rank(one), rank(other))
-        return first == second ? one.id.text < other.id.text : first < second
-    }
-
     private static func specificity(_ route: Route) -> String {
         var parts: [String] = []
-        if route.allowed != nil { parts.append("lists the number") }
+        if route.listsNumbers { parts.append("lists the number") }
         if route.store != nil { parts.append("of the store") }
         parts.append(route.trunk == nil ? "every trunk" : "of the trunk")
         return parts.joined(separator: ", ")

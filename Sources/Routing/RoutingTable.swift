@@ -9,9 +9,8 @@ package final class RoutingTable: Sendable {
         var trunk: String?
         var store: String?
         var isEnabled: Bool
-        /// Nil: every number.
-        var allowed: Set<String>?
-        var blocked: Set<String>
+        /// False: it is for every number. Which ones is in the tenant's `RouteIndex`.
+        var listsNumbers: Bool
         var schedule: Schedule
         var agent: AssistantID?
         var fallback: RoutingFallback?
@@ -28,6 +27,9 @@ package final class RoutingTable: Sendable {
         var row: AgentRow
         var tools: [String]?
         var problem: RowProblem?
+
+        /// It speaks as no assistant of the tenant's, but as one of its own id.
+        var isAssistant: Bool { self.problem == nil && self.row.assistant == nil }
     }
 
     struct Tenant: Sendable {
@@ -36,78 +38,127 @@ package final class RoutingTable: Sendable {
         var isEnabled: Bool
         var plan: NumberingPlan
         var fallback: RoutingFallback?
-        var routes: [Route]
-        /// Places in `routes`.
-        var byTrunk: [String: [Int]]
-        var ofEveryTrunk: [Int]
-        var agents: [AssistantID: Agent]
+        /// In the order of their ids.
+        private(set) var routes: [Route] = []
+        private(set) var index = RouteIndex()
+        private var places: [RouteID: Int] = [:]
+        var agents: [AssistantID: Agent] = [:]
+
+        init(id: TenantID, domain: String, isEnabled: Bool, plan: NumberingPlan, fallback: RoutingFallback?) {
+            self.id = id
+            self.domain = domain
+            self.isEnabled = isEnabled
+            self.plan = plan
+            self.fallback = fallback
+        }
+
+        /// Rows come in the order of their ids.
+        mutating func add(_ route: Route, _ numbers: RouteNumbers) {
+            self.index.add(RouteIndex.Scope(trunk: route.trunk, store: route.store), numbers, at: self.routes.count)
+            self.places[route.id] = self.routes.count
+            self.routes.append(route)
+        }
+
+        func route(_ id: RouteID) -> Route? { self.places[id].map { self.routes[$0] } }
     }
 
-    let tenants: [TenantID: Tenant]
-    private let domains: [String: TenantID]
-    /// Whose a trunk or a number is, where it is one tenant's only.
-    private let trunkOwners: [String: TenantID?]
-    private let numberOwners: [String: TenantID?]
-    private let routeOwners: [RouteID: TenantID]
-    /// What is wrong with the rows, in the order of the tables.
+    /// All tenants, and whose what is. A tenant is taken out and put in without a look at the others.
+    private struct Contents: Sendable {
+        var tenants: [TenantID: Tenant] = [:]
+        var domains = RouteOwners()
+        var trunks = RouteOwners()
+        var numbers = RouteOwners()
+        var routes: [RouteID: TenantID] = [:]
+        /// Whose the agents are that are assistants themselves.
+        var assistants: [AssistantID: TenantID] = [:]
+
+        mutating func put(_ tenant: Tenant) {
+            self.tenants[tenant.id] = tenant
+            if !tenant.domain.isEmpty { self.domains.add(tenant.domain, tenant.id) }
+            for trunk in tenant.index.trunks { self.trunks.add(trunk, tenant.id) }
+            for number in tenant.index.numbers { self.numbers.add(number, tenant.id) }
+            for route in tenant.routes { self.routes[route.id] = tenant.id }
+            for agent in tenant.agents.values where agent.isAssistant { self.assistants[agent.row.id] = tenant.id }
+        }
+
+        mutating func remove(_ id: TenantID) {
+            guard let tenant = self.tenants.removeValue(forKey: id) else { return }
+            if !tenant.domain.isEmpty { self.domains.remove(tenant.domain, id) }
+            for trunk in tenant.index.trunks { self.trunks.remove(trunk, id) }
+            for number in tenant.index.numbers { self.numbers.remove(number, id) }
+            // A row may be another tenant's by now.
+            for route in tenant.routes where self.routes[route.id] == id { self.routes[route.id] = nil }
+            for agent in tenant.agents.keys where self.assistants[agent] == id { self.assistants[agent] = nil }
+        }
+    }
+
+    private let contents: Contents
+    private let home: Zone
+    /// What is wrong with the rows.
     package let problems: [RowProblem]
-    /// Nobody has a row of `voip_trunk_ai_settings`.
-    package let isEmpty: Bool
 
     package static let empty = RoutingTable(RoutingRows(), home: .utc)
 
     /// - Parameter home: the zone of windows and calendars for which neither they nor their tenant name one.
     package init(_ rows: RoutingRows, home: Zone) {
+        let (tenants, problems) = Self.read(rows, home)
+        var contents = Contents()
+        contents.tenants.reserveCapacity(tenants.count)
+        for tenant in tenants { contents.put(tenant) }
+        self.contents = contents
+        self.home = home
+        self.problems = problems
+    }
+
+    private init(_ contents: Contents, _ home: Zone, _ problems: [RowProblem]) {
+        self.contents = contents
+        self.home = home
+        self.problems = problems
+    }
+
+    private static func read(_ rows: RoutingRows, _ home: Zone) -> (tenants: [Tenant], problems: [RowProblem]) {
         var reading = RoutingReading(home: home, problems: rows.lost)
         var tenants = reading.tenants(rows.tenants)
         let calendars = reading.calendars(rows.calendars, of: tenants)
         reading.agents(rows.agents, into: &tenants)
         reading.routes(rows.trunks, calendars, into: &tenants)
-
-        var domains: [String: TenantID] = [:]
-        var trunkOwners: [String: TenantID?] = [:]
-        var numberOwners: [String: TenantID?] = [:]
-        var routeOwners: [RouteID: TenantID] = [:]
-        func own(_ owners: inout [String: TenantID?], _ key: String, _ tenant: TenantID) {
-            if let known = owners[key] {
-                if known != tenant { owners[key] = .some(nil) }
-            } else {
-                owners[key] = .some(tenant)
-            }
-        }
-        for tenant in tenants.values {
-            if !tenant.domain.isEmpty { domains[tenant.domain] = tenant.id }
-            for route in tenant.routes {
-                routeOwners[route.id] = tenant.id
-                if let trunk = route.trunk { own(&trunkOwners, trunk, tenant.id) }
-                for number in route.allowed ?? [] { own(&numberOwners, number, tenant.id) }
-            }
-        }
-        self.tenants = tenants
-        self.domains = domains
-        self.trunkOwners = trunkOwners
-        self.numberOwners = numberOwners
-        self.routeOwners = routeOwners
-        self.problems = reading.problems
-        self.isEmpty = rows.trunks.isEmpty
+        return (Array(tenants.values), reading.problems)
     }
+
+    /// The table with these rows: all of it anew, or the tenants that they are of. What the others have is then neither
+    /// read nor copied.
+    package func taking(_ rows: RoutingRows) -> RoutingTable {
+        guard let tenants = rows.asked else { return RoutingTable(rows, home: self.home) }
+        let (new, found) = Self.read(rows, self.home)
+        var contents = self.contents
+        for tenant in tenants { contents.remove(tenant) }
+        for tenant in new { contents.put(tenant) }
+        let others = self.problems.filter { problem in problem.tenant.map { !tenants.contains($0) } ?? true }
+        return RoutingTable(contents, self.home, others + found)
+    }
+
+    /// Nobody has a row of `voip_trunk_ai_settings`.
+    package var isEmpty: Bool { self.contents.routes.isEmpty }
 
     /// Whose call it is. A tenant and a domain that contradict each other are nobody's.
     func tenant(of question: RoutingQuestion) -> Tenant? {
         if let domain = question.domain {
-            guard let id = self.domains[domain.lowercased()], question.tenant == nil || question.tenant == id else {
-                return nil
-            }
-            return self.tenants[id]
+            guard let owner = self.contents.domains[domain.lowercased()], let tenant = self.tenant(owner),
+                question.tenant == nil || question.tenant == tenant.id
+            else { return nil }
+            return tenant
         }
-        if let id = question.tenant { return self.tenants[id] }
-        if let trunk = question.trunk, let owner = self.trunkOwners[trunk] {
-            return owner.flatMap { self.tenants[$0] }
+        if let id = question.tenant { return self.contents.tenants[id] }
+        if let trunk = question.trunk, let owner = self.contents.trunks[trunk] { return self.tenant(owner) }
+        if let did = question.did, let number = NumberingPlan().number(did), let owner = self.contents.numbers[number] {
+            return self.tenant(owner)
         }
-        if let did = question.did, let number = NumberingPlan().number(did), let owner = self.numberOwners[number] {
-            return owner.flatMap { self.tenants[$0] }
-        }
-        return self.tenants.count == 1 ? self.tenants.values.first : nil
+        return self.contents.tenants.count == 1 ? self.contents.tenants.values.first : nil
+    }
+
+    private func tenant(_ owner: RouteOwners.Owner) -> Tenant? {
+        guard case .one(let id) = owner else { return nil }
+        return self.contents.tenants[id]
     }
 
     /// Whose call it is, where no row has to decide it: the tenant, whether it is switched on, and who rings for it.
@@ -119,27 +170,24 @@ package final class RoutingTable: Sendable {
 
     /// The agent of a row, for a call that brings the row's id; nil: the tenant has no such row, or it cannot be used.
     package func agent(of route: RouteID, tenant: TenantID) -> RoutedAgent? {
-        guard let entry = self.tenants[tenant], let found = entry.routes.first(where: { $0.id == route }),
-            found.problem == nil, let id = found.agent, let agent = entry.agents[id], agent.problem == nil
+        guard let entry = self.contents.tenants[tenant], let found = entry.route(route), found.problem == nil,
+            let id = found.agent, let agent = entry.agents[id], agent.problem == nil
         else { return nil }
         return RoutedAgent(found, agent)
     }
 
     /// The SIP domain of a tenant.
-    package func domain(of tenant: TenantID) -> String? { self.tenants[tenant]?.domain }
+    package func domain(of tenant: TenantID) -> String? { self.contents.tenants[tenant]?.domain }
 
     /// Whose a row is.
-    package func owner(of route: RouteID) -> TenantID? { self.routeOwners[route] }
+    package func owner(of route: RouteID) -> TenantID? { self.contents.routes[route] }
 
-    /// Agents that are assistants themselves.
-    package func assistants() -> [AgentRow] {
-        self.tenants.values.flatMap { tenant in
-            tenant.agents.values.filter { $0.problem == nil && $0.row.assistant == nil }.map(\.row)
-        }
-    }
-
-    package func tools(of agent: AssistantID, tenant: TenantID) -> [String]? {
-        self.tenants[tenant]?.agents[agent]?.tools
+    /// An agent that is an assistant itself, and its tools; nil: there is none of this id, or it cannot be used.
+    package func assistant(_ id: AssistantID) -> (agent: AgentRow, tools: [String]?)? {
+        guard let tenant = self.contents.assistants[id], let agent = self.contents.tenants[tenant]?.agents[id],
+            agent.isAssistant
+        else { return nil }
+        return (agent.row, agent.tools)
     }
 }
 

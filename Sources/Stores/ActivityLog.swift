@@ -79,10 +79,19 @@ package final class ActivityLog: Sendable {
 
     private func run() async {
         var pause = self.limits.pause
+        // Halved by what fails: a batch that takes longer than a question may would fail for ever.
+        var size = self.limits.batch
+        var (refused, reason) = (0, StoreError?.none)
+        func tell(_ error: StoreError?) {
+            if let error, refused > 0 { self.report(.refused(error, refused)) }
+            refused = 0
+        }
         while true {
             let isFinishing = self.state.withLock { $0.isFinishing }
-            let batch = self.state.withLock { Array($0.waiting.prefix(self.limits.batch)) }
+            let wanted = size
+            let batch = self.state.withLock { Array($0.waiting.prefix(wanted)) }
             if batch.isEmpty {
+                tell(reason)
                 if isFinishing { return }
                 pause = self.limits.pause
             } else {
@@ -91,17 +100,30 @@ package final class ActivityLog: Sendable {
                     self.forget(batch)
                     self.report(.written(batch.count))
                     pause = self.limits.pause
-                    if batch.count == self.limits.batch || isFinishing { continue }
+                    tell(reason)
+                    if batch.count == size || isFinishing {
+                        size = min(size * 2, self.limits.batch)
+                        continue
+                    }
+                    size = self.limits.batch
                 } catch {
+                    size = max(1, batch.count / 2)
                     if error.isRetryable {
                         self.report(.failed(error))
                         pause = min(pause * 2, self.limits.longestPause)
                         // The process ends: one try was all.
                         if isFinishing { return self.giveUp() }
+                    } else if batch.count > 1 {
+                        // One of them is refused: which?
+                        continue
                     } else {
                         self.forget(batch)
-                        self.state.withLock { $0.dropped += batch.count }
-                        self.report(.refused(error, batch.count))
+                        self.state.withLock { $0.dropped += 1 }
+                        // Told together: a table that refuses all would fill the log.
+                        refused += 1
+                        if refused == self.limits.batch { tell(error) }
+                        reason = error
+                        continue
                     }
                 }
             }

@@ -1,6 +1,7 @@
 import AdminAPI
 import Configuration
 import Foundation
+import Glibc
 import Networking
 import Observability
 import PhoneServer
@@ -12,8 +13,15 @@ import Telephony
 /// What each tenant may use and keeps, in memory: admission and the rate limit ask it.
 final class TenantPolicies: Sendable {
     private let policies = Mutex<[TenantID: TenantPolicy]>([:])
-    func replace(_ policies: [TenantID: TenantPolicy]) { self.policies.withLock { $0 = policies } }
+    /// Of the tenants that are named, or of all.
+    func replace(_ policies: [TenantID: TenantPolicy], of asked: Set<TenantID>?) {
+        self.policies.withLock { known in
+            guard let asked else { return known = policies }
+            for tenant in asked { known[tenant] = policies[tenant] }
+        }
+    }
     var all: [TenantID: TenantPolicy] { self.policies.withLock { $0 } }
+    func audio(of tenant: TenantID) -> CallAudio? { self.policies.withLock { $0[tenant]?.audio } }
     func limits(of tenant: TenantID) -> TenantLimits { self.policies.withLock { $0[tenant]?.limits } ?? TenantLimits() }
 }
 
@@ -26,13 +34,19 @@ final class APIAccess: Sendable {
     let tokens = TokenMemory()
     private let settings: Settings
     private let logger: Logger
+    private let turns: Turns
+    private let faults: FaultTelling
     private let isAway = Mutex(false)
-    /// Keys that could not be read, so that each is told once.
-    private let unread = Mutex<Set<String>>([])
+    /// PRONTO_JWT_KEYS_FILE as it was last read.
+    private let file: Mutex<FileMark?>
 
-    init(_ settings: Settings, logger: Logger) throws {
+    /// - Parameter turns: the configuration's.
+    init(_ settings: Settings, turns: Turns, faults: FaultTelling, logger: Logger) throws {
         self.settings = settings
+        self.turns = turns
+        self.faults = faults
         self.logger = logger
+        self.file = Mutex(settings.jwtKeysFile.flatMap { FileMark($0) })
         self.keys = JWTKeyRing(installation: try Self.keys(settings), audience: settings.jwtAudience)
     }
 
@@ -43,29 +57,37 @@ final class APIAccess: Sendable {
         }
     }
 
-    /// Reads the policies and the keys anew; what cannot be read leaves what was before.
-    func reload(from store: any RecordsStore) async throws(StoreError) {
-        self.policies.replace(try await store.policies())
-        let unread = self.keys.replace(tenants: try await store.signingKeys())
-        let known = self.unread.withLock { known in
-            defer { known = Set(unread.map { "\($0.tenant.text)/\($0.id)" }).union(known.intersection(["file"])) }
-            return known
-        }
-        for key in unread where !known.contains("\(key.tenant.text)/\(key.id)") {
-            self.logger.warning(
-                "Signing key not read: its tokens are refused (voip_signing_keys.key_data)",
-                ["tenant.id": .string(key.tenant.text), "key.id": .string(key.id)])
-        }
-        do { self.keys.replace(installation: try Self.keys(self.settings)) } catch {
-            self.logger.warning(
-                "Keys of signed tokens not read again: those before stand", ["error": .string("\(error)")])
+    /// The first reading: from the store, or, when it is away or locked, from the copy that the configuration has.
+    func begin(_ store: any RecordsStore, _ copy: ConfigurationCopy?) async throws {
+        do throws(StoreError) {
+            self.take(try await store.access(of: nil))
+        } catch {
+            guard error.isPassing, let copy, copy.exists else { throw error }
+            self.take(try copy.readAccess(secretKeys: try StoreCommands.secretKeys(self.settings)))
         }
     }
 
-    /// Reads anew, whatever comes of it: what cannot be read leaves what was before, and is told once.
+    /// Takes over policies and keys that were read; what is wrong with them harms only itself, and is told once.
+    func take(_ reading: AccessReading) {
+        self.policies.replace(reading.policies, of: reading.asked)
+        let unread = self.keys.replace(tenants: reading.keys, of: reading.asked)
+        // One that could not be decrypted is among the faults already.
+        let shut = Set(reading.keys.filter { $0.key == nil }.map { "\($0.tenant.text)/\($0.id)" })
+        let broken = unread.filter { !shut.contains("\($0.tenant.text)/\($0.id)") }.map { key in
+            ConfigurationFault(
+                table: SigningKeyRecord.table, row: key.tenant.text, tenant: key.tenant,
+                message: "column key_data of key \(key.id) must be a JSON Web Key of that id: its tokens are refused")
+        }
+        self.faults.tell(reading.faults + broken, in: .access, of: reading.asked)
+    }
+
+    /// Reads all of it anew, whatever comes of it, after a change by the API, so that whoever made it sees it at once. What
+    /// cannot be read leaves what was before, and is told once; the loader tries again.
     func follow(_ store: any RecordsStore) async {
         do throws(StoreError) {
-            try await self.reload(from: store)
+            try await self.turns.inTurn { () async throws(StoreError) in
+                self.take(try await store.access(of: nil))
+            }
             self.isAway.withLock { $0 = false }
         } catch {
             let isNew = self.isAway.withLock { isAway in
@@ -76,6 +98,41 @@ final class APIAccess: Sendable {
             self.logger.warning(
                 "Tenants' policies and keys not read: those before stand", ["store.error": .string(error.code.rawValue)]
             )
+        }
+    }
+
+    // MARK: The installation's keys
+
+    /// What tells one content of a file from another, without reading it.
+    private struct FileMark: Equatable {
+        private let numbers: [Int]
+
+        init?(_ path: String) {
+            var found = stat()
+            guard stat(path, &found) == 0 else { return nil }
+            self.numbers = [
+                Int(found.st_ino), Int(found.st_size), found.st_mtim.tv_sec, found.st_mtim.tv_nsec,
+                found.st_ctim.tv_sec, found.st_ctim.tv_nsec,
+            ]
+        }
+    }
+
+    /// Reads PRONTO_JWT_KEYS_FILE again where it is another one than before: keys are rotated without a restart.
+    func followFile() {
+        guard let path = self.settings.jwtKeysFile else { return }
+        let mark = FileMark(path)
+        let isNew = self.file.withLock { known in
+            defer { known = mark }
+            return known != mark
+        }
+        if isNew { self.rereadFile() }
+    }
+
+    /// What cannot be read leaves the keys that were before.
+    func rereadFile() {
+        do { self.keys.replace(installation: try Self.keys(self.settings)) } catch {
+            self.logger.warning(
+                "Keys of signed tokens not read again: those before stand", ["error": .string("\(error)")])
         }
     }
 
@@ -129,16 +186,24 @@ enum APIOpening {
             onlyTenant: { directory.onlyTenant }, isKnown: { directory.entry(of: $0) != nil })
     }
 
-    /// Takes away what is too old: a minute after the start, and every hour.
+    /// Each minute what other nodes left for this one; a minute after the start, and every hour, what is too old.
     static func sweep(_ keeper: RecordKeeper, _ retention: Retention, _ logger: Logger) async {
-        var pause = Duration.seconds(60)
+        var next = ContinuousClock.now
+        var isBehind = false
         while !Task.isCancelled {
-            // Ends early only by cancellation, which the loop's condition sees.
-            try? await Task.sleep(for: pause)
+            // Ends early only by cancellation, which is asked for next.
+            try? await Task.sleep(for: .seconds(60))
             guard !Task.isCancelled else { return }
-            pause = .seconds(3600)
+            isBehind = await self.catchUp(keeper, wasBehind: isBehind, logger)
+            guard ContinuousClock.now >= next else { continue }
+            next = .now + .seconds(3600)
             do throws(StoreError) {
                 let sweep = try await keeper.sweep(installation: retention, at: Date())
+                for (tenant, error) in sweep.failures {
+                    logger.warning(
+                        "Retention not applied to a tenant: the next hour tries again",
+                        ["tenant.id": .string(tenant.text), "store.error": .string("\(error)")])
+                }
                 guard !sweep.isEmpty else { continue }
                 logger.info(
                     "Records beyond their retention removed",
@@ -151,6 +216,27 @@ enum APIOpening {
                 logger.warning(
                     "Retention not applied: the next hour tries again", ["store.error": .string(error.code.rawValue)])
             }
+        }
+    }
+
+    /// Whether it has to be done again. Told once, not each minute that the database is away.
+    private static func catchUp(_ keeper: RecordKeeper, wasBehind: Bool, _ logger: Logger) async -> Bool {
+        do throws(StoreError) {
+            let done = try await keeper.catchUp(at: Date())
+            guard !done.isEmpty else { return false }
+            logger.info(
+                "Erased here what was erased elsewhere",
+                [
+                    "recordings": .integer(done.recordings), "spooled": .integer(done.spooled),
+                    "left": .integer(done.left),
+                ])
+            return false
+        } catch {
+            guard !wasBehind else { return true }
+            logger.warning(
+                "Erasing not caught up with: the next minute tries again", ["store.error": .string(error.code.rawValue)]
+            )
+            return true
         }
     }
 }

@@ -21,6 +21,8 @@ struct CallOrder: Sendable {
     var length: Duration?
     var calls: Int
     var ramp: Duration
+    /// Until the gateway has taken the call.
+    var timeout: Duration
     var headers: [(name: String, value: String)]
     var authority: String?
     var output: String?
@@ -37,7 +39,7 @@ struct CallOrder: Sendable {
             options: [
                 "--to", "--domain", "--call", "--dialect", "--rate", "--down-rate", "--buffer-ms", "--metadata",
                 "--say", "--language", "--wav", "--digits", "--interrupt-after", "--seconds", "--calls", "--ramp",
-                "--token", "--ca", "--out",
+                "--timeout", "--token", "--ca", "--out",
             ],
             flags: ["--json", "--stereo"])
         func number(_ option: String, _ range: ClosedRange<Int>) throws -> Int? {
@@ -68,6 +70,7 @@ struct CallOrder: Sendable {
         self.length = try number("--seconds", 1...86_400).map { .seconds($0) }
         self.calls = try number("--calls", 1...5000) ?? 1
         self.ramp = .milliseconds(try number("--ramp", 0...60_000) ?? 50)
+        self.timeout = .seconds(try number("--timeout", 1...60) ?? 2)
         self.headers = try parsed.optional("--token").map { [("X-Pronto-Token", $0)] } ?? []
         self.authority = try parsed.optional("--ca")
         self.output = try parsed.optional("--out")

@@ -44,7 +44,8 @@ enum CallCommand {
             let collected = Mutex<[PhoneResult]>([])
             let box = Collection(count: order.calls, results: collected, continuation: continuation)
             for index in 0..<order.calls {
-                let target = PhoneTarget(url: order.url(index), headers: order.headers, tls: tls)
+                let target = PhoneTarget(
+                    url: order.url(index), headers: order.headers, tls: tls, timeout: order.timeout)
                 let loop = group.next()
                 loop.execute {
                     loop.schedule(after: order.ramp * index) {
@@ -128,6 +129,7 @@ enum CallCommand {
           --interrupt-after MS  speak every turn but the first over the agent, after this much of its answer
           --seconds N           stay on the line for this long, turn after turn
           --calls N --ramp MS   many calls, MS apart (1, 50)
+          --timeout SECONDS     until the gateway has taken the call, 1 to 60 (2, as mod_audio_stream)
           --token TOKEN         sent as X-Pronto-Token
           --ca FILE             certificate authorities for wss://, in place of the system's
           --out FILE.wav        keep the (first) call: left the caller, right what the caller heard

@@ -62,9 +62,11 @@ final class GatewayProcess: Sendable {
         let trust = try Self.makeTrust(settings)
         let prices = try Self.prices(settings)
         let speech = try LocalSpeechServices(settings: settings, logger: logger)
-        let access = try APIAccess(settings, logger: logger)
+        let (turns, faults) = (Turns(), FaultTelling(logger))
+        let access = try APIAccess(settings, turns: turns, faults: faults, logger: logger)
         self.access = access
         planned.callLimit = { access.policies.limits(of: $0).calls }
+        planned.audio = { access.policies.audio(of: $0) }
         let spending = TenantSpending(logger: logger)
         self.spending = spending
         planned.hasSpentItsLimit = { spending.isOver($0) }
@@ -76,11 +78,13 @@ final class GatewayProcess: Sendable {
         self.loader = ConfigurationLoader(
             store: self.store, directory: self.directory, copy: copy,
             secretKeys: try StoreCommands.secretKeys(settings),
-            logger: logger, registry: self.metrics.registry)
+            turns: turns, faults: faults, logger: logger, registry: self.metrics.registry)
         self.routing = try RoutingProcess(settings, self.store, self.directory, self.metrics.registry, logger)
-        do throws(StoreError) { try await self.loader.begin() } catch { throw StoreOpening.startError(settings, error) }
-        await access.follow(self.store)
-        do throws(StoreError) { try await self.routing.begin(copy) } catch {
+        do {
+            try await self.loader.begin()
+            try await access.begin(self.store, copy)
+            try await self.routing.begin(copy)
+        } catch let error as StoreError {
             throw StoreOpening.startError(settings, error)
         }
         let spool = try CallSpool(path: settings.database + ".spool")
@@ -94,14 +98,25 @@ final class GatewayProcess: Sendable {
         let defaults = Self.defaults(settings)
         self.links = Self.makeLinks(settings, self.group, logger, self.metrics)
         self.links.replace(with: self.directory.switches)
-        self.records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
+        self.loader.alsoReads { [links, directory, routing, store] tenants throws(StoreError) in
+            let keysAndPolicies = try await store.access(of: tenants)
+            let rows = try await routing.rows(of: tenants)
+            return {
+                access.take(keysAndPolicies)
+                routing.take(rows)
+                links.replace(with: directory.switches)
+            }
+        }
+        let records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
+        self.records = records
+        let node = NodesOpening.name(settings)
         let http = ProviderHTTP(authorities: settings.caFile, reach: Self.reach(settings))
         var services = try PipelineSettings.services(settings)
         services.localVoices = speech.listedVoices
         self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
         self.keeper = RecordKeeper(
             store: self.store, spool: spool, recordings: RecordingFolder(settings.recordings),
-            activities: self.store,
+            activities: self.store, node: node,
             elsewhere: self.nodes.map { nodes -> @Sendable ([CallID], TenantID) async -> Int? in
                 { calls, tenant in await nodes.forget(calls, of: tenant) }
             })
@@ -114,7 +129,13 @@ final class GatewayProcess: Sendable {
             metrics: self.metrics, speech: speech, assistants: makers, plans: StandardPlans(defaults: defaults),
             control: { [links] in links.control(for: $0) }, observer: observer, others: self.nodes,
             clientTLS: trust, http: http, prices: prices,
-            sentences: { HouseVoice.text(of: $0, language: $1) }, finished: self.records.add)
+            sentences: { HouseVoice.text(of: $0, language: $1) },
+            finished: { finished in
+                // Whose disk has its recording, and its line if the database is away.
+                var finished = finished
+                finished.call.node = node
+                records.add(finished)
+            })
         do {
             self.media = try Self.listen(
                 settings.mediaHost, settings.mediaPort, "REALTIME_PORT", self.gateway, self.group, self.tls,
@@ -133,7 +154,7 @@ final class GatewayProcess: Sendable {
             let api = APIOpening.server(
                 settings, gate, store: self.store, gateway: self.gateway, directory: self.directory, access: access,
                 keeper: self.keeper, registry: self.metrics.registry, logger: logger,
-                // Assistants, destinations and accounts are followed by the loader, within a second.
+                // All of it is followed by the loader, within a second; who changes policies and keys sees it at once.
                 changed: { [store] in await access.follow(store) })
             let routing = try self.routing.desk(self.gateway, gate, media: self.media.address)
             let interface = PipelineSettings.interface(
@@ -173,17 +194,26 @@ final class GatewayProcess: Sendable {
         if self.settings.isDevelopment {
             self.logger.warning("PRONTO_DEVELOPMENT is on: anybody who reaches the media port is answered")
         }
+        self.store.unreadable.observe { [logger] finding in
+            logger.warning(
+                "A row is left out: it cannot be read",
+                ["table": .string(finding.table), "problem": .string(finding.message)])
+        }
         self.links.observe { [parked] in parked.serve($0) }
         self.links.start()
-        let (calls, logger, directory, loader) = (self.calls, self.logger, self.directory, self.loader)
-        let (links, access, keeper, store) = (self.links, self.access, self.keeper, self.store)
+        let (calls, logger, loader) = (self.calls, self.logger, self.loader)
+        let (access, keeper, store) = (self.access, self.keeper, self.store)
         let retention = APIAccess.retention(self.settings)
-        let routing = self.routing
-        routing.start()
+        self.routing.start()
         let replayed: @Sendable (Result<CallSpool.Outcome, StoreError>) -> Void = { outcome in
             switch outcome {
             case .success(let outcome):
-                logger.info("Spooled calls replayed", ["records.written": .integer(outcome.written)])
+                logger.info(
+                    "Spooled calls replayed",
+                    [
+                        "records.written": .integer(outcome.written), "records.waiting": .integer(outcome.kept),
+                        "records.damaged": .integer(outcome.damaged),
+                    ])
             case .failure(let error):
                 logger.warning(
                     "Spooled calls wait: the database does not take them",
@@ -194,20 +224,15 @@ final class GatewayProcess: Sendable {
             tasks.append(Task { await calls.run(report: replayed) })
             tasks.append(
                 Task {
-                    await loader.run(
-                        applied: {
-                            links.replace(with: directory.switches)
-                            await routing.follow()
-                        },
-                        // What waited for the database waits no longer.
-                        returned: { await calls.replayOnce(report: replayed) })
+                    // What waited for the database waits no longer.
+                    await loader.run(returned: { await calls.replayOnce(report: replayed) })
                 })
             tasks.append(
                 Task {
                     while !Task.isCancelled {
                         // Ends early only by cancellation, which the loop's condition sees.
                         try? await Task.sleep(for: .seconds(1))
-                        await access.follow(store)
+                        access.followFile()
                     }
                 })
             tasks.append(Task { await APIOpening.sweep(keeper, retention, logger) })
@@ -222,14 +247,12 @@ final class GatewayProcess: Sendable {
             ])
     }
 
-    /// Reads the certificate and the assistants anew (SIGHUP).
+    /// Reads the certificate, the keys of signed tokens and the configuration anew (SIGHUP).
     func reload() async {
         do {
             try self.tls?.reload()
+            self.access.rereadFile()
             try await self.loader.reload()
-            try await self.access.reload(from: self.store)
-            self.links.replace(with: self.directory.switches)
-            try await self.routing.load()
             self.logger.info("Reloaded")
         } catch {
             self.logger.error("Not reloaded: what was before stands", ["error": .string("\(error)")])
@@ -241,14 +264,13 @@ final class GatewayProcess: Sendable {
         guard let nodes = self.nodes else { return }
         // However many changes come while one is read, one more reading sees them all.
         let (changes, changed) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-        let (directory, store, links, logger) = (self.directory, self.store, self.links, self.logger)
+        let (loader, logger) = (self.loader, self.logger)
         self.background.withLock { tasks in
             tasks.append(
                 Task {
                     for await _ in changes {
                         do throws(StoreError) {
-                            try await directory.reload(from: store)
-                            links.replace(with: directory.switches)
+                            try await loader.reload()
                             logger.info("Configuration read anew: another node changed it")
                         } catch {
                             logger.warning(
@@ -565,45 +587,4 @@ final class GatewayProcess: Sendable {
 struct StartError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
-}
-
-/// Finished calls on their way to the database, in order, off the loops.
-final class RecordsQueue: Sendable {
-    private let stream: AsyncStream<FinishedCall>
-    private let continuation: AsyncStream<FinishedCall>.Continuation
-    private let writer: Mutex<Task<Void, Never>?>
-
-    init(calls: DurableCalls, metrics: GatewayMetrics, logger: Logger) {
-        let (stream, continuation) = AsyncStream<FinishedCall>.makeStream()
-        self.stream = stream
-        self.continuation = continuation
-        self.writer = Mutex(
-            Task {
-                for await finished in stream {
-                    do throws(StoreError) {
-                        if case .spooled(let error) = try await calls.finish(finished, of: finished.call.tenant) {
-                            metrics.spooledRecords.increment()
-                            logger.warning(
-                                "Call spooled: the database did not take it", ["store.error": .string("\(error.code)")])
-                        }
-                    } catch {
-                        metrics.lostRecords.increment()
-                        logger.error(
-                            "Call record lost",
-                            [
-                                "call.id": .string(finished.call.id.text), "store.error": .string("\(error.code)"),
-                            ])
-                    }
-                }
-            })
-    }
-
-    /// Takes a finished call. Never blocks; bounded by the calls that can end.
-    @Sendable func add(_ finished: FinishedCall) { self.continuation.yield(finished) }
-
-    /// Waits until all is written.
-    func finish() async {
-        self.continuation.finish()
-        await self.writer.withLock { $0 }?.value
-    }
 }

@@ -27,7 +27,7 @@ enum NodesOpening {
             throw StartError("REDIS_TLS: \(error); install ca-certificates, or set PRONTO_CA_FILE")
         }
         var configuration = RedisNodes.Configuration(
-            endpoint: RedisEndpoint(host: host, port: port, tls: tls), name: settings.nodeName ?? self.hostName)
+            endpoint: RedisEndpoint(host: host, port: port, tls: tls), name: self.name(settings))
         configuration.user = settings.redisUser
         configuration.password = settings.redisPassword.map { Redacted($0) }
         configuration.database = settings.redisDatabase
@@ -35,6 +35,9 @@ enum NodesOpening {
         configuration.deadline = settings.redisDeadline
         return configuration
     }
+
+    /// What this node is called, among others or alone: in the list of nodes, and in its calls' records.
+    static func name(_ settings: Settings) -> String { settings.nodeName ?? self.hostName }
 
     /// The kernel's: to ask the resolver for one's own name can take long.
     private static var hostName: String {
@@ -52,6 +55,23 @@ enum NodesOpening {
             return false
         }
         return word != "list"
+    }
+
+    /// Takes calls out of what the nodes share, for a command; nil: this node is alone.
+    static func forgetting(_ settings: Settings) throws -> (@Sendable ([CallID], TenantID) async -> Int?)? {
+        let trust = try settings.caFile.map { try TLSContext.client(authorities: $0, besidesSystem: true) }
+        guard let configuration = try self.configuration(settings, trust) else { return nil }
+        let instance = "command-\(ProcessInfo.processInfo.processIdentifier)"
+        return { calls, tenant in
+            do throws(RedisQuestion.Failure) {
+                return try await RedisQuestion.ask(configuration, instance: instance, within: .seconds(5)) { scripts in
+                    scripts.forget(calls, of: tenant)
+                }.number
+            } catch {
+                Pronto.complain("warning: \(error)")
+                return nil
+            }
+        }
     }
 
     /// Tells the nodes to read the configuration anew. They find a change by themselves within seconds: a Redis that is

@@ -9,6 +9,8 @@ enum Pronto {
     static func main() async {
         // OpenSSL and broken pipes would otherwise end the process (engineering-notes.md, traps).
         signal(SIGPIPE, SIG_IGN)
+        // A file that reaches the size this process may write is an error of that file (EFBIG), as a full disk is.
+        signal(SIGXFSZ, SIG_IGN)
         let arguments = Array(CommandLine.arguments.dropFirst())
         let status = await self.run(arguments.first ?? "help", Array(arguments.dropFirst()))
         exit(status)

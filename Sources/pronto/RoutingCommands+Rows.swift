@@ -144,7 +144,7 @@ extension RoutingCommands {
     private static func defaults(
         _ arguments: Arguments, _ store: any RecordsStore, _ tenant: Tenant
     ) async throws -> String {
-        let rows = try await store.routingRows().tenants
+        let rows = try await store.routingRows(of: [tenant.id]).tenants
         var row = rows.first { $0.tenant == tenant.id } ?? RoutingTenantRow(tenant: tenant.id, domain: tenant.name)
         if let text = try arguments.optional("--country") {
             guard let plan = NumberingPlan(country: text) else {
@@ -277,7 +277,7 @@ extension RoutingCommands {
             throw CommandFailure("there is a calendar of that name; --replace changes it")
         }
         let stated = try arguments.optional("--zone", allowed: "a zone of the IANA database") { Zone($0) }
-        let tenantZone = try await store.routingRows().tenants.first { $0.tenant == tenant.id }?.zone
+        let tenantZone = try await store.routingRows(of: [tenant.id]).tenants.first { $0.tenant == tenant.id }?.zone
         let zone =
             try stated ?? known?.zone.flatMap { Zone($0) } ?? tenantZone.flatMap { Zone($0) } ?? Self.home(settings)
         guard let handle = FileHandle(forReadingAtPath: path) else {

@@ -19,7 +19,8 @@ final class RoutingProcess: Sendable {
     private let home: Zone
     private let activity: ActivityLog
     private let metrics: RoutingMetrics
-    private let seen = Mutex<(rows: RoutingRows?, problems: [RowProblem])>((nil, []))
+    /// Problems of rows that have been told.
+    private let told = Mutex<Set<RowProblem>>([])
 
     /// Throws `StartError` for a setting that cannot be.
     init(
@@ -72,21 +73,24 @@ final class RoutingProcess: Sendable {
         }
     }
 
-    /// Reads the rows; what is wrong with them is logged once. Throws when the store cannot answer: the last rows stand.
-    func load() async throws(StoreError) {
-        self.take(try await self.store.routingRows())
+    /// Reads the rows of the tenants that are named, or of all. Throws when the store cannot answer: the last rows stand.
+    func rows(of tenants: Set<TenantID>?) async throws(StoreError) -> RoutingRows {
+        try await self.store.routingRows(of: tenants)
     }
 
-    private func take(_ rows: RoutingRows) {
-        guard self.seen.withLock({ $0.rows != rows }) else { return }
-        let table = RoutingTable(rows, home: self.home)
+    /// Takes over rows that were read; what is wrong with them is logged once. One reading after another:
+    /// `ConfigurationLoader` gives the turns.
+    func take(_ rows: RoutingRows) {
+        let table =
+            rows.asked == nil
+            ? RoutingTable(rows, home: self.home) : self.directory.routingTable.taking(rows)
         self.directory.replace(routing: table)
         self.metrics.brokenRows.set(table.problems.count)
-        let known = self.seen.withLock { seen in
-            defer { seen = (rows, table.problems) }
-            return seen.problems
+        let new = self.told.withLock { told in
+            defer { told = Set(table.problems) }
+            return table.problems.filter { !told.contains($0) }
         }
-        for problem in table.problems.prefix(100) where !known.contains(problem) {
+        for problem in new.prefix(Self.toldAtOnce) {
             self.logger.warning(
                 "A row of routing cannot be read: its calls go to a human",
                 [
@@ -94,23 +98,23 @@ final class RoutingProcess: Sendable {
                     "row.column": .string(problem.column), "row.repair": .string(problem.repair),
                 ])
         }
-    }
-
-    /// The first reading: from the database, or, when it is away, from the copy that the configuration has.
-    func begin(_ copy: ConfigurationCopy?) async throws(StoreError) {
-        do throws(StoreError) {
-            try await self.load()
-        } catch {
-            guard error.code == .unavailable, let copy, copy.exists else { throw error }
-            self.take(try copy.readRouting())
+        if new.count > Self.toldAtOnce {
+            self.logger.warning(
+                "More rows of routing cannot be read", ["rows": .integer(new.count - Self.toldAtOnce)])
         }
     }
 
-    /// Reads what has changed; when the database cannot answer the last rows stand, and the next change reads them.
-    func follow() async {
-        do throws(StoreError) { try await self.load() } catch {
-            self.logger.warning(
-                "Routing not reloaded: the last rows stand", ["store.error": .string("\(error.code)")])
+    /// Of very many rows only so many are told by name.
+    private static let toldAtOnce = 100
+
+    /// The first reading: from the database, or, when it is away or locked, from the copy that the configuration has.
+    func begin(_ copy: ConfigurationCopy?) async throws(StoreError) {
+        do throws(StoreError) {
+            self.take(try await self.rows(of: nil))
+        } catch {
+            guard error.isPassing, let copy, let age = copy.age() else { throw error }
+            self.take(try copy.readRouting())
+            self.directory.confirmed(before: age)
         }
     }
 

@@ -134,14 +134,15 @@ extension StoreCommands {
         let tenant = try await Self.tenant(of: arguments, store).id
         let keeper = RecordKeeper(
             store: store, spool: try CallSpool(path: settings.database + ".spool"),
-            recordings: RecordingFolder(settings.recordings), activities: store)
+            recordings: RecordingFolder(settings.recordings), activities: store, node: NodesOpening.name(settings),
+            elsewhere: try NodesOpening.forgetting(settings))
         let report = try await keeper.forget(caller: number, of: tenant)
         return Self.table(
             ["erased", "count"],
             [
                 ["numbers of calls", String(report.calls)], ["conversations", String(report.conversations)],
                 ["recordings", String(report.recordings)], ["lines of the spool", String(report.spooled)],
-                ["activities", String(report.activities)], ["recordings that the disk keeps", String(report.left)],
+                ["activities", String(report.activities)], ["recordings still to go", String(report.left)],
             ])
     }
 }

@@ -13,7 +13,7 @@ extension StoreCommands {
         case "preview": return try await ProviderVoices.preview(arguments, store, settings)
         default: break
         }
-        if arguments.words.first == "rotate" { return "encrypted again: \(try await store.rotateSecrets())" }
+        if arguments.words.first == "rotate" { return try await Self.rotateSecrets(store) }
         let tenant = try await Self.tenant(of: arguments, store)
         switch arguments.words.first {
         case "set-key": return try await ProviderKeys.set(arguments, tenant, store, readInput)
@@ -27,6 +27,16 @@ extension StoreCommands {
             return Self.table(["provider", "kind", "key", "priority", "enabled"], rows)
         case let word?: throw Self.unknown("provider \(word)")
         }
+    }
+
+    /// Says also what stays open: nobody is to believe that all is encrypted.
+    static func rotateSecrets(_ store: SQLStore) async throws -> String {
+        let count = try await store.rotateSecrets()
+        let open = try await store.openSecrets().map { found in
+            "still in the clear: \(found.table).\(found.column), \(found.rows) rows, which Pronto does not read: "
+                + "empty it once nothing else needs it"
+        }
+        return (["encrypted again: \(count)"] + open).joined(separator: "\n")
     }
 
     static func calls(_ arguments: Arguments, _ store: any RecordsStore) async throws -> String {

@@ -20,8 +20,8 @@ enum StoreCommands {
     ]
 
     static let usage = """
-        pronto tenant add NAME [--id UUID] [--disabled] [--esl-host H …] | list
-        pronto tenant set NAME [--esl-host H] [--esl-port P] [--esl-password-file FILE|-] … | --no-esl
+        pronto tenant add NAME [--id UUID] [--disabled] [--audio M|default] [--esl-host H …] | list
+        pronto tenant set NAME [--audio M|default] [--esl-host H] [--esl-port P] [--esl-password-file FILE|-] … | --no-esl
         pronto assistant add NAME [--tenant T] [--number N] [--language L] [--provider P]… [--replace] [--unchecked] … | list | remove NAME
         pronto destination add NAME NUMBER [--tenant T] [--context C] [--alias A]… … | list | remove NAME
         pronto provider set-key PROVIDER [--kind realtime|stt|llm|tts]… [--base-url URL] [--model M] [--voice V] [--tenant T]
@@ -43,7 +43,7 @@ enum StoreCommands {
         """
 
     private static let options: [String: Set<String>] = [
-        "tenant": Set(["--id"]).union(TenantSwitch.options),
+        "tenant": Set(["--id", TenantAudio.option]).union(TenantSwitch.options),
         "assistant": [
             "--tenant", "--id", "--number", "--language", "--instructions", "--instructions-file", "--greeting",
             "--farewell", "--provider", "--voice", "--model", "--vad", "--threshold", "--silence-ms", "--prefix-ms",
@@ -145,7 +145,7 @@ enum StoreCommands {
             guard arguments.words == ["rotate"] else {
                 throw Self.unknown("secrets " + arguments.words.joined(separator: " "))
             }
-            return "encrypted again: \(try await store.rotateSecrets())"
+            return try await Self.rotateSecrets(store)
         case "token": return try await Self.token(arguments, store, settings.tokenKeys, at: Date())
         default: return try await RoutingCommands.run(name, arguments, store, settings)
         }
@@ -163,21 +163,29 @@ enum StoreCommands {
             guard let id = known?.id ?? given ?? TenantID(UUID().uuidString) else { throw CommandFailure("no id") }
             try await store.save(Tenant(id: id, name: name, isEnabled: !arguments.has("--disabled")))
             try await TenantSwitch.apply(arguments, id, store, readInput)
+            try await TenantAudio.apply(arguments, id, store)
             return id.text
         case "set":
             let tenant = try await Self.tenant(named: try Self.word(arguments, 1, "the tenant's name or id"), store)
-            guard try await TenantSwitch.apply(arguments, tenant.id, store, readInput) else {
-                throw ArgumentError.missing("--esl-host, --no-esl or another of the tenant's options")
+            let isAudioSet = try await TenantAudio.apply(arguments, tenant.id, store)
+            guard try await TenantSwitch.apply(arguments, tenant.id, store, readInput) || isAudioSet else {
+                throw ArgumentError.missing("--audio, --esl-host, --no-esl or another of the tenant's options")
             }
             return tenant.id.text
         case "list", nil:
             let switches = Dictionary(
                 try await store.switchAccounts().map { ($0.tenant, TenantSwitch.text($0)) },
                 uniquingKeysWith: { first, _ in first })
+            let (tenants, faults) = try await store.listedTenants()
+            for fault in faults { Pronto.complain("warning: left out: \(fault)") }
+            let policies = try await store.policies()
             return Self.table(
-                ["id", "name", "enabled", "esl"],
-                try await store.tenants().map {
-                    [$0.id.text, $0.name, $0.isEnabled ? "yes" : "no", switches[$0.id] ?? "-"]
+                ["id", "name", "enabled", "esl", "audio"],
+                tenants.map {
+                    [
+                        $0.id.text, $0.name, $0.isEnabled ? "yes" : "no", switches[$0.id] ?? "-",
+                        policies[$0.id]?.audio?.rawValue ?? "-",
+                    ]
                 })
         case let word?: throw Self.unknown("tenant \(word)")
         }

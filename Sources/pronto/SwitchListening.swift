@@ -3,6 +3,7 @@ import EventSocket
 import Networking
 import Observability
 import PhoneServer
+import Records
 import Telephony
 
 /// The listener for the dialplan's `socket` application, from settings.
@@ -44,7 +45,7 @@ enum SwitchListening {
         let peers = settings.socketPeers
         configuration.isTrustedPeer = { peer in peers.contains { $0.contains(peer.host) } }
         configuration.maximumConnections = settings.socketConnections
-        configuration.audio = SwitchAudioMode(rawValue: settings.audioMode.rawValue) ?? .esl
+        configuration.audio = CallAudio(rawValue: settings.audioMode.rawValue) ?? .esl
         configuration.matchTimeout = settings.matchTimeout
         configuration.streamURL = settings.streamURL ?? "ws://\(media)"
         configuration.sipAddress = sip?.description

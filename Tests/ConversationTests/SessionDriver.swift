@@ -13,6 +13,8 @@ final class SessionDriver {
     var framesToAssistant = 0
     var finished: [CallTermination] = []
     var notes: [SessionNote] = []
+    /// What each assistant was told of the conversation so far.
+    var histories: [[ConversationEntry]] = []
     private var output = SessionOutput()
 
     var capabilities = AssistantCapabilities(
@@ -113,6 +115,7 @@ final class SessionDriver {
         case .assistantAudio: self.framesToAssistant += 1
         case .note(let note): self.notes.append(note)
         case .openAssistant(let index, let session, let history):
+            self.histories.append(history)
             self.trace.append("open \(index) as \(session) after \(history.count)")
         case .closeAssistant: self.trace.append("close")
         case .assistant(let command): self.trace.append(Self.word(for: command))

@@ -88,6 +88,32 @@ private func read(_ headers: [(String, String)]) -> SwitchDial? {
         #expect(try dial([("variable_secretary_uuid", assistant)]).hints.assistant == nil)
     }
 
+    @Test("The module's stream is asked for as the dialplan states it")
+    func stream() throws {
+        let call = try #require(CallID(channel))
+        let secretary = try #require(AssistantID(assistant))
+        let silent = try #require(read([])).stream
+        #expect(
+            silent.url(base: "ws://127.0.0.1:8085", assistant: secretary, call: call)
+                == "ws://127.0.0.1:8085/stream/\(assistant)/\(channel)?rate=16000")
+        let stated = try #require(
+            read([
+                ("variable_pronto_ws_dialect", "fork"), ("variable_pronto_ws_rate", "8k"),
+                ("variable_pronto_ws_base", "wss://voice.example.com/"),
+            ])
+        ).stream
+        #expect(stated.rate == .narrowband && stated.wrong == nil)
+        #expect(
+            stated.url(base: "ws://127.0.0.1:8085", assistant: secretary, call: call)
+                == "wss://voice.example.com/stream/\(assistant)/\(channel)?rate=8000&dialect=mod-audio-stream-fork")
+        for (name, value) in [
+            ("pronto_ws_dialect", "morse"), ("pronto_ws_rate", "44100"), ("pronto_ws_base", "http://127.0.0.1"),
+            ("pronto_ws_base", "ws://127.0.0.1/?a=b"),
+        ] {
+            #expect(try #require(read([("variable_" + name, value)])).stream.wrong == name, "\(value)")
+        }
+    }
+
     @Test("The newest name wins; what is empty or no id counts as not said")
     func names() throws {
         let dial = try #require(

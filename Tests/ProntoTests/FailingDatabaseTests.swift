@@ -101,6 +101,34 @@ struct FailingDatabaseTests {
         #expect(await phone.result().end == .hungUp)
     }
 
+    @Test(
+        "A change whose first readings fail is read when the database can answer, and nothing is confirmed before",
+        arguments: ["v_voice_secretaries", "voip_trunk_ai_settings", "voip_tenant_settings"])
+    func readLater(table: String) async throws {
+        try await withFolder { folder in
+            let house = try await House(folder)
+            house.process.start()
+            let other = try SQLiteDatabase(path: folder + "/pronto.db")
+            try other.execute("ALTER TABLE \(table) RENAME TO gone")
+            let directory = house.process.directory
+            try other.run(
+                "UPDATE v_domains SET domain_name = 'new.example' WHERE domain_uuid = ?", [.text(house.tenant.text)])
+            try await soon("it is said") { house.lines.all.contains { $0.contains("Configuration not reloaded") } }
+            // Four looks a second find nothing new, and confirm nothing.
+            try await soon("it is not confirmed") { directory.unconfirmed > .seconds(2) }
+            #expect(directory.entry(of: house.tenant)?.tenant.name == "clinic.example", "all of it or nothing")
+            // Nobody tells of this: the reading of before is tried again.
+            try other.execute("ALTER TABLE gone RENAME TO \(table)")
+            other.close()
+            try await soon("the change is known") { directory.tenant(named: "new.example") == house.tenant }
+            #expect(directory.routingTable.domain(of: house.tenant) == "new.example")
+            try await soon("it is confirmed") { directory.unconfirmed < .seconds(2) }
+            #expect(house.lines.all.count { $0.contains("Configuration not reloaded") } == 1, "said once")
+            #expect(house.lines.all.contains { $0.contains("The database answers again") })
+            await house.stop()
+        }
+    }
+
     @Test("A reload that cannot read the assistants leaves those that were")
     func reload() async throws {
         try await withFolder { folder in

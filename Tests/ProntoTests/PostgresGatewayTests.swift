@@ -103,6 +103,42 @@ struct PostgresGatewayTests {
         }
     }
 
+    @Test("A start while somebody keeps a table locked begins with the copy, and follows when the lock is gone")
+    func locked() async throws {
+        let server = try await TestPostgres.shared()
+        try await server.withDatabase { name in
+            try await withFolder { folder in
+                let house = try await House(
+                    folder, given: Self.environment(server, name).merging(["PRONTO_DB_TIMEOUT": "1"]) { $1 })
+                house.process.start()
+                try await soon("the copy is written") {
+                    FileManager.default.fileExists(atPath: folder + "/pronto.db.configuration")
+                }
+                await house.process.stop(patience: .zero)
+
+                let address = PostgresAddress(
+                    port: server.port, name: name, user: TestPostgres.user, password: Redacted(TestPostgres.password))
+                let other = try PostgresDatabase(options: PostgresDatabase.Options(address: address))
+                try other.begin(within: .seconds(120))
+                try other.execute("BEGIN; UPDATE v_domains SET domain_name = 'new.example'")
+                try other.execute("LOCK TABLE v_voice_secretaries IN ACCESS EXCLUSIVE MODE")
+                let process = try await GatewayProcess(
+                    settings: try settings(in: folder, house.environment), logger: house.lines.logger(.trace))
+                process.start()
+                #expect(house.lines.all.contains { $0.contains("the configuration is the one of the last run") })
+                let next = House(house, process)
+                let call = try #require(CallID("3c1a4a4e-0000-4000-8000-000000000001"))
+                #expect(try await next.converse(call).answers.count == 1, "answered from the copy")
+                #expect(process.directory.entry(of: house.tenant)?.tenant.name == "clinic.example")
+                try other.execute("COMMIT")
+                try await soon("the database is followed") {
+                    process.directory.entry(of: house.tenant)?.tenant.name == "new.example"
+                }
+                await next.stop()
+            }
+        }
+    }
+
     @Test("A database that takes connections and answers nothing holds up no call; what it did not take, it gets later")
     func stalls() async throws {
         let server = try await TestPostgres.start()

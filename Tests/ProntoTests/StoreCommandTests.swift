@@ -70,12 +70,32 @@ struct StoreCommandTests {
             let list = try await desk.run("tenant list").split(separator: "\n").map { $0.split(separator: " ") }
             #expect(
                 list.map { $0.map(String.init) } == [
-                    ["id", "name", "enabled", "esl"], [id, "clinic.example", "yes", "-"],
-                    [other, "other.example", "no", "-"],
+                    ["id", "name", "enabled", "esl", "audio"], [id, "clinic.example", "yes", "-", "-"],
+                    [other, "other.example", "no", "-", "-"],
                 ])
             #expect(await desk.complaint("tenant add clinic.example --id \(other)").contains("another id"))
             #expect(await desk.complaint("tenant add x --id 7").contains("a UUID"))
             #expect(await desk.complaint("tenant add").contains("name"))
+        }
+    }
+
+    @Test(
+        "How a tenant's calls bring their audio: set, kept beside its limits, listed, and as the installation's again")
+    func tenantAudio() async throws {
+        try await withDesk { desk in
+            let id = try #require(TenantID(try await desk.run("tenant add clinic.example --audio esl")))
+            try await desk.withStore { store in
+                var policy = try await store.policy(of: id)
+                #expect(policy.audio == .esl)
+                policy.limits.calls = 7
+                try await store.save(policy, of: id)
+            }
+            #expect(try await desk.run("tenant set clinic.example --audio rtp") == id.text)
+            #expect(try await desk.run("tenant list").hasSuffix("rtp"))
+            #expect(await desk.complaint("tenant set clinic.example --audio smoke").contains("rtp, dual, websocket"))
+            #expect(try await desk.run("tenant set clinic.example --audio default") == id.text)
+            let policy = try await desk.withStore { store in try await store.policy(of: id) }
+            #expect(policy == TenantPolicy(limits: TenantLimits(calls: 7)))
         }
     }
 

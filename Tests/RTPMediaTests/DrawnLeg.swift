@@ -18,7 +18,14 @@ struct DrawnLeg {
     private var delayed: [(tick: Int, bytes: [UInt8])] = []
     let peer = RTPAddress(ipv4: 0x7F00_0001, port: 30_082)
 
-    init(_ configuration: RTPReceiver.Configuration = .init(law: .mu)) {
+    /// A buffer that has little room shows most: what is drawn is about its edges.
+    static let narrow: JitterBuffer.Limits = {
+        do { return try JitterBuffer.Limits(minimum: 20, maximum: 60, target: 40) } catch {
+            preconditionFailure("\(error)")
+        }
+    }()
+
+    init(_ configuration: RTPReceiver.Configuration = .init(law: .mu, limits: DrawnLeg.narrow)) {
         self.receiver = RTPReceiver(configuration: configuration, announced: self.peer)
     }
 

@@ -52,7 +52,7 @@ struct AccessContractTests {
             #expect(try await store.policy(of: one.id) == TenantPolicy())
             let policy = TenantPolicy(
                 limits: TenantLimits(calls: 0, spendMicros: 5_000_000_000, requests: 60),
-                retention: Retention(conversations: 1, recordings: 2, calls: 3, activity: 0))
+                retention: Retention(conversations: 1, recordings: 2, calls: 3, activity: 0), audio: .rtp)
             try await store.save(policy, of: one.id)
             #expect(try await store.policy(of: one.id) == policy)
             #expect(try await store.policy(of: two.id) == TenantPolicy())
@@ -69,17 +69,63 @@ struct AccessContractTests {
             // The same id is another tenant's too, and each is its own.
             let twin = SigningKeyRecord(tenant: two.id, id: "k.1", key: Redacted(#"{"kty":"RSA"}"#))
             try await store.save(twin, of: two.id, at: Sample.moment(0))
-            #expect(try await store.signingKeys() == [key, twin])
+            #expect(Set(try await store.access(of: nil).keys.map(\.tenant)) == [one.id, two.id])
+            #expect(try await store.access(of: [one.id]).keys == [key])
+            #expect(try await store.access(of: [two.id]).keys == [twin])
             #expect(try await store.signingKeys(of: one.id).map(\.key) == [nil])
             #expect(try await !store.removeSigningKey("k.2", of: one.id))
             #expect(try await store.removeSigningKey("k.1", of: one.id))
-            #expect(try await store.signingKeys() == [twin])
+            #expect(try await store.access(of: nil).keys == [twin])
         }
         try await kind.withStore(keys: nil) { store in
             let one = try Sample.tenant(1)
             try await store.save(one)
             let key = SigningKeyRecord(tenant: one.id, id: "k", key: Redacted("{}"))
             #expect(await code { try await store.save(key, of: one.id, at: Sample.moment(0)) } == .noSecretKey)
+        }
+    }
+
+    @Test("A policy or key with nonsense in it harms itself only, and is named", arguments: StoreUnderTest.allCases)
+    func nonsense(kind: StoreUnderTest) async throws {
+        try await kind.withStore { store in
+            let sql = try #require(store as? SQLStore)
+            let tenants = try (1...3).map { try Sample.tenant($0) }
+            for tenant in tenants {
+                try await store.save(tenant)
+                try await store.save(TenantPolicy(limits: TenantLimits(calls: 3)), of: tenant.id)
+                try await store.save(
+                    SigningKeyRecord(tenant: tenant.id, id: "k", key: Redacted("{}")), of: tenant.id,
+                    at: Sample.moment(0))
+            }
+            let (one, two) = (tenants[0].id, tenants[1].id)
+            try await sql.perform { database throws(StoreError) in
+                try database.run(
+                    "UPDATE voip_tenant_settings SET max_calls = -1 WHERE domain_uuid = ?", [.text(one.text)])
+                try database.run(
+                    "UPDATE voip_signing_keys SET key_data = 'plain' WHERE domain_uuid = ?", [.text(two.text)])
+                if database.dialect == .sqlite {
+                    // A row that is not even a tenant's.
+                    try database.execute(
+                        """
+                        INSERT INTO v_domains (domain_uuid, domain_name) VALUES ('house', 'house.example');
+                        INSERT INTO voip_signing_keys VALUES ('house', 'k', 'plain', '2026-01-01T00:00:00.000Z');
+                        """)
+                }
+            }
+            let all = try await store.access(of: nil)
+            #expect(all.policies.count == 2 && all.policies[one] == nil)
+            #expect(all.keys.count == 3 && all.keys.filter { $0.key == nil }.map(\.tenant) == [two])
+            #expect(all.faults.contains { $0.tenant == one && $0.message.hasPrefix("column max_calls") })
+            #expect(all.faults.contains { $0.tenant == two && $0.message.hasPrefix("column key_data") })
+            #expect(all.faults.count == (sql.dialect == .sqlite ? 3 : 2))
+            let part = try await store.access(of: [one, try Sample.tenantID(9)])
+            #expect(part.asked?.count == 2 && part.keys.map(\.tenant) == [one] && part.faults.count == 1)
+            try await withFolder { folder in
+                let copy = ConfigurationCopy(path: folder + "/copy")
+                try await copy.write(from: sql)
+                let kept = try copy.readAccess(secretKeys: try SecretKeys(Sample.secretKey))
+                #expect(kept.policies == all.policies && kept.keys.count == 3 && Set(kept.faults) == Set(all.faults))
+            }
         }
     }
 
@@ -175,7 +221,8 @@ struct AccessContractTests {
             let recorded = try await store.recordings(of: one.id, before: Sample.moment(61), limit: 100)
             #expect(recorded.map(\.id) == [calls[0].id, calls[1].id] && recorded.allSatisfy { $0.recording != nil })
             // Another tenant's name with our keys does nothing.
-            try await store.clearRecordings(of: recorded, tenant: one.id)
+            #expect(try await store.clearRecordings(of: recorded, tenant: one.id, noting: []) == 2)
+            #expect(try await store.clearRecordings(of: recorded, tenant: one.id, noting: []) == 0)
             #expect(try await store.recordings(of: one.id, before: Sample.moment(61), limit: 100) == [])
             #expect(try await store.recordings(of: two.id, before: Sample.moment(61), limit: 100).count == 2)
 
@@ -190,9 +237,8 @@ struct AccessContractTests {
             // A call of ours: the person is whom we called.
             #expect(try await store.calls(ofCaller: ["8000"], tenant: one.id, limit: 100).map(\.id) == [calls[0].id])
             #expect(try await store.calls(ofCaller: ["8001"], tenant: one.id, limit: 100) == [])
-            #expect(
-                try await store.forgetCaller(
-                    of: found.map { CallTrace(id: $0.id, startedAt: $0.startedAt) }, tenant: one.id) == 1)
+            let done = try await store.forgetCaller(of: found, tenant: one.id, noting: [])
+            #expect(done.calls == 1 && done.conversations == 1)
             let forgotten = try #require(try await store.call(calls[2].id, of: one.id))
             #expect(forgotten.caller == nil && forgotten.recording == nil && forgotten.dialed != nil)
             #expect(try await store.calls(ofCaller: callers, tenant: one.id, limit: 100) == [])
@@ -200,8 +246,8 @@ struct AccessContractTests {
 
             let old = try await store.calls(of: one.id, before: Sample.moment(121), limit: 2)
             #expect(old.map(\.id) == [calls[0].id, calls[1].id])
-            #expect(try await store.removeCalls(old, tenant: one.id) == 2)
-            #expect(try await store.removeCalls(old, tenant: one.id) == 0)
+            #expect(try await store.removeCalls(old, tenant: one.id, noting: []) == 2)
+            #expect(try await store.removeCalls(old, tenant: one.id, noting: []) == 0)
             #expect(try await store.calls(of: one.id, matching: CallFilter(), after: nil, limit: 100).count == 3)
             #expect(try await store.calls(of: two.id, matching: CallFilter(), after: nil, limit: 100) == before)
             #expect(try await conversations(two.id) == 5)
@@ -219,11 +265,12 @@ struct AccessContractTests {
             try await store.finish(try Sample.finished(1, of: one.id, at: 0), of: one.id)
             try await store.finish(try Sample.finished(1, of: one.id, at: 600), of: one.id)
             let old = try await store.calls(of: one.id, before: Sample.moment(1), limit: 10)
-            #expect(try await store.removeCalls(old, tenant: one.id) == 1)
-            #expect(try await store.conversations(of: old[0].id, tenant: one.id).count == 2)
+            #expect(try await store.removeCalls(old, tenant: one.id, noting: []) == 1)
+            let id = try #require(old[0].id)
+            #expect(try await store.conversations(of: id, tenant: one.id).count == 2)
             let last = try await store.calls(of: one.id, before: Sample.moment(1000), limit: 10)
-            #expect(try await store.removeCalls(last, tenant: one.id) == 1)
-            #expect(try await store.conversations(of: old[0].id, tenant: one.id) == [])
+            #expect(try await store.removeCalls(last, tenant: one.id, noting: []) == 1)
+            #expect(try await store.conversations(of: id, tenant: one.id) == [])
         }
     }
 }

@@ -98,8 +98,9 @@ struct ConfigurationLoadingTests {
     /// What a watch said, without the `unchanged` in between.
     private final class Heard: Sendable {
         private let changes = Mutex<[Set<TenantID>?]>([])
-        func take(_ news: ConfigurationNews) {
+        func take(_ news: ConfigurationNews) -> Bool {
             if case .changed(let tenants) = news { self.changes.withLock { $0.append(tenants) } }
+            return true
         }
         var count: Int { self.changes.withLock { $0.count } }
         func has(_ tenant: TenantID, since: Int) -> Bool {
@@ -136,6 +137,13 @@ struct ConfigurationLoadingTests {
             try await told("a password", id) {
                 try await store.save(SwitchAccount(tenant: id, host: "h", password: Redacted("p")), of: id)
             }
+            try await told("a policy", other.tenant.id) {
+                try await store.save(TenantPolicy(limits: TenantLimits(calls: 1)), of: other.tenant.id)
+            }
+            try await told("a signing key", id) {
+                try await store.save(
+                    SigningKeyRecord(tenant: id, id: "k", key: Redacted("{}")), of: id, at: Sample.moment(0))
+            }
             try await told("an account is removed by hand", id) {
                 try await sql.perform { database throws(StoreError) in
                     _ = try database.run("DELETE FROM v_voice_ai_providers")
@@ -145,6 +153,115 @@ struct ConfigurationLoadingTests {
             watch.cancel()
             await watch.value
         }
+    }
+
+    /// News as somebody heard them who cannot deal with the first few changes.
+    private final class Slow: Sendable {
+        private let state = Mutex<(left: Int, heard: [ConfigurationNews])>((0, []))
+        func take(_ news: ConfigurationNews) -> Bool {
+            self.state.withLock { state in
+                state.heard.append(news)
+                guard case .changed = news, state.left > 0 else { return true }
+                state.left -= 1
+                return false
+            }
+        }
+        func refuse(_ changes: Int) {
+            self.state.withLock { $0 = (changes, []) }
+        }
+        var heard: [ConfigurationNews] { self.state.withLock { $0.heard } }
+    }
+
+    @Test(
+        "What could not be read is told again, and nothing is called unchanged before it was",
+        arguments: [.sqliteFile, .postgres] as [StoreUnderTest])
+    func toldAgain(kind: StoreUnderTest) async throws {
+        try await kind.withStore { store in
+            let (one, other) = try await self.fill(store)
+            let slow = Slow()
+            slow.refuse(2)
+            let watch = Task { await store.watchConfiguration { slow.take($0) } }
+            try await soonTrue { slow.heard.contains(.unchanged) }
+            #expect(slow.heard.prefix(3) == [.changed(nil), .changed(nil), .changed(nil)])
+
+            slow.refuse(2)
+            var assistant = one.assistants[0]
+            assistant.greeting = "changed"
+            try await store.save(assistant, of: one.tenant.id)
+            // Somebody else's change, which can be read, in between: it hides nothing.
+            try await soonTrue { slow.heard.contains { if case .changed = $0 { true } else { false } } }
+            try await store.save(other.tenant)
+            try await soonTrue { slow.heard.last == .unchanged && slow.heard.count > 3 }
+            let heard = slow.heard.drop { $0 == .unchanged }
+            var isRefused = 2
+            var isTold = false
+            for news in heard {
+                if case .changed(let tenants) = news {
+                    let isOurs = tenants?.contains(one.tenant.id) ?? true
+                    if isRefused > 0 { isRefused -= 1 } else { isTold = isTold || isOurs }
+                } else {
+                    #expect(isTold, "unchanged before the change was dealt with: \(heard)")
+                    break
+                }
+            }
+            #expect(isTold)
+            watch.cancel()
+            await watch.value
+        }
+    }
+
+    @Test("A change of a table without triggers is found, whatever other tenants' notices say meanwhile")
+    func silentTable() async throws {
+        try await withPostgres { options in
+            let store = try await SQLStore(postgres: options, secretKeys: SecretKeys(Sample.secretKey), migrates: true)
+            let (one, other) = try await self.fill(store)
+            try await store.perform { database throws(StoreError) in
+                try database.execute("ALTER TABLE v_voice_transfer_destinations DISABLE TRIGGER USER")
+            }
+            let heard = Heard()
+            let watch = Task { await store.watchConfiguration { heard.take($0) } }
+            try await soonTrue { heard.count > 0 }
+            let before = heard.count
+            try await store.removeDestination(one.destinations[0].id, of: one.tenant.id)
+            try await store.save(other.tenant)
+            try await soonTrue { heard.has(other.tenant.id, since: before) }
+            try await soonTrue { heard.has(one.tenant.id, since: before) }
+            #expect(heard.wholes == 1, "and whose it is")
+            watch.cancel()
+            await watch.value
+            await store.close()
+        }
+    }
+
+    @Test("A database that was away at the start has its schema seen to when it answers, before it is followed")
+    func settledLater() async throws {
+        let server = try await TestPostgres.start()
+        var options = server.options("postgres")
+        options.pauses = .milliseconds(20) ... .milliseconds(200)
+        try await server.crash()
+        #expect(await code { _ = try await SQLStore(postgres: options, migrates: true) } == .unavailable)
+        let store = try await SQLStore(postgres: options, migrates: true, mayBeAway: true)
+        let cautious = try await SQLStore(postgres: options, mayBeAway: true)
+        let refusals = Tally(0)
+        let careful = Task {
+            await cautious.watchConfiguration { news in
+                if case .away(let error) = news, error.code == .wrongSchema { refusals.add() }
+                return true
+            }
+        }
+        try await server.restart()
+        // The one who may not migrate says what is wrong; the other migrates, and then both follow.
+        try await soonTrue { refusals.value > 0 }
+        let heard = Heard()
+        let watch = Task { await store.watchConfiguration { heard.take($0) } }
+        try await soonTrue { heard.count > 0 }
+        try await store.save(try Sample.tenant(1))
+        for task in [careful, watch] {
+            task.cancel()
+            await task.value
+        }
+        await store.close()
+        await cautious.close()
     }
 
     @Test("Where notices do not come through, a look twice a second finds the change")
@@ -184,8 +301,8 @@ struct ConfigurationLoadingTests {
         let away = Tally(0)
         let watch = Task {
             await store.watchConfiguration { news in
-                heard.take(news)
                 if case .away = news { away.add() }
+                return heard.take(news)
             }
         }
         try await soonTrue { heard.count == 1 }
@@ -255,11 +372,58 @@ struct PlainKeyTests {
             (#"{"API_Key":"sk-1"}"#, "sk-1", "{}"),
             (#"{"token":"t","api_key":"sk-1","url":"https://x/y"}"#, "sk-1", #"{"url":"https://x/y"}"#),
             (#"{"api_key":"","model":"m"}"#, nil, nil), (#"{"model":"api_key"}"#, nil, nil), ("[1]", nil, nil),
+            (#"{"groq_key":"g","model":"m"}"#, "g", #"{"model":"m"}"#),
+            (#"{"deepgram_key":"d","groq_key":"g"}"#, "d", "{}"),
             (#"{"api_key":7}"#, nil, nil), ("", nil, nil), (#"{"nested":{"api_key":"x"}}"#, nil, nil),
         ] as [(String, String?, String?)])
     func found(text: String, key: String?, rest: String?) {
         let plain = PlainKey(in: text)
-        #expect(plain?.key.value == key && plain?.rest == rest)
+        #expect(plain?.key?.value == key && plain?.rest == rest)
+    }
+
+    @Test(
+        "Keys of several providers in one account: none is shown, none is lost",
+        arguments: [.sqliteFile, .postgres] as [StoreUnderTest])
+    func several(kind: StoreUnderTest) async throws {
+        try await kind.withStore { store in
+            let sql = try #require(store as? SQLStore)
+            let tenant = try Sample.tenant(1)
+            try await store.save(tenant)
+            try await store.save(ProviderAccount(tenant: tenant.id, provider: .openAI), of: tenant.id)
+            try await sql.perform { database throws(StoreError) in
+                _ = try database.run(
+                    "UPDATE v_voice_ai_providers SET config = ?",
+                    [.text(#"{"api_key":"sk-1","deepgram_key":"dg-2","groq_key":"gq-3","model":"m"}"#)])
+            }
+            func raw() async throws -> String {
+                try await sql.perform { database throws(StoreError) in
+                    try database.rows("SELECT config FROM v_voice_ai_providers").map {
+                        row throws(StoreError) in try row.text("config")
+                    }.joined()
+                }
+            }
+            for _ in 0..<2 {
+                #expect(try await sql.rotateSecrets() == 1)
+                let text = try await raw()
+                for key in ["sk-1", "dg-2", "gq-3"] { #expect(!text.contains(key)) }
+                let plain = try #require(PlainKey(in: text))
+                #expect(plain.key == nil && plain.rest == #"{"model":"m"}"#)
+                #expect(plain.others.value.keys.sorted() == ["deepgram_key", "groq_key"])
+            }
+            var account = try #require(try await store.account(.openAI, kind: .realtime, of: tenant.id))
+            #expect(account.secret?.value == "sk-1" && account.configuration == #"{"model":"m"}"#)
+            // A change of the settings, which do not show them, keeps them.
+            account.configuration = #"{"model":"n"}"#
+            account.secret = nil
+            try await store.save(account, of: tenant.id)
+            #expect(try await store.account(.openAI, kind: .realtime, of: tenant.id)?.secret?.value == "sk-1")
+            let others = try #require(PlainKey(in: try await raw())).others.value
+            let box = SecretBox(keys: try SecretKeys(Sample.secretKey).list)
+            for (name, wanted) in [("deepgram_key", "dg-2"), ("groq_key", "gq-3")] {
+                let sealed = try #require(others[name])
+                #expect(try box.opened(sealed, for: "\(account.owner)/config/\(name)") == wanted)
+            }
+        }
     }
 
     @Test(

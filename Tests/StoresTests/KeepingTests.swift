@@ -18,8 +18,13 @@ struct KeepingTests {
                 return count - rows.count
             }
         }
-        func forgetActivities(ofCaller numbers: [String], tenant: TenantID) async throws(StoreError) -> Int {
-            self.rows.withLock { rows in
+        /// Calls that were named beside the numbers.
+        let named = Mutex<[CallID]>([])
+        func forgetActivities(
+            ofCaller numbers: [String], calls: [CallID], tenant: TenantID
+        ) async throws(StoreError) -> Int {
+            self.named.withLock { $0 += calls }
+            return self.rows.withLock { rows in
                 let count = rows.count
                 rows.removeAll { $0.tenant == tenant && numbers.contains($0.number) }
                 return count - rows.count
@@ -105,7 +110,9 @@ struct KeepingTests {
             }
 
             let report = try await place.keeper.forget(caller: "+390612345", of: place.one)
-            #expect(report.calls == 3 && report.conversations == 3 && report.recordings == 3 && report.activities == 1)
+            #expect(report.calls == 3 && report.conversations == 3 && report.recordings == 4 && report.activities == 1)
+            // Of a call that no record names yet the activities are found by its id.
+            #expect(place.activities.named.withLock { $0.map(\.text) } == ["call-9"])
             // The waiting one, and the line that nobody can read.
             #expect(report.spooled == 2 && report.left == 0)
             for (name, path) in paths {

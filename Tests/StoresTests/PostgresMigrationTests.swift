@@ -62,6 +62,35 @@ struct PostgresMigrationTests {
         }
     }
 
+    @Test("Another program's migration is waited for, longer than a session waits for locks")
+    func patience() async throws {
+        try await withPostgres { options in
+            var hasty = options
+            hasty.database.time = .milliseconds(500)
+            let other = try PostgresDatabase(options: options.database)
+            try other.execute("BEGIN")
+            _ = try other.rows("SELECT pg_advisory_xact_lock(123636798092399)")
+            let given = hasty
+            let opening = Task { try await SQLStore(postgres: given, migrates: true) }
+            // Longer than the session's time for a lock: that is what it must outlast.
+            try await Task.sleep(for: .milliseconds(1500))
+            try other.execute("COMMIT")
+            let store = try await opening.value
+            try await store.save(try Sample.tenant(1))
+            await store.close()
+            // Other locks are waited for as always.
+            try other.execute("BEGIN; LOCK TABLE v_domains IN ACCESS EXCLUSIVE MODE")
+            let impatient = try PostgresDatabase(options: given.database)
+            try impatient.begin(within: Migrator.time)
+            let step = Migration(number: 900, name: "late", up: "ALTER TABLE v_domains ADD COLUMN late text", down: "")
+            let error = #expect(throws: StoreError.self) {
+                try Migrator(database: impatient, migrations: Migration.postgres + [step]).up(at: Sample.moment(0))
+            }
+            #expect(error?.code == .locked)
+            try other.execute("ROLLBACK")
+        }
+    }
+
     @Test("An older schema is not migrated behind people's backs; a newer one is refused")
     func wrongSchema() async throws {
         try await withPostgres { options in
@@ -92,6 +121,8 @@ struct PostgresMigrationTests {
             try await store.save(assistant, of: tenants[0].id)
             #expect(try await store.assistants(of: tenants[0].id) == [assistant])
             #expect(try Self.contents(database, of: theirs) == before)
+            try await self.broken(store, database, flag)
+            #expect(try Self.contents(database, of: theirs) == before)
             // What we say of a tenant is said in FusionPBX's own way.
             var tenant = tenants[1]
             tenant.isEnabled = true
@@ -104,6 +135,32 @@ struct PostgresMigrationTests {
             #expect(try Self.tables(database) == (theirs + ["pronto_migrations"]).sorted())
             #expect(try Self.contents(database, of: theirs) == before)
         }
+    }
+
+    /// Rows that FusionPBX may hold and that name no tenant: each harms itself only, and is told.
+    private func broken(_ store: SQLStore, _ database: PostgresDatabase, _ flag: String) async throws {
+        let (nameless, unset, empty) = (Sample.uuid(71), Sample.uuid(72), Sample.uuid(73))
+        try database.execute(
+            """
+            INSERT INTO v_domains (domain_uuid, domain_name, domain_enabled)
+            VALUES ('\(nameless)', NULL, 'true'), ('\(unset)', 'unset.example', NULL)
+            """)
+        if flag == "text" {
+            try database.execute(
+                """
+                INSERT INTO v_domains (domain_uuid, domain_name, domain_enabled)
+                VALUES ('\(empty)', 'empty.example', '')
+                """)
+        }
+        let listed = try await store.listedTenants()
+        #expect(listed.tenants.map(\.name) == ["demo.example", "off.example", "unset.example"])
+        #expect(listed.tenants.last?.isEnabled == true, "NULL is on")
+        #expect(Set(listed.faults.map(\.row)) == (flag == "text" ? [nameless, empty] : [nameless]))
+        #expect(try await store.tenants() == listed.tenants)
+        let rows = try await store.routingRows()
+        #expect(rows.tenants.first { $0.tenant.text == unset }?.isEnabled == true, "for routing too")
+        #expect(Set(rows.lost.compactMap(\.tenant?.text)) == Set(listed.faults.map(\.row)))
+        try database.execute("DELETE FROM v_domains WHERE domain_uuid IN ('\(nameless)', '\(unset)', '\(empty)')")
     }
 
     @Test("Beside an older voice system: its tables are adopted, with their rows and their own columns")

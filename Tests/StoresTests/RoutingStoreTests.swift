@@ -318,12 +318,12 @@ struct RoutingStoreTests {
             let other = try Sample.tenantID(2)
             #expect(try await store.removeActivities(of: other, before: Sample.moment(9), limit: 100) == 0)
             #expect(try await store.removeActivities(of: tenant.id, before: Sample.moment(3), limit: 2) == 2)
-            #expect(try await store.forgetActivities(ofCaller: ["+39****67", "x"], tenant: other) == 0)
-            #expect(try await store.forgetActivities(ofCaller: ["' OR 1=1 --"], tenant: tenant.id) == 0)
+            #expect(try await store.forgetActivities(ofCaller: ["+39****67", "x"], calls: [], tenant: other) == 0)
+            #expect(try await store.forgetActivities(ofCaller: ["' OR 1=1 --"], calls: [], tenant: tenant.id) == 0)
             #expect(
                 try await store.activity(of: tenant.id, before: nil, limit: 9).map(\.id)
                     == [Sample.uuid(4), Sample.uuid(3), Sample.uuid(2)])
-            #expect(try await store.forgetActivities(ofCaller: ["+39****67"], tenant: tenant.id) == 3)
+            #expect(try await store.forgetActivities(ofCaller: ["+39****67"], calls: [], tenant: tenant.id) == 3)
         }
     }
 }
@@ -339,7 +339,7 @@ struct ActivityLogTests {
             if let error = self.answer.withLock({ $0 }) { throw error }
             self.kept.withLock { $0 += decisions }
         }
-        func routingRows() async throws(StoreError) -> RoutingRows { RoutingRows() }
+        func routingRows(of tenants: Set<TenantID>?) async throws(StoreError) -> RoutingRows { RoutingRows() }
         func trunkSettings(of tenant: TenantID) async throws(StoreError) -> [TrunkSettings] { [] }
         func save(_ settings: TrunkSettings, of tenant: TenantID) async throws(StoreError) {}
         func removeTrunkSettings(_ id: RouteID, of tenant: TenantID) async throws(StoreError) -> Bool { false }

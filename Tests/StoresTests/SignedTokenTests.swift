@@ -248,6 +248,14 @@ struct SignedTokenTests {
         #expect(try who(theirs) { $0.domain = "two.example" } == .failure(.unknownKey))
         #expect(try who(theirs) { $0.domain = nil } == .failure(.unknownKey))
 
+        // One tenant's part: the other's stays, and what is as it was is not read anew.
+        #expect(ring.replace(tenants: [], of: [two]).isEmpty)
+        #expect(try who(theirs) == .success(one))
+        #expect(ring.replace(tenants: [SigningKeyRecord(tenant: one, id: "theirs", key: text)], of: [one]).isEmpty)
+        #expect(try who(theirs) == .success(one))
+        ring.replace(tenants: [], of: [one])
+        #expect(try who(theirs) == .failure(.unknownKey))
+
         // Ours, for ourselves and for a gateway of the tenant's.
         let tenant = Tenant(id: two, name: "two.example")
         let own = try #require(ring.issue(for: tenant, trunk: "t", at: Self.now, lifetime: .seconds(60)))

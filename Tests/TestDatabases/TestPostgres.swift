@@ -64,7 +64,7 @@ package final class TestPostgres: Sendable {
             listen_addresses = '127.0.0.1'
             unix_socket_directories = '\(folder)'
             fsync = off
-            max_connections = 200
+            max_connections = 400
             shared_buffers = 64MB
             log_min_messages = fatal
             END

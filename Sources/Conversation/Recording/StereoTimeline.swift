@@ -6,7 +6,20 @@ import Telephony
 /// Both sides are placed by the time at which they sounded, so that an interruption is heard in the recording where it
 /// happened. Agent audio that a flush threw away is taken out again: the window stays open for `horizon`, longer than
 /// any leg holds audio, before samples leave as interleaved L16.
+///
+/// Whoever feeds it drains it first, by the time of what it is about to lay: a side that was silent for long (a hold, a
+/// transfer that rings) then leaves as a number of samples, and never as zeros in memory.
 package struct StereoTimeline: Sendable {
+    /// What can no longer change: sound, and the silence that follows it.
+    package struct Stretch: Sendable, Equatable {
+        /// Interleaved little-endian L16, left the caller.
+        package var bytes: [UInt8] = []
+        /// Samples of each side.
+        package var silence = 0
+        package init() {}
+        package var isEmpty: Bool { self.bytes.isEmpty && self.silence == 0 }
+    }
+
     /// Samples per second of the recording: the uplink's.
     package let rate: SampleRate
     private let horizon: Duration
@@ -40,6 +53,8 @@ package struct StereoTimeline: Sendable {
         self.callerToL16.convert(frame, into: &self.converted)
         let count = self.converted.count / 2
         let wanted = self.position(of: now) - count - self.base
+        // A peer that sends faster than time goes by fills no memory.
+        guard self.caller.count - wanted <= self.rate.samples(in: self.horizon) else { return }
         let silence = Self.place(self.converted, at: wanted, slack: self.slack, on: &self.caller)
         if silence > 0 {
             self.gap = (self.caller.count - count, silence)
@@ -71,27 +86,30 @@ package struct StereoTimeline: Sendable {
         if self.agent.count > keep { self.agent.removeLast(self.agent.count - keep) }
     }
 
-    /// Appends what can no longer change, as interleaved little-endian L16, left the caller.
-    package mutating func drain(at now: Duration, into bytes: inout [UInt8]) {
-        self.emit(self.position(of: now - self.horizon) - self.base, into: &bytes)
+    /// Takes what can no longer change. Before a frame is laid, and at least each second or so.
+    package mutating func drain(at now: Duration) -> Stretch {
+        self.emit(self.position(of: now - self.horizon) - self.base)
     }
 
-    /// The call ended at `now`: appends all that is left.
-    package mutating func finish(at now: Duration, into bytes: inout [UInt8]) {
+    /// The call ended at `now`: takes all that is left.
+    package mutating func finish(at now: Duration) -> Stretch {
         self.flush(at: now)
-        self.emit(max(self.caller.count, self.agent.count), into: &bytes)
+        return self.emit(max(self.caller.count, self.agent.count))
     }
 
-    private mutating func emit(_ count: Int, into bytes: inout [UInt8]) {
-        guard count > 0 else { return }
-        bytes.reserveCapacity(bytes.count + count * 4)
-        for index in 0..<count {
+    private mutating func emit(_ count: Int) -> Stretch {
+        var stretch = Stretch()
+        guard count > 0 else { return stretch }
+        let sound = min(count, max(self.caller.count, self.agent.count))
+        stretch.silence = count - sound
+        stretch.bytes.reserveCapacity(sound * 4)
+        for index in 0..<sound {
             let left = index < self.caller.count ? self.caller[index] : 0
             let right = index < self.agent.count ? self.agent[index] : 0
-            bytes.append(UInt8(truncatingIfNeeded: left))
-            bytes.append(UInt8(truncatingIfNeeded: left >> 8))
-            bytes.append(UInt8(truncatingIfNeeded: right))
-            bytes.append(UInt8(truncatingIfNeeded: right >> 8))
+            stretch.bytes.append(UInt8(truncatingIfNeeded: left))
+            stretch.bytes.append(UInt8(truncatingIfNeeded: left >> 8))
+            stretch.bytes.append(UInt8(truncatingIfNeeded: right))
+            stretch.bytes.append(UInt8(truncatingIfNeeded: right >> 8))
         }
         self.caller.removeFirst(min(count, self.caller.count))
         self.agent.removeFirst(min(count, self.agent.count))
@@ -99,6 +117,7 @@ package struct StereoTimeline: Sendable {
         // What has left cannot be closed any more.
         self.gap.end = max(self.gap.end - count, 0)
         self.gap.length = min(self.gap.length, self.gap.end)
+        return stretch
     }
 
     private func position(of time: Duration) -> Int { self.rate.samples(in: max(time - self.start, .zero)) }

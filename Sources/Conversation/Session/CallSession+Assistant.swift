@@ -31,6 +31,7 @@ extension CallSession {
         case .responseStarted:
             self.isResponding = true
             self.responseSpoke = false
+            self.isFollowedUp = false
         case .agentAudioFinished(let item): self.audioFinished(item, at: now, &output)
         case .agentTranscript(let item, let text, let isFinal):
             guard item.number > self.cutBelow || isFinal else { break }
@@ -44,7 +45,7 @@ extension CallSession {
             // The back end has stopped by itself: no resume is possible.
             if self.playout.isSounding(at: now) { self.apply(.confirm, at: now, &output) }
         case .toolCalled(let call): self.toolCalled(call, at: now, &output)
-        case .toolsCancelled(let ids): self.pendingTools.subtract(ids)
+        case .toolsCancelled(let ids): self.toolsCancelled(ids, at: now)
         case .responseFinished(let outcome): self.responseFinished(outcome, at: now, &output)
         case .usage(let usage): output.commands.append(.note(.usage(usage)))
         case .goingAway(let time): self.set(.recycle, now + max((time ?? .seconds(10)) - .seconds(10), .zero))
@@ -59,9 +60,16 @@ extension CallSession {
         self.forgetAssistant()
         self.assistantSession += 1
         self.phase = .opening
+        self.noInput.busy()
         self.set(.assistantReady, now + self.plan.deadlines.ready)
         output.commands.append(
-            .openAssistant(index: index, session: self.assistantSession, history: self.transcript.history))
+            .openAssistant(index: index, session: self.assistantSession, history: self.history))
+    }
+
+    /// What the next assistant is told. What is stored of an answer sounds on before anything of the next assistant does:
+    /// by then it was heard, and who does not know of it would say it again.
+    private var history: [ConversationEntry] {
+        self.transcript.history(with: self.transcript.unsettled.filter { self.playout.received(of: $0) > .zero })
     }
 
     /// State that belongs to one session with one assistant.
@@ -72,6 +80,8 @@ extension CallSession {
         self.capabilities = nil
         self.isResponding = false
         self.responseSpoke = false
+        self.isFollowedUp = false
+        self.reopening = nil
         self.arriving = nil
         self.cutBelow = 0
         self.pendingTools.removeAll()
@@ -114,6 +124,10 @@ extension CallSession {
                 start += length
             }
         }
+        if let news = self.news {
+            self.news = nil
+            output.commands.append(.assistant(.inform(news)))
+        }
         if self.awaitsAudio {
             // The caller was waiting for an answer when the former session broke.
             self.askForReply(.reply, at: now, &output)
@@ -145,6 +159,10 @@ extension CallSession {
         // Nothing is interrupted now: what the former start left behind, and never closed, was no turn.
         if !sounds { self.isDoubtful = false }
         self.cancelUnheardReply(at: now, &output)
+        // Whoever speaks does not wait: the answer is owed from the end of these words.
+        if self.timers[Timer.firstAudio.rawValue] != nil {
+            self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+        }
         if let decision = self.bargeIn.speechStarted(agentSounds: sounds, voice: self.voice, at: now) {
             self.apply(decision, at: now, &output)
         }
@@ -328,7 +346,7 @@ extension CallSession {
         let accounts = self.playout.discard(at: now)
         if self.isMediaLost { self.playout.pause(at: now) }
         if !wasPaused { self.flushPhone(&output) }
-        if self.isResponding { output.commands.append(.assistant(.cancelResponse)) }
+        if self.isResponding || self.owesReply { output.commands.append(.assistant(.cancelResponse)) }
         for account in accounts {
             self.transcript.settle(account, interrupted: true, at: now)
             guard account.item.session != 0 else {
@@ -385,7 +403,9 @@ extension CallSession {
                 self.awaitsAudio = false
                 self.clear(.firstAudio)
             }
-            if outcome != .cancelled, !self.responseSpoke, self.pendingTools.isEmpty, self.afterResponse == nil {
+            if outcome != .cancelled, !self.responseSpoke, !self.isFollowedUp, self.pendingTools.isEmpty,
+                self.afterResponse == nil
+            {
                 // A reply without a sound (text only, or nothing): the caller must not wait for it in vain.
                 if self.awaitsAudio { self.set(.firstAudio, now) }
             }
@@ -430,8 +450,8 @@ extension CallSession {
         guard let destination else {
             let names = self.plan.destinations.map(\.name).joined(separator: ", ")
             self.answer(
-                call, "{\"error\":\"unknown destination\",\"destinations\":\(JSONText.quoted(names))}", respond: true,
-                &output)
+                call, "{\"error\":\"unknown destination\",\"destinations\":\(JSONText.quoted(names))}", &output)
+            self.awaitFollowUp(at: now)
             return
         }
         self.answer(call, "{\"status\":\"transferring\"}", respond: false, &output)
@@ -439,10 +459,26 @@ extension CallSession {
     }
 
     private mutating func answer(
-        _ call: ToolCall, _ text: String, respond: Bool, _ output: inout SessionOutput
+        _ call: ToolCall, _ text: String, respond: Bool = true, _ output: inout SessionOutput
     ) {
         output.commands.append(.assistant(.toolResult(id: call.id, output: Redacted(text), respond: respond)))
-        if respond { self.awaitsAudio = true }
+    }
+
+    /// A tool has its result: what the assistant makes of it is owed to the caller, by a response of its own.
+    mutating func awaitFollowUp(at now: Duration) {
+        self.isFollowedUp = self.isResponding
+        self.awaitsAudio = true
+        self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+    }
+
+    /// The assistant does not want these results any more.
+    private mutating func toolsCancelled(_ ids: [String], at now: Duration) {
+        guard !self.pendingTools.isDisjoint(with: ids) else { return }
+        self.pendingTools.subtract(ids)
+        guard self.pendingTools.isEmpty else { return }
+        self.clear(.tool)
+        // The call of the tool has stopped this deadline, and no result will start it again.
+        if self.awaitsAudio { self.set(.firstAudio, now + self.plan.deadlines.firstAudio) }
     }
 
     /// A tool decided the end: it comes when the response that called the tool has been spoken.
@@ -461,12 +497,12 @@ extension CallSession {
     package mutating func toolFinished(
         id: String, result: Redacted<String>, at now: Duration, _ output: inout SessionOutput
     ) {
-        guard self.phase == .talking, self.pendingTools.remove(id) != nil else { return }
+        guard self.phase != .ended, self.pendingTools.remove(id) != nil else { return }
         if self.pendingTools.isEmpty { self.clear(.tool) }
-        output.commands.append(
-            .assistant(.toolResult(id: id, output: result, respond: true)))
-        self.awaitsAudio = true
-        self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+        // On its way out the call has nothing more to say, but it may come back.
+        let respond = self.phase == .talking
+        output.commands.append(.assistant(.toolResult(id: id, output: result, respond: respond)))
+        if respond { self.awaitFollowUp(at: now) }
     }
 
     // MARK: Digits
@@ -489,9 +525,14 @@ extension CallSession {
         self.askForReply(.reply, at: now, &output)
     }
 
+    /// A reply of ours is under way, or asked for and not begun: a server takes its time to begin one.
+    private var owesReply: Bool {
+        self.drivesTurns && (self.isResponding || self.awaitsAudio && self.pendingTools.isEmpty)
+    }
+
     /// The caller was not done after all: an answer to half of it would speak into the other half.
     private mutating func cancelUnheardReply(at now: Duration, _ output: inout SessionOutput) {
-        guard self.isResponding, self.drivesTurns, !self.playout.isSounding(at: now) else { return }
+        guard self.owesReply, !self.playout.isSounding(at: now) else { return }
         output.commands.append(.assistant(.cancelResponse))
         self.awaitsAudio = false
         self.clear(.firstAudio)
@@ -503,12 +544,13 @@ extension CallSession {
         _ failure: AssistantFailure, at now: Duration, _ output: inout SessionOutput
     ) {
         guard failure.verdict != .ignore else { return }
-        if self.isLeavingAfterSpeech {
-            // Nothing more comes of the last words: what there is of them is heard out.
-            if let arriving = self.arriving { self.playout.finish(arriving) }
-            self.isResponding = false
+        switch self.phase {
+        case .opening, .talking: break
+        case .leaving, .transferring:
+            self.failedOnTheWayOut(failure, &output)
+            return
+        case .ended: return
         }
-        guard self.phase == .talking || self.phase == .opening else { return }
         output.commands.append(.note(.assistantFailed(index: self.ladder.current, slug: failure.slug)))
         if let arriving = self.arriving { self.playout.finish(arriving) }
         if let leaving = self.afterResponse {
@@ -534,5 +576,14 @@ extension CallSession {
             self.closeAssistant(&output)
             self.handToHuman(.assistantsExhausted, at: now, &output)
         }
+    }
+
+    /// The end was decided, and needs no assistant; but a caller whom nobody answers comes back, and not to a dead one.
+    private mutating func failedOnTheWayOut(_ failure: AssistantFailure, _ output: inout SessionOutput) {
+        guard self.reopening == nil else { return }
+        output.commands.append(.note(.assistantFailed(index: self.ladder.current, slug: failure.slug)))
+        // Nothing more comes of the last words: what there is of them is heard out.
+        self.closeAssistant(&output)
+        self.reopening = self.ladder.failed(failure.verdict)
     }
 }

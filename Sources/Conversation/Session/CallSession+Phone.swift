@@ -102,6 +102,7 @@ extension CallSession {
         self.isResponding = false
         self.awaitsAudio = false
         self.afterResponse = nil
+        self.lastWords = nil
         // Nobody has told the caller yet.
         self.responseSpoke = false
         self.leave(.transfer(destination, .transferred), at: now, &output)
@@ -116,7 +117,10 @@ extension CallSession {
             self.assistantFailed(AssistantFailure("not-ready-in-time", .retry), at: now, &output)
         case .firstAudio:
             guard self.phase == .talking, self.awaitsAudio else { return }
-            if let leaving = self.afterResponse {
+            if self.isCallerHeard(at: now) {
+                // Neither a filler nor a new session belongs into the caller's words.
+                self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+            } else if let leaving = self.afterResponse {
                 self.afterResponse = nil
                 self.leave(leaving, at: now, &output)
             } else if self.hasSaidFiller {
@@ -140,6 +144,7 @@ extension CallSession {
                 self.assistantFailed(AssistantFailure("audio-stalled", .retry), at: now, &output)
             }
         case .tool:
+            guard !self.pendingTools.isEmpty else { return }
             for id in self.pendingTools.sorted() {
                 output.commands.append(
                     .assistant(
@@ -147,14 +152,13 @@ extension CallSession {
                 )
             }
             self.pendingTools.removeAll()
-            self.awaitsAudio = true
-            self.set(.firstAudio, now + self.plan.deadlines.firstAudio)
+            self.awaitFollowUp(at: now)
         case .maximumDuration:
             switch self.phase {
             case .leaving, .transferring, .ended: break
             case .opening, .talking:
                 // A response that we stop here would answer for the last words: then the house says them.
-                let isFree = !self.isResponding
+                let isFree = !self.isResponding && !self.awaitsAudio
                 self.cut(at: now, &output)
                 self.sayFarewell(
                     or: .maximumDuration, then: .hangUp(.maximumDuration), byAssistant: isFree, at: now, &output)
@@ -179,6 +183,12 @@ extension CallSession {
         case .recycle:
             self.recycle(at: now, &output)
         }
+    }
+
+    /// The caller speaks now: a detector that hears noise for ever does not count beyond the voice.
+    private func isCallerHeard(at now: Duration) -> Bool {
+        guard self.detectorHearsCaller, let voiced = self.voice.lastVoiced else { return self.voice.isSpeaking }
+        return self.voice.isSpeaking || now - voiced < .seconds(2)
     }
 
     /// Moves to a fresh session of the same assistant before the provider cuts the old one: at a quiet moment.
@@ -313,6 +323,7 @@ extension CallSession {
         self.bargeIn.reset()
         if !self.isMediaLost, !self.isHeld { self.playout.resume() }
         self.phase = .leaving(leaving)
+        self.noInput.busy()
         for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] {
             self.clear(timer)
         }
@@ -352,15 +363,36 @@ extension CallSession {
             return
         }
         self.speak(.transferFailed, at: now, &output)
-        if termination == .transferred, self.isReady {
-            self.phase = .talking
-            output.commands.append(
-                .assistant(.inform(Redacted("The transfer to \(destination.name) failed; the caller is still here."))))
+        if termination == .transferred, self.goOn(afterFailing: destination, at: now, &output) {
+            return
         } else if let fallback = self.plan.fallback, fallback != destination {
             self.leave(.transfer(fallback, .assistantsExhausted), at: now, &output)
         } else {
             self.leave(.hangUp(.transferFailed), at: now, &output)
         }
+    }
+
+    /// Back to the assistant, or to the one that takes its place; false: there is none.
+    private mutating func goOn(
+        afterFailing destination: TransferDestination, at now: Duration, _ output: inout SessionOutput
+    ) -> Bool {
+        let news = Redacted("The transfer to \(destination.name) failed; the caller is still here.")
+        guard !self.isReady else {
+            self.phase = .talking
+            // Its begin, or its end, fell into the time when the caller was not ours to hear.
+            self.detectorHearsCaller = false
+            if !self.pendingTools.isEmpty { self.set(.tool, now + self.plan.deadlines.tool) }
+            output.commands.append(.assistant(.inform(news)))
+            return true
+        }
+        switch self.reopening {
+        case .human: return false
+        case .again(let index), .next(let index): self.open(index, at: now, &output)
+        // It was still being opened when the call left.
+        case nil: self.open(self.ladder.current, at: now, &output)
+        }
+        self.news = news
+        return true
     }
 
     /// The one finaliser: every end comes through here, once.

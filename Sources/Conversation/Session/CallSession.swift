@@ -71,10 +71,16 @@ package struct CallSession: ~Copyable, Sendable {
     var pendingTools: Set<String> = []
     /// Items at or below this number were cut: late deltas of theirs are dropped.
     var cutBelow = 0
+    /// A tool of the response that is under way has its result already: the answer comes in the response after this one.
+    var isFollowedUp = false
     /// Decided by a tool, performed when the response that called it has been spoken.
     var afterResponse: Leaving?
     /// Last words that the assistant was asked to say and has not begun: the house says them if it does not.
     var lastWords: String?
+    /// The assistant broke while the call was on its way out: what opens if the caller comes back.
+    var reopening: Ladder.Step?
+    /// What the next assistant must know beside what was said.
+    var news: Redacted<String>?
 
     // The caller.
     var detectorHearsCaller = false
@@ -306,7 +312,8 @@ package struct CallSession: ~Copyable, Sendable {
             next = Self.earlier(next, self.timers.earliest)
             next = Self.earlier(next, self.soundEnds)
             next = Self.earlier(next, self.bargeIn.deadline)
-            next = Self.earlier(next, self.noInput.deadline)
+            // Elsewhere nobody looks at it: a deadline that nobody takes would wake us for ever.
+            if self.phase == .talking { next = Self.earlier(next, self.noInput.deadline) }
             return next
         }
     }
@@ -343,6 +350,9 @@ package struct CallSession: ~Copyable, Sendable {
     package var beganAt: Duration { self.startedAt }
     package var uplinkFormat: AudioFormat { self.uplink }
     package var downlinkFormat: AudioFormat { self.downlink }
+
+    /// The caller waits for the assistant to speak.
+    package var owesAnswer: Bool { self.awaitsAudio }
 
     /// The phone was asked to hand the caller over, and what became of it is not known yet.
     package var isTransferring: Bool { if case .transferring = self.phase { true } else { false } }

@@ -96,10 +96,11 @@ package struct Transcript: Sendable {
     /// Items of the agent that are not settled yet.
     package var unsettled: [PlayoutItem] { self.open.filter { !$0.isSettled }.compactMap(\.item) }
 
-    /// What a new assistant is told: only what was said and heard.
-    package var history: [ConversationEntry] {
+    /// What a new assistant is told: only what was said and heard, and what sounds on (`sounding`, not settled yet).
+    package func history(with sounding: [PlayoutItem] = []) -> [ConversationEntry] {
         self.open.compactMap { open in
-            let text = open.turn.heardText.value
+            let soundsOn = open.item.map { sounding.contains($0) } ?? false
+            let text = soundsOn ? open.turn.text.value : open.turn.heardText.value
             guard !text.isEmpty else { return nil }
             return ConversationEntry(role: open.turn.speaker == .caller ? .caller : .agent, text: text)
         }

@@ -31,12 +31,16 @@ final class DeadMansSwitch {
     private let channel: CallID
     private let target: DialplanTarget
     private let seconds: Int
-    private let control: any CallControl
+    private var control: any CallControl
     private let loop: EventLoop
     private var timer: TimerID?
     /// Tasks that are armed, the newest last.
     private var tasks: [Int]
     private var isDisarmed = false
+    /// Who puts it off from now on; what is still armed here is theirs to take back.
+    private var successor: DeadMansSwitch?
+    /// A task of our own is armed: those of others are not needed any more.
+    private var isArmed = false
 
     init(
         channel: CallID, target: DialplanTarget, seconds: Int, lastTask: Int?, control: any CallControl,
@@ -65,15 +69,40 @@ final class DeadMansSwitch {
 
     private func armed(_ task: Int) {
         guard !self.isDisarmed else { return self.cancel(task) }
+        // Asked for by the way before, and answered only now.
+        if let successor = self.successor { return successor.inherit([task]) }
         for old in self.tasks { self.cancel(old) }
         self.tasks = [task]
+        self.isArmed = true
+    }
+
+    /// Another takes the place of this one, by another way to the same channel: what is armed here is taken back as soon
+    /// as something is armed there, so that there is no gap.
+    func handOver(to successor: DeadMansSwitch) {
+        self.stop()
+        self.successor = successor
+        successor.inherit(self.tasks)
+        self.tasks = []
+    }
+
+    private func inherit(_ tasks: [Int]) {
+        if self.isArmed || self.isDisarmed {
+            for task in tasks { self.cancel(task) }
+        } else if let successor = self.successor {
+            successor.inherit(tasks)
+        } else {
+            self.tasks.insert(contentsOf: tasks, at: 0)
+        }
     }
 
     private func cancel(_ task: Int) { self.control.ask(.cancelTask(task)) }
 
-    /// Takes it back: the channel goes elsewhere by our doing.
-    func disarm() {
+    /// Takes it back: the channel goes elsewhere, or is there.
+    ///
+    /// - Parameter control: another way to the switch than the one by which it was armed.
+    func disarm(by control: (any CallControl)? = nil) {
         self.stop()
+        if let control { self.control = control }
         self.isDisarmed = true
         for task in self.tasks { self.cancel(task) }
         self.tasks = []

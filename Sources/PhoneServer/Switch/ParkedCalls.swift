@@ -71,6 +71,8 @@ final class ParkedCall {
     private(set) var quietUntil: Duration?
     /// On its way elsewhere by our doing.
     private var isDismissed = false
+    /// The conversation has this channel's audio from us.
+    private var isInCall = false
     private var chosen: CallReception.Chosen?
 
     init(
@@ -136,15 +138,30 @@ final class ParkedCall {
         CallReception(gateway: self.gateway, loop: self.loop).take(
             self.dial, chosen: chosen, leg, control: control, isThere: isThere
         ) { [self] refusal in
-            if let refusal { self.giveUp(refusal.slug) }
+            if let refusal { self.giveUp(refusal.slug) } else { self.isInCall = true }
         }
     }
 
     /// A park of its own, after which unicast may be asked for anew: its event brings the call back to `ParkedCalls`.
     private func park() {
         self.dismiss()
-        let (link, channel) = (self.link, self.dial.channel)
-        self.whenQuiet { link.ask(try? .park(channel)) }
+        self.tellLost()
+        let (link, channel, logger) = (self.link, self.dial.channel, self.gateway.logger)
+        self.whenQuiet {
+            link.ask(try? .park(channel)) { isParked in
+                guard !isParked else { return }
+                // The conversation waits for its media no longer than for any other, then the caller goes to the fallback.
+                logger.warning(
+                    "The switch would not park a channel whose raw audio has ended",
+                    ["call.id": .string(channel.text)])
+            }
+        }
+    }
+
+    /// What is said from now on nobody hears.
+    private func tellLost() {
+        guard self.isInCall, let live = self.gateway.live(self.dial.channel) else { return }
+        live.loop.execute { live.call.value.call?.phone(.mediaLost(reason: "unicast")) }
     }
 
     func dismiss() {
@@ -170,6 +187,7 @@ final class ParkedCall {
         self.gateway.metrics.refused()
         self.gateway.logger.warning(
             "Parked call not answered: its dead man's switch is the fallback", ["refusal.reason": .string(slug)])
+        self.tellLost()
         self.end()
     }
 

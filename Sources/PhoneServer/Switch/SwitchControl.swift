@@ -19,6 +19,8 @@ final class SwitchControl: CallControl, Sendable {
 
     /// Until its socket ends; what is asked later is answered with a failure.
     var isAvailable: Bool { true }
+    /// The socket stays behind: only its linger is left.
+    var followsElsewhere: Bool { false }
 
     private func perform(_ body: @escaping @Sendable (SwitchVisit) -> Void) {
         let visit = self.visit

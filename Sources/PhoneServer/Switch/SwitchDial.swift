@@ -1,22 +1,11 @@
 import EventSocket
+import Records
 import Routing
 import Telephony
 
 /// What the channel data of an outbound Event Socket says about a call: read once, strictly. Everything in it is the
 /// dialplan's word, except what the caller sends (numbers).
 package struct SwitchDial: Sendable {
-    /// How the call brings its audio.
-    package enum Audio: String, Sendable, CaseIterable {
-        /// FreeSWITCH's own raw datagrams.
-        case esl
-        /// We bridge the channel to our own SIP port.
-        case rtp
-        /// mod_audio_stream's WebSocket, started by us, this socket for control.
-        case dual
-        /// The same, for dialplans that say so.
-        case websocket
-    }
-
     var channel: CallID
     var hints = AssistantHints()
     /// FusionPBX's domain by name, where the id is missing.
@@ -26,8 +15,10 @@ package struct SwitchDial: Sendable {
     var isAnswered: Bool
     /// The rate that the channel's audio is read at: unicast has it.
     var rate: SampleRate?
-    /// Stated by the dialplan; nil: as AUDIO_MODE says.
-    var audio: Audio?
+    /// Stated by the dialplan; nil: as the tenant's row or AUDIO_MODE says.
+    var audio: CallAudio?
+    /// For the audio that mod_audio_stream brings.
+    var stream: StatedStream
     /// Where the dialplan entered: an unanswered transfer returns there.
     var entry: DialplanTarget?
     /// The row of routing that sent the call: what it says about the call holds here as on any other leg.
@@ -45,6 +36,7 @@ package struct SwitchDial: Sendable {
     init?(_ data: SwitchEvent) {
         guard let channel = data.channel else { return nil }
         self.channel = channel
+        self.stream = StatedStream(data)
         self.rate = Self.first(["read_rate"], of: data).flatMap { Int($0) }.flatMap(Self.rate)
         self.isAnswered = data.headers["Answer-State"] == "answered"
         self.hints.tenant = Self.first(Self.tenantNames, of: data).flatMap { TenantID($0) }
@@ -54,7 +46,7 @@ package struct SwitchDial: Sendable {
         self.caller = data.headers["Caller-Caller-ID-Number"].map { Redacted($0) }
         self.dialed = data.headers["Caller-Destination-Number"].map { Redacted($0) }
         self.hints.dialed = self.dialed?.value
-        self.audio = Self.first(Self.audioNames, of: data).flatMap { Audio(rawValue: $0.lowercased()) }
+        self.audio = Self.first(Self.audioNames, of: data).flatMap { CallAudio(rawValue: $0.lowercased()) }
         if let number = self.dialed?.value, let context = data.headers["Caller-Context"], !context.isEmpty {
             self.entry = DialplanTarget(extension: number, context: context)
         }

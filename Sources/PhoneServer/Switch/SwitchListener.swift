@@ -1,6 +1,7 @@
 import EventSocket
 import Networking
 import Observability
+import Records
 import Synchronization
 import Telephony
 
@@ -10,8 +11,8 @@ package struct SwitchListenerConfiguration: Sendable {
     package var isTrustedPeer: @Sendable (SocketAddress) -> Bool = { $0.isLoopback }
     /// ESL_MAX_CONNECTIONS.
     package var maximumConnections = 100
-    /// AUDIO_MODE, for calls that do not say.
-    package var audio: SwitchAudioMode = .esl
+    /// AUDIO_MODE, for calls that do not say, of tenants that have no mode of their own.
+    package var audio: CallAudio = .esl
     package var session = OutboundSession.Configuration()
     /// Our ends of the unicast, and the switch's.
     package var ports: DatagramPorts?
@@ -26,9 +27,6 @@ package struct SwitchListenerConfiguration: Sendable {
 
     package init() {}
 }
-
-/// How a call that comes by the outbound Event Socket brings its audio.
-package typealias SwitchAudioMode = SwitchDial.Audio
 
 /// Takes the connections of the dialplan's `socket` application on one loop: who may come, how many, and what becomes
 /// of each (`SwitchVisit`). Confined to the loop.

@@ -96,7 +96,8 @@ final class SwitchVisit {
     }
 
     private func bringAudio(_ dial: SwitchDial) {
-        switch dial.audio ?? self.listener.configuration.audio {
+        let usual = self.chosen.flatMap { self.gateway.configuration.audio($0.entry.tenant.id) }
+        switch dial.audio ?? usual ?? self.listener.configuration.audio {
         case .esl: self.beginUnicast(dial)
         case .rtp: self.bridgeToSIP(dial)
         case .dual, .websocket: self.startStream(dial)
@@ -147,13 +148,18 @@ final class SwitchVisit {
     private func startStream(_ dial: SwitchDial) {
         guard let identity = self.makeIdentity(dial), let control = SwitchControl(self) else { return }
         // The dialplan started the stream before it came here, or the caller is back from a transfer.
-        if self.adoptsLiveCall(identity, control) { return }
-        guard let base = self.listener.configuration.streamURL else {
+        if self.controlsLiveCall(identity, control) { return }
+        if let variable = dial.stream.wrong {
+            return self.giveUp(
+                "stream-variable", "The dialplan's \(variable) cannot be used; docs/freeswitch.md says what it may be")
+        }
+        guard let base = dial.stream.base ?? self.listener.configuration.streamURL else {
             return self.giveUp("no-stream-url", "Set PRONTO_STREAM_URL, where the switch finds the media port")
         }
         self.offer(identity, control)
-        let url = "\(base)/stream/\(identity.assistant.text)/\(dial.channel.text)?rate=16000"
-        self.api(try? .startAudioStream(dial.channel, url: url, mix: .mono, rate: .wideband)) { [unowned self] result in
+        let url = dial.stream.url(base: base, assistant: identity.assistant, call: dial.channel)
+        self.api(try? .startAudioStream(dial.channel, url: url, mix: .mono, rate: dial.stream.rate)) {
+            [unowned self] result in
             // `+OK` proves nothing (the connection comes later or never); a refusal does.
             guard case .success(let reply) = result, reply.refusal == nil else {
                 return self.giveUp("stream-refused", "Is mod_audio_stream loaded? See: pronto doctor")
@@ -170,7 +176,7 @@ final class SwitchVisit {
             return self.giveUp("no-sip-port", "Set PRONTO_SIP_PORT: AUDIO_MODE=rtp needs the SIP listener")
         }
         // Back from a transfer: the conversation lives, and gets a new leg.
-        if !self.adoptsLiveCall(identity, control) { self.offer(identity, control) }
+        if !self.controlsLiveCall(identity, control) { self.offer(identity, control) }
         // media_timeout is the dead man's switch here: our RTP never stops while we live.
         let options = [
             "originate_timeout=2", "media_timeout=1500", "sip_copy_custom_headers=false",
@@ -187,11 +193,19 @@ final class SwitchVisit {
         self.line.run(bridge)
     }
 
-    /// Whether the channel has a conversation already, which this socket now controls.
-    private func adoptsLiveCall(_ identity: CallIdentity, _ control: SwitchControl) -> Bool {
+    /// Whether the channel has a conversation already, which this socket is to control.
+    ///
+    /// Its media may still be asking the other nodes for a place: then there is nobody yet to give the control to, and the
+    /// conversation takes the offer as it begins.
+    private func controlsLiveCall(_ identity: CallIdentity, _ control: SwitchControl) -> Bool {
         guard let live = self.gateway.live(identity.call), live.tenant == identity.tenant else { return false }
-        self.isInCall = true
-        live.loop.execute { live.call.value.call?.adopt(control, fuse: identity.fuse) }
+        self.offer(identity, control)
+        let gateway = self.gateway
+        let visit = ObjectIdentifier(self)
+        live.loop.execute {
+            guard let call = live.call.value.call, gateway.withdrawOffer(of: identity.call, by: visit) else { return }
+            call.adopt(control, fuse: identity.fuse)
+        }
         return true
     }
 

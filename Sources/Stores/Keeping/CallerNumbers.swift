@@ -1,3 +1,6 @@
+import COpenSSL
+import Telephony
+
 /// The ways in which one number is written in records: carriers and switches disagree about `+` and `00`.
 package enum CallerNumbers {
     /// `+39061234`, `0039061234` and `39061234` are one number; a national one (`061234`) is another, since whose nation it
@@ -9,5 +12,15 @@ package enum CallerNumbers {
             return [number]
         }
         return ["+\(digits)", "00\(digits)", String(digits)]
+    }
+
+    /// One text for all spellings of a tenant's caller, from which the number is not read back by looking at it: what
+    /// stays of an erased caller while other nodes have still to look at their disks. (A number can be guessed and hashed;
+    /// the rows go after a month, see `RecordKeeper`.)
+    package static func hash(_ number: String, of tenant: TenantID) -> String {
+        let bytes = Array("\(tenant.text) \(Self.spellings(of: number)[0])".utf8)
+        var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
+        SHA256(bytes, bytes.count, &digest)
+        return digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }

@@ -1,32 +1,38 @@
 import Foundation
 import Records
+import Synchronization
 import Telephony
 
 /// Takes away what is too old, and what one caller left behind: rows, recordings, and lines of the spool.
 ///
 /// In small steps, so that the database is free for calls in between, and in an order that survives a crash: a file goes
 /// before the row that names it, the spool before the database (a line that is replayed in between is found there).
+/// A file that cannot go now is noted in the database in the step that takes its name off the row, for whichever node
+/// has it (`catchUp`).
 package struct RecordKeeper: Sendable {
-    private let store: any RecordsStore
-    private let spool: CallSpool?
-    private let recordings: RecordingFolder
-    private let activities: (any ActivityErasure)?
+    let store: any RecordsStore
+    let spool: CallSpool?
+    let recordings: RecordingFolder
+    let activities: (any ActivityErasure)?
+    /// This node's name, as `voip_cdr.node` has it; nil: there is one node.
+    let node: String?
     /// Other places that know calls (a shared state of several nodes); nil: it could not be asked.
     private let elsewhere: (@Sendable ([CallID], TenantID) async -> Int?)?
 
     /// Rows of one step.
-    private static let step = 200
+    static let step = 200
     private static let pause = Duration.milliseconds(20)
 
     package init(
         store: any RecordsStore, spool: CallSpool?, recordings: RecordingFolder,
-        activities: (any ActivityErasure)? = nil,
+        activities: (any ActivityErasure)? = nil, node: String? = nil,
         elsewhere: (@Sendable ([CallID], TenantID) async -> Int?)? = nil
     ) {
         self.store = store
         self.spool = spool
         self.recordings = recordings
         self.activities = activities
+        self.node = node
         self.elsewhere = elsewhere
     }
 
@@ -35,184 +41,178 @@ package struct RecordKeeper: Sendable {
     package func forget(caller number: String, of tenant: TenantID) async throws(StoreError) -> ErasureReport {
         let numbers = CallerNumbers.spellings(of: number)
         var report = ErasureReport()
-        report.spooled = try await self.forgetSpooled(numbers, tenant)
+        // First of all: what waits on another node's disk is for that node to find, also when we fail further on.
+        try await self.store.announce(
+            CallerErasure(tenant: tenant, caller: CallerNumbers.hash(number, of: tenant), askedAt: Date()))
+        let spooled = try await self.forgetSpooled(
+            { $0.tenant == tenant && $0.isOf(numbers) },
+            // What no program can read, and mentions both, is most likely this caller's.
+            keeps: { line in !(line.contains(tenant.text) && numbers.contains { line.contains("\"\($0)\"") }) })
+        report.spooled = spooled.lines
+        report.recordings = spooled.removed
+        report.left = spooled.noted
+        let waiting = spooled.calls[tenant] ?? []
+        try await self.forgetElsewhere(waiting, tenant)
         if let activities = self.activities {
-            // First: an activity is this caller's by the call's record, which has the numbers now.
-            report.activities = try await activities.forgetActivities(ofCaller: numbers, tenant: tenant)
+            // Before the records: an activity is this caller's by the call's record, which has the numbers now.
+            report.activities = try await activities.forgetActivities(
+                ofCaller: numbers, calls: waiting, tenant: tenant)
         }
+        try await self.forgetRecords(numbers, tenant, &report)
         while true {
-            let calls = try await self.store.calls(ofCaller: numbers, tenant: tenant, limit: Self.step)
-            guard !calls.isEmpty else { break }
-            // First: without the numbers the calls would not be found again.
-            if let elsewhere = self.elsewhere, await elsewhere(calls.map(\.id), tenant) == nil {
-                throw StoreError(.unavailable, "the state that the nodes share cannot be asked")
-            }
-            let left = self.removeRecordings(of: calls, tenant, &report.recordings)
-            report.left += left.count { $0.recording != nil }
-            report.conversations += try await self.store.forgetCaller(of: left, tenant: tenant)
-            report.calls += calls.count
-            await self.rest()
+            let count = try await self.store.removeConversations(ofCaller: numbers, tenant: tenant, limit: Self.step)
+            report.conversations += count
+            guard count == Self.step else { break }
+            try await self.rest()
         }
         return report
     }
 
-    private func forgetSpooled(
-        _ numbers: [String], _ tenant: TenantID
-    ) async throws(StoreError) -> Int {
-        guard let spool = self.spool else { return 0 }
-        let recordings = self.recordings
-        return try await spool.rewrite(
-            edit: { finished in
-                guard finished.call.tenant == tenant, finished.call.isOf(numbers) else { return finished }
-                var call = finished.call
-                if let path = call.recording { _ = recordings.remove(path, of: tenant) }
-                call.recording = nil
-                call.caller = nil
-                if call.direction == .outbound { call.dialed = nil }
-                return FinishedCall(call: call)
-            },
-            // What no program can read, and mentions both, is most likely this caller's.
-            keeps: { line in
-                !(line.contains(tenant.text) && numbers.contains { line.contains("\"\($0)\"") })
-            })
-    }
-
-    /// The calls as they are to be written: without the recordings that are gone.
-    private func removeRecordings(
-        of calls: [CallTrace], _ tenant: TenantID, _ removed: inout Int
-    ) -> [CallTrace] {
-        calls.map { call in
-            guard let path = call.recording else { return call }
-            var call = call
-            switch self.recordings.remove(path, of: tenant) {
-            case .removed:
-                removed += 1
-                call.recording = nil
-            case .missing, .foreign: call.recording = nil
-            case .failed: break
-            }
-            return call
-        }
-    }
-
-    // MARK: What is too old
-
-    /// What one sweep took away.
-    package struct Sweep: Sendable, Equatable {
-        package var calls = 0
-        package var conversations = 0
-        package var recordings = 0
-        package var activities = 0
-        package var spooled = 0
-        /// Recordings that the disk would not let go.
-        package var left = 0
-        package init() {}
-        package var isEmpty: Bool { self == Sweep() }
-    }
-
-    /// Takes away what every tenant's retention no longer covers.
-    package func sweep(installation: Retention, at now: Date) async throws(StoreError) -> Sweep {
-        let policies = try await self.store.policies()
-        var sweep = Sweep()
-        for tenant in try await self.store.tenants() {
-            guard !Task.isCancelled else { break }
-            let retention = policies[tenant.id]?.retention ?? Retention()
-            try await self.sweep(tenant.id, retention, installation, at: now, &sweep)
-        }
-        return sweep
-    }
-
-    private func sweep(
-        _ tenant: TenantID, _ retention: Retention, _ installation: Retention, at now: Date, _ sweep: inout Sweep
+    private func forgetRecords(
+        _ numbers: [String], _ tenant: TenantID, _ report: inout ErasureReport
     ) async throws(StoreError) {
-        func end(_ subject: Retention.Subject) -> Date? {
-            retention.days(subject, otherwise: installation).map { now.addingTimeInterval(-86400 * Double($0)) }
-        }
-        let (calls, conversations) = (end(.calls), end(.conversations))
-        if calls != nil || conversations != nil {
-            sweep.spooled += try await self.sweepSpool(tenant, calls: calls, conversations: conversations)
-        }
-        if let end = end(.recordings) { try await self.sweepRecordings(tenant, end, &sweep) }
-        if let end = conversations {
-            while true {
-                let count = try await self.store.removeConversations(of: tenant, before: end, limit: Self.step)
-                sweep.conversations += count
-                guard count == Self.step else { break }
-                await self.rest()
-            }
-        }
-        if let end = calls { try await self.sweepCalls(tenant, end, &sweep) }
-        if let end = end(.activity), let activities = self.activities {
-            while true {
-                let count = try await activities.removeActivities(of: tenant, before: end, limit: Self.step)
-                sweep.activities += count
-                guard count == Self.step else { break }
-                await self.rest()
-            }
-        }
-    }
-
-    private func sweepRecordings(
-        _ tenant: TenantID, _ end: Date, _ sweep: inout Sweep
-    ) async throws(StoreError) {
+        var before: [CallTrace] = []
         while true {
-            let calls = try await self.store.recordings(of: tenant, before: end, limit: Self.step)
-            guard !calls.isEmpty else { break }
-            let gone = self.removeRecordings(of: calls, tenant, &sweep.recordings).filter { $0.recording == nil }
-            // Those that the disk keeps would come first for ever: the next sweep tries them again.
-            guard !gone.isEmpty else {
-                sweep.left += calls.count
-                break
-            }
-            try await self.store.clearRecordings(of: gone, tenant: tenant)
-            await self.rest()
-        }
-        sweep.recordings += self.recordings.removeFiles(of: tenant, before: end, limit: 10_000)
-    }
-
-    private func sweepCalls(_ tenant: TenantID, _ end: Date, _ sweep: inout Sweep) async throws(StoreError) {
-        while true {
-            let calls = try await self.store.calls(of: tenant, before: end, limit: Self.step)
+            let calls = try await self.store.calls(ofCaller: numbers, tenant: tenant, limit: Self.step)
             guard !calls.isEmpty else { return }
-            let gone = self.removeRecordings(of: calls, tenant, &sweep.recordings).filter { $0.recording == nil }
-            guard !gone.isEmpty else {
-                sweep.left += calls.count
-                return
-            }
-            sweep.calls += try await self.store.removeCalls(gone, tenant: tenant)
-            await self.rest()
+            try Self.check(calls, isNot: before)
+            before = calls
+            // First: without the numbers the calls would not be found again.
+            try await self.forgetElsewhere(calls.compactMap(\.id), tenant)
+            let left = self.removeRecordings(of: calls, tenant, &report.recordings)
+            report.left += left.count
+            let done = try await self.store.forgetCaller(of: calls, tenant: tenant, noting: left)
+            report.calls += done.calls
+            report.conversations += done.conversations
+            try await self.rest()
         }
     }
 
-    private func sweepSpool(
-        _ tenant: TenantID, calls: Date?, conversations: Date?
-    ) async throws(StoreError) -> Int {
-        guard let spool = self.spool else { return 0 }
-        let recordings = self.recordings
-        return try await spool.rewrite(edit: { finished in
-            guard finished.call.tenant == tenant else { return finished }
-            if let calls, finished.call.startedAt < calls {
-                if let path = finished.call.recording { _ = recordings.remove(path, of: tenant) }
-                return nil
-            }
-            if let conversations, finished.conversation != nil, finished.call.startedAt < conversations {
-                return FinishedCall(call: finished.call)
-            }
-            return finished
-        })
+    // MARK: Steps
+
+    func forgetElsewhere(_ calls: [CallID], _ tenant: TenantID) async throws(StoreError) {
+        guard !calls.isEmpty, let elsewhere = self.elsewhere, await elsewhere(calls, tenant) == nil else { return }
+        throw StoreError(.unavailable, "the state that the nodes share cannot be asked")
     }
 
-    private func rest() async {
-        // Fails only by cancellation, which the next round's question notices.
+    /// What became of lines of the spool.
+    struct SpoolWork: Sendable {
+        var lines = 0
+        var calls: [TenantID: [CallID]] = [:]
+        var removed = 0
+        var noted = 0
+    }
+
+    /// Takes the caller out of the calls that wait.
+    func forgetSpooled(
+        _ matches: @escaping @Sendable (CallRecord) -> Bool, keeps: @escaping @Sendable (String) -> Bool
+    ) async throws(StoreError) -> SpoolWork {
+        try await self.editSpool(
+            { finished -> SpoolEdit? in
+                guard matches(finished.call) else { return nil }
+                return { FinishedCall(call: $0.call.withoutCaller) }
+            }, keeps: keeps)
+    }
+
+    typealias SpoolEdit = @Sendable (FinishedCall) -> FinishedCall?
+
+    /// Changes lines of the spool that lose their recording: `choose` gives the edit of a line, or nil where it stays. A
+    /// recording goes first; one that cannot is noted in the database before the line forgets it.
+    func editSpool(
+        _ choose: @escaping @Sendable (FinishedCall) -> SpoolEdit?,
+        keeps: @escaping @Sendable (String) -> Bool = { _ in true }
+    ) async throws(StoreError) -> SpoolWork {
+        guard let spool = self.spool else { return SpoolWork() }
+        let (recordings, node) = (self.recordings, self.node)
+        let state = Mutex((work: SpoolWork(), left: [RecordingRemoval]()))
+        var lines = try await spool.rewrite(
+            edit: { finished in
+                guard let edit = choose(finished) else { return finished }
+                return state.withLock { state in
+                    state.work.calls[finished.call.tenant, default: []].append(finished.call.id)
+                    if let path = finished.call.recording {
+                        switch recordings.remove(path, of: finished.call.tenant) {
+                        case .removed: state.work.removed += 1
+                        case .missing, .foreign: break
+                        case .failed:
+                            state.left.append(
+                                RecordingRemoval(tenant: finished.call.tenant, recording: path, node: node))
+                            return finished
+                        }
+                    }
+                    return edit(finished)
+                }
+            }, keeps: keeps)
+        let left = state.withLock { $0.left }
+        if !left.isEmpty {
+            try await self.store.note(left)
+            let noted = Set(left.map(\.recording))
+            lines += try await spool.rewrite(edit: { finished in
+                guard let edit = choose(finished), let path = finished.call.recording, noted.contains(path) else {
+                    return finished
+                }
+                return edit(finished)
+            })
+        }
+        var work = state.withLock { $0.work }
+        work.lines = lines
+        work.noted = left.count
+        return work
+    }
+
+    /// Removes the files; returns what is still to go.
+    func removeRecordings(
+        of calls: [CallTrace], _ tenant: TenantID, _ removed: inout Int
+    ) -> [RecordingRemoval] {
+        var left: [RecordingRemoval] = []
+        for call in calls {
+            guard let path = call.recording, !path.isEmpty else { continue }
+            switch self.recordings.remove(path, of: tenant) {
+            case .removed: removed += 1
+            case .failed: left.append(RecordingRemoval(tenant: tenant, recording: path, node: self.node))
+            case .missing, .foreign:
+                // Not here, or not ours to touch: where the call was, it may be both.
+                guard let node = call.node, let own = self.node, node != own else { continue }
+                left.append(RecordingRemoval(tenant: tenant, recording: path, node: node))
+            }
+        }
+        return left
+    }
+
+    /// A step that found the same rows as the one before changed none of them, whatever the database said.
+    static func check(_ calls: [CallTrace], isNot before: [CallTrace]) throws(StoreError) {
+        guard calls == before else { return }
+        throw StoreError(
+            .failed, "rows of voip_cdr do not change: a trigger or a policy of the table keeps them as they are")
+    }
+
+    /// Leaves the database to calls for a moment. Whoever was cancelled goes no further.
+    func rest() async throws(StoreError) {
+        // Fails only by cancellation, which is asked for next.
         try? await Task.sleep(for: Self.pause)
+        guard !Task.isCancelled else {
+            throw StoreError(.closed, "stopped before the end: what is done is done, the rest is for the next time")
+        }
     }
 }
 
 extension CallRecord {
     /// Whether one of `numbers` made the call, or was called by us.
-    fileprivate func isOf(_ numbers: [String]) -> Bool {
-        if let caller = self.caller?.value, numbers.contains(caller) { return true }
+    func isOf(_ numbers: [String]) -> Bool { self.person.map { numbers.contains($0) } ?? false || self.called(numbers) }
+
+    private var person: String? { self.caller?.value }
+
+    private func called(_ numbers: [String]) -> Bool {
         guard self.direction == .outbound, let dialed = self.dialed?.value else { return false }
         return numbers.contains(dialed)
+    }
+
+    /// The account of what was used, and nobody's.
+    var withoutCaller: CallRecord {
+        var call = self
+        call.recording = nil
+        call.caller = nil
+        if call.direction == .outbound { call.dialed = nil }
+        return call
     }
 }

@@ -55,8 +55,10 @@ package struct RecordingFolder: Sendable {
 
     package func remove(_ recording: String, of tenant: TenantID) -> Removal {
         guard let path = self.path(recording, of: tenant) else {
-            // Nothing there is as good as removed; something there that is not the tenant's is not touched.
-            return access(recording, F_OK) == 0 ? .foreign : .missing
+            // Nothing there is as good as removed; something there that is not the tenant's is not touched; and what
+            // cannot be looked at is not known to be gone.
+            guard access(recording, F_OK) != 0 else { return .foreign }
+            return [ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP].contains(errno) ? .missing : .failed
         }
         guard unlink(path) == 0 else { return errno == ENOENT ? .missing : .failed }
         return .removed

@@ -1,5 +1,4 @@
 import Records
-import Routing
 import Telephony
 
 /// A connection of its own that waits for notices, on a thread of its own: a pooled one would be lent to somebody else
@@ -58,18 +57,21 @@ extension PostgresPool {
     private static let confirmation = Duration.seconds(5)
     private static let polling = Duration.milliseconds(500)
 
-    package func watch(_ news: @Sendable (ConfigurationNews) async -> Void) async {
-        var known: String?
+    package func watch(
+        _ prepare: @Sendable () async throws(StoreError) -> Void, _ news: @Sendable (ConfigurationNews) async -> Bool
+    ) async {
+        var known = KnownConfiguration()
         var pause = Duration.milliseconds(100)
         while !Task.isCancelled {
             do throws(StoreError) {
                 let listener = try PostgresListener(self.options.database)
                 let isHeard = try await self.isHeard(by: listener)
+                try await prepare()
                 pause = .milliseconds(100)
                 try await self.watch(isHeard ? listener : nil, &known, news)
                 await listener.close()
             } catch {
-                await news(.away(error))
+                _ = await news(.away(error))
             }
             // Ends early only by cancellation, which the loop's condition sees.
             try? await Task.sleep(for: pause)
@@ -91,49 +93,84 @@ extension PostgresPool {
 
     /// Until the connection is lost, which throws, or the task is cancelled.
     private func watch(
-        _ listener: PostgresListener?, _ known: inout String?, _ news: @Sendable (ConfigurationNews) async -> Void
+        _ listener: PostgresListener?, _ known: inout KnownConfiguration,
+        _ news: @Sendable (ConfigurationNews) async -> Bool
     ) async throws(StoreError) {
         // What happened while nobody listened.
-        try await self.look(&known, news)
+        var isDealtWith = try await self.look(&known, news)
         var looked = ContinuousClock.now
         while !Task.isCancelled {
             if let listener {
                 let notices = try await listener.notices(within: Self.polling).filter { !$0.hasPrefix("probe") }
                 if !notices.isEmpty {
                     let tenants = Set(notices.compactMap { TenantID($0) })
-                    let isAll = notices.contains { TenantID($0) == nil } || tenants.count > SQLStore.mostAtOnce
-                    // Taken before they are read: the next look shall not take these for news, nor miss what follows.
-                    known = try await self.fingerprint()
-                    await news(.changed(isAll ? nil : tenants))
-                    looked = .now
+                    if tenants.count < Set(notices).count || tenants.count > SQLStore.mostAtOnce {
+                        // Somebody's, whose a look will find.
+                        isDealtWith = try await self.look(&known, news)
+                        looked = .now
+                    } else if try await !self.read(tenants, &known, news) {
+                        isDealtWith = false
+                    }
                 }
             } else {
                 // Ends early only by cancellation, which the loop's condition sees.
                 try? await Task.sleep(for: Self.polling)
             }
-            if listener == nil || ContinuousClock.now - looked > Self.confirmation {
-                try await self.look(&known, news)
+            // What could not be read is tried again as soon as somebody who polls would look.
+            if listener == nil || !isDealtWith || ContinuousClock.now - looked > Self.confirmation {
+                isDealtWith = try await self.look(&known, news)
                 looked = .now
             }
         }
     }
 
+    /// Looks at everything; false: there was something that could not be dealt with.
     private func look(
-        _ known: inout String?, _ news: @Sendable (ConfigurationNews) async -> Void
-    ) async throws(StoreError) {
-        let now = try await self.fingerprint()
-        await news(now == known ? .unchanged : .changed(nil))
-        known = now
+        _ known: inout KnownConfiguration, _ news: @Sendable (ConfigurationNews) async -> Bool
+    ) async throws(StoreError) -> Bool {
+        let tables = try await self.perform(within: nil) { database throws(StoreError) in
+            try database.rows(WatchedTable.fingerprint).first?.text("fingerprint") ?? ""
+        }
+        guard !known.isCurrent(tables) else {
+            _ = await news(.unchanged)
+            return true
+        }
+        let found = try await self.fingerprints(of: nil)
+        let change = known.news(found)
+        let isDealtWith = await news(change)
+        guard isDealtWith || change == .unchanged else { return false }
+        known.know(tables, found)
+        return true
     }
 
-    /// Differs whenever a row was added, changed or removed: a row that was written bears the number of its transaction
-    /// (`xmin`), which only grows. Asks for no trigger, and no right but to read.
-    private func fingerprint() async throws(StoreError) -> String {
-        let tables = ConfigurationTable.allCases.map(\.name) + RoutingRows.tables
-        let parts = tables.map { "(SELECT count(*) || ':' || coalesce(sum(xmin::text::bigint), 0) FROM \($0))" }
-        let question = "SELECT " + parts.joined(separator: " || '/' || ") + " AS fingerprint"
-        return try await self.perform(within: nil) { database throws(StoreError) in
-            try database.rows(question).first?.text("fingerprint") ?? ""
+    /// Has some tenants' rows read; false: they could not be.
+    private func read(
+        _ tenants: Set<TenantID>, _ known: inout KnownConfiguration,
+        _ news: @Sendable (ConfigurationNews) async -> Bool
+    ) async throws(StoreError) -> Bool {
+        let found = try await self.fingerprints(of: tenants)
+        let change = known.news(of: tenants, found)
+        // Known by a look already; and it says nothing of the others.
+        guard change != .unchanged else { return true }
+        guard await news(change) else { return false }
+        known.know(tenants, found)
+        return true
+    }
+
+    /// Nil: of all.
+    private func fingerprints(
+        of tenants: Set<TenantID>?
+    ) async throws(StoreError) -> KnownConfiguration.Fingerprints {
+        let ids = (tenants ?? []).map { StoredValue.text($0.text) }
+        let values = WatchedTable.all.flatMap { _ in ids }
+        let question = WatchedTable.fingerprints(of: tenants.map(\.count))
+        return try await self.perform(within: SQLStore.loadingTime) { database throws(StoreError) in
+            var found: KnownConfiguration.Fingerprints = [:]
+            try database.each(question, values) { row throws(StoreError) in
+                // 64 bits of it: a text for each of ten thousand tenants would be megabytes.
+                found[try row.text("tenant")] = try row.text("fingerprint").hashValue
+            }
+            return found
         }
     }
 }

@@ -44,6 +44,7 @@ extension TenantPolicy {
         row.set("keep_recordings", self.retention.recordings)
         row.set("keep_cdr", self.retention.calls)
         row.set("keep_activity", self.retention.activity)
+        row.set("audio_mode", self.audio?.rawValue)
         return row
     }
 
@@ -55,7 +56,8 @@ extension TenantPolicy {
             retention: Retention(
                 conversations: try row.countIfAny("keep_conversations"),
                 recordings: try row.countIfAny("keep_recordings"), calls: try row.countIfAny("keep_cdr"),
-                activity: try row.countIfAny("keep_activity")))
+                activity: try row.countIfAny("keep_activity")),
+            audio: try row.valueIfAny("audio_mode") { CallAudio(rawValue: $0) })
     }
 
     /// What may be stored: nothing is negative.
@@ -73,7 +75,7 @@ extension TenantPolicy {
 }
 
 extension SigningKeyRecord {
-    static let table = "voip_signing_keys"
+    package static let table = "voip_signing_keys"
 
     /// What the encrypted key is bound to.
     var owner: String { "\(self.tenant.text)/signing-key/\(self.id)" }

@@ -209,7 +209,7 @@ extension ProviderAccount {
         self.hasSecret = try row.textIfAny("secret") != nil
         if let plain = PlainKey(in: self.configuration) {
             self.configuration = plain.rest
-            self.hasSecret = true
+            self.hasSecret = self.hasSecret || plain.key != nil
         }
         self.isDefault = try row.boolIfAny("is_default") ?? self.isDefault
         self.isEnabled = try row.boolIfAny("is_enabled") ?? self.isEnabled

@@ -135,15 +135,43 @@ extension ConversationRecord {
 
     init(row: Row) throws(StoreError) {
         let start = try row.date("start_time")
+        let id = try row.value("voice_conversation_uuid") { ConversationID($0) }
+        // An older system's row may name no call, or one by an id that no call of ours has: it is a conversation all the
+        // same, and goes by its own.
+        guard let call = try row.known("call_uuid", { CallID($0) }) ?? CallID(id.text) else {
+            throw Row.corrupt("call_uuid", "an id: letters, digits, - and _")
+        }
         self.init(
-            id: try row.value("voice_conversation_uuid") { ConversationID($0) },
-            tenant: try row.value("domain_uuid") { TenantID($0) }, call: try row.value("call_uuid") { CallID($0) },
-            // An older system left these empty for calls that it did not see end.
+            id: id, tenant: try row.value("domain_uuid") { TenantID($0) }, call: call,
+            // Empty for calls that it did not see end; and it has other words for how they did.
             startedAt: start, endedAt: try row.dateIfAny("end_time") ?? start,
-            finalAction: try row.valueIfAny("final_action") { FinalAction(rawValue: $0) } ?? .abandoned)
-        self.assistant = try row.valueIfAny("voice_secretary_uuid") { AssistantID($0) }
-        self.mode = try row.valueIfAny("processing_mode") { ProcessingMode(rawValue: $0) } ?? self.mode
+            finalAction: try row.known("final_action") { FinalAction(any: $0) } ?? .abandoned)
+        self.assistant = try row.known("voice_secretary_uuid") { AssistantID($0) }
+        self.mode = try row.known("processing_mode") { ProcessingMode(rawValue: $0) } ?? self.mode
         self.language = try row.textIfAny("language")
+    }
+}
+
+extension ConversationRecord.FinalAction {
+    /// Also by the words of other systems.
+    fileprivate init?(any text: String) {
+        switch text.lowercased() {
+        case "hang_up", "hungup", "hung_up", "end", "ended", "end_call", "completed", "finished": self = .hangup
+        case "transferred", "handoff", "handed_off", "forward", "forwarded": self = .transfer
+        case "error": self = .failed
+        case let word: self.init(rawValue: word)
+        }
+    }
+}
+
+extension TurnRecord.Role {
+    /// Also by the words of other systems. Nil: neither of the two who speak (`system`, `tool`).
+    fileprivate init?(any text: String) {
+        switch text.lowercased() {
+        case "caller", "human", "customer", "client": self = .caller
+        case "agent", "ai", "bot", "secretary", "model": self = .agent
+        case let word: self.init(rawValue: word)
+        }
     }
 }
 
@@ -170,14 +198,30 @@ extension TurnRecord {
 
     init(row: Row) throws(StoreError) {
         self.init(
-            number: try row.integer("turn_number"), role: try row.value("role") { Role(rawValue: $0) },
-            text: try row.text("content"), startedAt: try row.date("start_time"), endedAt: try row.date("end_time"))
+            number: try row.integer("turn_number"), role: try row.role(), text: try row.text("content"),
+            startedAt: try row.moment("start_time"), endedAt: try row.moment("end_time"))
         self.heardText = try row.textIfAny("content_heard").map { Redacted($0) }
         self.heard = try row.millisecondsIfAny("heard_ms")
         self.wasInterrupted = try row.bool("was_interrupted")
         self.latency = try row.millisecondsIfAny("latency_ms")
-        self.provider = try row.valueIfAny("provider_used") { ProviderName($0) }
+        self.provider = try row.known("provider_used") { ProviderName($0) }
         self.costMicros = try row.integerIfAny("cost_micros")
+    }
+}
+
+extension Row {
+    fileprivate func role() throws(StoreError) -> TurnRecord.Role {
+        guard let role = TurnRecord.Role(any: try self.text("role")) else {
+            throw Row.corrupt("role", "user or assistant")
+        }
+        return role
+    }
+
+    /// An older system says only when the row was made.
+    fileprivate func moment(_ column: String) throws(StoreError) -> Date {
+        if let date = try self.dateIfAny(column) { return date }
+        guard self[column: "insert_date"] != nil else { return try self.date(column) }
+        return try self.date("insert_date")
     }
 }
 

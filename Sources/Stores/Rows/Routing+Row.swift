@@ -24,7 +24,8 @@ extension RoutingTenantRow {
     init(row: Row) throws(StoreError) {
         self.init(
             tenant: try row.value("domain_uuid") { TenantID($0) }, domain: try row.text("domain_name"),
-            isEnabled: try row.bool("domain_enabled"))
+            // As `Tenant` has it: FusionPBX's column may hold NULL.
+            isEnabled: try row.boolIfAny("domain_enabled") ?? true)
         self.country = row.lenient("country_code", &self.unreadable, row.textIfAny)
         self.zone = row.lenient("time_zone", &self.unreadable, row.textIfAny)
         self.fallbackType = row.lenient("fallback_target_type", &self.unreadable, row.textIfAny)

@@ -209,6 +209,11 @@ package struct Row: Sendable, Equatable {
         return value
     }
 
+    /// Nil also for what `make` does not accept: where another program's words may stand, and no harm is done without.
+    func known<Value>(_ column: String, _ make: (String) -> Value?) throws(StoreError) -> Value? {
+        try self.textIfAny(column).flatMap(make)
+    }
+
     /// One of a few words: the error names them.
     func value<Value: RawRepresentable & CaseIterable>(
         _ column: String, _ make: (String) -> Value?

@@ -62,7 +62,7 @@ package struct ConfigurationCopy: Sendable {
     package func read(secretKeys: SecretKeys?) throws(StoreError) -> ConfigurationReading {
         var gathering = ConfigurationGathering(secrets: secretKeys.map { SecretBox(keys: $0.list) })
         try self.each { name, row in
-            // A table that this version does not read, and those of routing, are passed over.
+            // A table that this version does not read, and those of others' readings, are passed over.
             if let table = ConfigurationTable(rawValue: name) { gathering.take(row, of: table) }
         }
         return gathering.reading(of: nil)
@@ -70,11 +70,20 @@ package struct ConfigurationCopy: Sendable {
 
     /// The rows of routing that it has. `corrupt` unless it is whole.
     package func readRouting() throws(StoreError) -> RoutingRows {
-        var gathering = RoutingGathering()
+        var gathering = RoutingGathering(of: nil)
         try self.each { name, row in
             if let table = RoutingQuery(rawValue: name) { gathering.take(row, of: table) }
         }
         return gathering.rows
+    }
+
+    /// The tenants' policies and keys that it has. `corrupt` unless it is whole.
+    package func readAccess(secretKeys: SecretKeys?) throws(StoreError) -> AccessReading {
+        var gathering = AccessGathering(of: nil, secrets: secretKeys.map { SecretBox(keys: $0.list) })
+        try self.each { name, row in
+            if let table = AccessTable(rawValue: name) { gathering.take(row, of: table) }
+        }
+        return gathering.reading
     }
 
     private func each(_ body: (String, Row) -> Void) throws(StoreError) {

@@ -114,7 +114,11 @@ package struct Migrator {
     /// transaction; the number is "pronto" in ASCII.
     private func lock() throws(StoreError) {
         guard self.database.dialect == .postgres else { return }
+        // Another program's migration may take longer than a session waits for locks: this one is waited for as long as
+        // the statement may take. Locks of tables afterwards are not.
+        try self.database.execute("SET LOCAL lock_timeout = 0")
         _ = try self.database.rows("SELECT pg_advisory_xact_lock(123636798092399)")
+        try self.database.execute("SET LOCAL lock_timeout TO DEFAULT")
     }
 
     private var table: String {

@@ -632,6 +632,106 @@ extension Migration {
                 DROP TRIGGER voip_trunk_ai_settings_updated;
                 DROP TRIGGER voip_trunk_ai_settings_deleted;
                 """#),
+        Migration(
+            number: 11, name: "keeping",
+            up: #"""
+                -- Nothing recorded is lost, everything erased is gone: also over several nodes, disks that refuse, and rows that went.
+
+                -- Recordings that are to go and that no row names any more: a disk refused, or they are another node's.
+                CREATE TABLE voip_recordings_to_remove (
+                    domain_uuid TEXT NOT NULL,
+                    -- The node that is to do it (voip_cdr.node); without characters: whichever has it.
+                    node TEXT NOT NULL DEFAULT '',
+                    recording_path TEXT NOT NULL,
+                    asked_at TEXT NOT NULL,
+                    PRIMARY KEY (domain_uuid, node, recording_path)
+                ) STRICT;
+                CREATE INDEX voip_recordings_to_remove_node ON voip_recordings_to_remove (node, asked_at);
+
+                -- Callers who were erased, for nodes with calls on their own disk (the spool). A hash: the number is gone.
+                CREATE TABLE voip_callers_to_forget (
+                    domain_uuid TEXT NOT NULL,
+                    caller_hash TEXT NOT NULL,
+                    asked_at TEXT NOT NULL,
+                    PRIMARY KEY (domain_uuid, caller_hash)
+                ) STRICT;
+
+                -- What calls cost whose rows retention has taken, by month (UTC, as 2026-11): a spend limit counts them still.
+                CREATE TABLE voip_spent (
+                    domain_uuid TEXT NOT NULL,
+                    month TEXT NOT NULL,
+                    cost_currency TEXT NOT NULL,
+                    cost_micros INTEGER NOT NULL,
+                    PRIMARY KEY (domain_uuid, month, cost_currency)
+                ) STRICT;
+
+                -- An older system's conversations name their caller themselves, and are erased by it. Ours leave it empty.
+                ALTER TABLE v_voice_conversations ADD COLUMN caller_id_number TEXT;
+                CREATE INDEX v_voice_conversations_caller ON v_voice_conversations (domain_uuid, caller_id_number);
+                """#,
+            down: #"""
+                DROP INDEX v_voice_conversations_caller;
+                ALTER TABLE v_voice_conversations DROP COLUMN caller_id_number;
+                DROP TABLE voip_spent;
+                DROP TABLE voip_callers_to_forget;
+                DROP TABLE voip_recordings_to_remove;
+                """#),
+        Migration(
+            number: 12, name: "access_notices",
+            up: #"""
+                -- Changes of what tenants may use, and of the keys that they sign with, are told as those of other configuration are (0007).
+
+                CREATE TRIGGER voip_tenant_settings_inserted AFTER INSERT ON voip_tenant_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_tenant_settings_updated AFTER UPDATE ON voip_tenant_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_tenant_settings_deleted AFTER DELETE ON voip_tenant_settings BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                CREATE TRIGGER voip_signing_keys_inserted AFTER INSERT ON voip_signing_keys BEGIN
+                    INSERT INTO pronto_changes VALUES (NEW.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_signing_keys_updated AFTER UPDATE ON voip_signing_keys BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                    INSERT INTO pronto_changes VALUES (NEW.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+                CREATE TRIGGER voip_signing_keys_deleted AFTER DELETE ON voip_signing_keys BEGIN
+                    INSERT INTO pronto_changes VALUES (OLD.domain_uuid, (SELECT coalesce(max(number), 0) + 1 FROM pronto_changes))
+                        ON CONFLICT (domain_uuid) DO UPDATE SET number = excluded.number;
+                END;
+
+                -- One tenant's dates are read by themselves when something of it was changed.
+                CREATE INDEX voip_ai_calendar_dates_tenant ON voip_ai_calendar_dates (tenant_id);
+                """#,
+            down: #"""
+                DROP INDEX voip_ai_calendar_dates_tenant;
+                DROP TRIGGER voip_signing_keys_deleted;
+                DROP TRIGGER voip_signing_keys_updated;
+                DROP TRIGGER voip_signing_keys_inserted;
+                DROP TRIGGER voip_tenant_settings_deleted;
+                DROP TRIGGER voip_tenant_settings_updated;
+                DROP TRIGGER voip_tenant_settings_inserted;
+                """#),
+        Migration(
+            number: 14, name: "tenant_audio",
+            up: #"""
+                -- How a tenant's calls by the outbound Event Socket bring their audio: esl, rtp, dual or websocket. NULL: as AUDIO_MODE says.
+                ALTER TABLE voip_tenant_settings ADD COLUMN audio_mode TEXT;
+                """#,
+            down: #"""
+                ALTER TABLE voip_tenant_settings DROP COLUMN audio_mode;
+                """#),
     ]
 
     /// Every migration of PostgreSQL, in order.
@@ -826,6 +926,42 @@ extension Migration {
                     node text,
                     PRIMARY KEY (domain_uuid, call_uuid, start_time)
                 );
+                -- One that was here before: rows of another program's have no values of ours, and are left out where those are needed.
+                ALTER TABLE voip_cdr
+                    ADD COLUMN IF NOT EXISTS domain_uuid uuid,
+                    ADD COLUMN IF NOT EXISTS call_uuid text,
+                    ADD COLUMN IF NOT EXISTS start_time timestamptz,
+                    ADD COLUMN IF NOT EXISTS answer_time timestamptz,
+                    ADD COLUMN IF NOT EXISTS end_time timestamptz,
+                    ADD COLUMN IF NOT EXISTS duration_ms bigint,
+                    ADD COLUMN IF NOT EXISTS voice_secretary_uuid uuid,
+                    ADD COLUMN IF NOT EXISTS direction text,
+                    ADD COLUMN IF NOT EXISTS caller_id_number text,
+                    ADD COLUMN IF NOT EXISTS destination_number text,
+                    ADD COLUMN IF NOT EXISTS dialect text,
+                    ADD COLUMN IF NOT EXISTS providers jsonb NOT NULL DEFAULT '[]',
+                    ADD COLUMN IF NOT EXISTS hangup_cause_q850 bigint,
+                    ADD COLUMN IF NOT EXISTS hangup_cause text,
+                    ADD COLUMN IF NOT EXISTS fault text,
+                    ADD COLUMN IF NOT EXISTS reason text,
+                    ADD COLUMN IF NOT EXISTS spoken_fallback text,
+                    ADD COLUMN IF NOT EXISTS transfer_name text,
+                    ADD COLUMN IF NOT EXISTS transfer_extension text,
+                    ADD COLUMN IF NOT EXISTS transfer_context text,
+                    ADD COLUMN IF NOT EXISTS recording_path text,
+                    ADD COLUMN IF NOT EXISTS underruns bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS barge_ins bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS false_interruptions bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS latency_p50_ms bigint,
+                    ADD COLUMN IF NOT EXISTS latency_p95_ms bigint,
+                    ADD COLUMN IF NOT EXISTS uplink_bytes bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS downlink_bytes bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS input_text_tokens bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS input_audio_tokens bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS cached_tokens bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS output_text_tokens bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS output_audio_tokens bigint NOT NULL DEFAULT 0,
+                    ADD COLUMN IF NOT EXISTS node text;
                 CREATE INDEX IF NOT EXISTS voip_cdr_start ON voip_cdr (domain_uuid, start_time);
 
                 -- What must be unique. Rows that an older system left doubled keep it from being enforced, and are no reason to stop.
@@ -845,6 +981,13 @@ extension Migration {
                         CREATE UNIQUE INDEX IF NOT EXISTS v_voice_transfer_destinations_name ON v_voice_transfer_destinations
                             (domain_uuid, coalesce(secretary_uuid, '00000000-0000-0000-0000-000000000000'), name);
                     EXCEPTION WHEN unique_violation THEN RAISE NOTICE 'v_voice_transfer_destinations has a name twice';
+                    END;
+                    BEGIN
+                        -- A call is written once, however often it is tried.
+                        IF EXISTS (SELECT 1 FROM pronto_found WHERE name = 'voip_cdr') THEN
+                            CREATE UNIQUE INDEX IF NOT EXISTS voip_cdr_once ON voip_cdr (domain_uuid, call_uuid, start_time);
+                        END IF;
+                    EXCEPTION WHEN unique_violation THEN RAISE NOTICE 'voip_cdr has a call twice';
                     END;
                 END $$;
 
@@ -884,8 +1027,13 @@ extension Migration {
                                 WHERE p.voice_ai_provider_uuid = s.realtime_provider_uuid AND p.domain_uuid = s.domain_uuid';
                         END IF;
                         -- Both names are in use for the same thing: either one switches off.
-                        UPDATE v_voice_secretaries SET enabled = coalesce(enabled::text, 'true')::boolean AND coalesce(is_enabled, true),
-                            is_enabled = coalesce(enabled::text, 'true')::boolean AND coalesce(is_enabled, true);
+                        -- As texts: in a table of FusionPBX's making either may be one, with any word in it, or none. Empty is on.
+                        UPDATE v_voice_secretaries AS v SET enabled = s.is_on, is_enabled = s.is_on
+                            FROM (SELECT voice_secretary_uuid AS id,
+                                lower(coalesce(enabled::text, 'true')) NOT IN ('false', 'f', 'no', 'n', 'off', '0')
+                                AND lower(coalesce(is_enabled::text, 'true')) NOT IN ('false', 'f', 'no', 'n', 'off', '0') AS is_on
+                                FROM v_voice_secretaries) AS s
+                            WHERE s.id = v.voice_secretary_uuid;
                     END IF;
                     FOR made IN SELECT name FROM unnest(ARRAY[
                         'v_voice_ai_providers', 'v_voice_secretaries', 'v_voice_transfer_destinations', 'v_voice_conversations',
@@ -953,9 +1101,16 @@ extension Migration {
             number: 4, name: "routing",
             up: #"""
                 -- Who answers, and when (requirements 2): docs/routing.md.
+                -- A table that exists already is adopted, as in 0001: its rows and its own columns stay, what it lacks is added.
+
+                CREATE TEMPORARY TABLE pronto_found_routing ON COMMIT DROP AS
+                    SELECT name FROM unnest(ARRAY[
+                        'voip_ai_tenants', 'ai_agents', 'voip_ai_calendars', 'voip_ai_calendar_dates', 'voip_trunk_ai_settings',
+                        'voip_activity_log'
+                    ]) AS name WHERE to_regclass(name) IS NOT NULL;
 
                 -- What holds for every trunk of a tenant.
-                CREATE TABLE voip_ai_tenants (
+                CREATE TABLE IF NOT EXISTS voip_ai_tenants (
                     tenant_id uuid PRIMARY KEY REFERENCES v_domains (domain_uuid),
                     -- 39, 55: how national numbers are written out.
                     country_code text,
@@ -963,8 +1118,13 @@ extension Migration {
                     fallback_target_type text,
                     fallback_target_ref text
                 );
+                ALTER TABLE voip_ai_tenants
+                    ADD COLUMN IF NOT EXISTS country_code text,
+                    ADD COLUMN IF NOT EXISTS time_zone text,
+                    ADD COLUMN IF NOT EXISTS fallback_target_type text,
+                    ADD COLUMN IF NOT EXISTS fallback_target_ref text;
 
-                CREATE TABLE ai_agents (
+                CREATE TABLE IF NOT EXISTS ai_agents (
                     id uuid PRIMARY KEY,
                     tenant_id uuid NOT NULL REFERENCES v_domains (domain_uuid),
                     name text NOT NULL,
@@ -977,16 +1137,29 @@ extension Migration {
                     secretary_uuid uuid REFERENCES v_voice_secretaries (voice_secretary_uuid),
                     UNIQUE (tenant_id, name)
                 );
+                ALTER TABLE ai_agents
+                    ADD COLUMN IF NOT EXISTS tenant_id uuid,
+                    ADD COLUMN IF NOT EXISTS name text,
+                    ADD COLUMN IF NOT EXISTS enabled boolean NOT NULL DEFAULT true,
+                    ADD COLUMN IF NOT EXISTS model text,
+                    ADD COLUMN IF NOT EXISTS gateway_url text,
+                    ADD COLUMN IF NOT EXISTS tools_profile text,
+                    ADD COLUMN IF NOT EXISTS system_prompt text,
+                    ADD COLUMN IF NOT EXISTS secretary_uuid uuid;
 
-                CREATE TABLE voip_ai_calendars (
+                CREATE TABLE IF NOT EXISTS voip_ai_calendars (
                     id uuid PRIMARY KEY,
                     tenant_id uuid NOT NULL REFERENCES v_domains (domain_uuid),
                     name text NOT NULL,
                     time_zone text,
                     UNIQUE (tenant_id, name)
                 );
+                ALTER TABLE voip_ai_calendars
+                    ADD COLUMN IF NOT EXISTS tenant_id uuid,
+                    ADD COLUMN IF NOT EXISTS name text,
+                    ADD COLUMN IF NOT EXISTS time_zone text;
 
-                CREATE TABLE voip_ai_calendar_dates (
+                CREATE TABLE IF NOT EXISTS voip_ai_calendar_dates (
                     calendar_id uuid NOT NULL REFERENCES voip_ai_calendars (id) ON DELETE CASCADE,
                     date_number bigint NOT NULL,
                     tenant_id uuid NOT NULL,
@@ -999,8 +1172,17 @@ extension Migration {
                     end_time text,
                     PRIMARY KEY (calendar_id, date_number)
                 );
+                ALTER TABLE voip_ai_calendar_dates
+                    ADD COLUMN IF NOT EXISTS date_number bigint,
+                    ADD COLUMN IF NOT EXISTS tenant_id uuid,
+                    ADD COLUMN IF NOT EXISTS name text,
+                    ADD COLUMN IF NOT EXISTS mode text NOT NULL DEFAULT 'closed',
+                    ADD COLUMN IF NOT EXISTS date_from text,
+                    ADD COLUMN IF NOT EXISTS date_to text,
+                    ADD COLUMN IF NOT EXISTS start_time text,
+                    ADD COLUMN IF NOT EXISTS end_time text;
 
-                CREATE TABLE voip_trunk_ai_settings (
+                CREATE TABLE IF NOT EXISTS voip_trunk_ai_settings (
                     id uuid PRIMARY KEY,
                     tenant_id uuid NOT NULL REFERENCES v_domains (domain_uuid),
                     -- NULL: every trunk, every store.
@@ -1021,10 +1203,28 @@ extension Migration {
                     recording text,
                     meta jsonb
                 );
+                ALTER TABLE voip_trunk_ai_settings
+                    ADD COLUMN IF NOT EXISTS tenant_id uuid,
+                    ADD COLUMN IF NOT EXISTS trunk_id text,
+                    ADD COLUMN IF NOT EXISTS store_id text,
+                    ADD COLUMN IF NOT EXISTS enabled boolean NOT NULL DEFAULT true,
+                    ADD COLUMN IF NOT EXISTS time_windows jsonb,
+                    ADD COLUMN IF NOT EXISTS calendar_ids jsonb,
+                    ADD COLUMN IF NOT EXISTS did_allowlist jsonb,
+                    ADD COLUMN IF NOT EXISTS did_blocklist jsonb,
+                    ADD COLUMN IF NOT EXISTS agent_id uuid,
+                    ADD COLUMN IF NOT EXISTS fallback_target_type text,
+                    ADD COLUMN IF NOT EXISTS fallback_target_ref text,
+                    ADD COLUMN IF NOT EXISTS language text,
+                    ADD COLUMN IF NOT EXISTS tts_voice text,
+                    ADD COLUMN IF NOT EXISTS barge_in boolean,
+                    ADD COLUMN IF NOT EXISTS max_ai_minutes bigint,
+                    ADD COLUMN IF NOT EXISTS recording text,
+                    ADD COLUMN IF NOT EXISTS meta jsonb;
 
-                CREATE INDEX voip_trunk_ai_settings_tenant ON voip_trunk_ai_settings (tenant_id, trunk_id);
+                CREATE INDEX IF NOT EXISTS voip_trunk_ai_settings_tenant ON voip_trunk_ai_settings (tenant_id, trunk_id);
 
-                CREATE TABLE voip_activity_log (
+                CREATE TABLE IF NOT EXISTS voip_activity_log (
                     id uuid PRIMARY KEY,
                     tenant_id uuid NOT NULL,
                     created_at timestamptz NOT NULL,
@@ -1039,16 +1239,55 @@ extension Migration {
                     latency_us bigint NOT NULL,
                     node text
                 );
+                ALTER TABLE voip_activity_log
+                    ADD COLUMN IF NOT EXISTS tenant_id uuid,
+                    ADD COLUMN IF NOT EXISTS created_at timestamptz,
+                    ADD COLUMN IF NOT EXISTS call_id text,
+                    ADD COLUMN IF NOT EXISTS trunk_id text,
+                    ADD COLUMN IF NOT EXISTS did text,
+                    ADD COLUMN IF NOT EXISTS mode text,
+                    ADD COLUMN IF NOT EXISTS reason text,
+                    ADD COLUMN IF NOT EXISTS settings_id uuid,
+                    ADD COLUMN IF NOT EXISTS agent_id uuid,
+                    ADD COLUMN IF NOT EXISTS latency_us bigint,
+                    ADD COLUMN IF NOT EXISTS node text;
 
-                CREATE INDEX voip_activity_log_time ON voip_activity_log (tenant_id, created_at);
+                CREATE INDEX IF NOT EXISTS voip_activity_log_time ON voip_activity_log (tenant_id, created_at);
+
+                -- Whose is whose, for the way back. A comment that somebody made stays.
+                DO $$
+                DECLARE
+                    made text;
+                BEGIN
+                    FOREACH made IN ARRAY ARRAY['voip_ai_tenants', 'ai_agents', 'voip_ai_calendars', 'voip_ai_calendar_dates',
+                        'voip_trunk_ai_settings', 'voip_activity_log'] LOOP
+                        IF made NOT IN (SELECT name FROM pronto_found_routing) THEN
+                            EXECUTE format('COMMENT ON TABLE %I IS ''Made by Pronto''', made);
+                        ELSIF obj_description(to_regclass(made), 'pg_class') IS NULL THEN
+                            EXECUTE format('COMMENT ON TABLE %I IS ''Adopted by Pronto''', made);
+                        END IF;
+                    END LOOP;
+                END $$;
                 """#,
             down: #"""
-                DROP TABLE voip_activity_log;
-                DROP TABLE voip_trunk_ai_settings;
-                DROP TABLE voip_ai_calendar_dates;
-                DROP TABLE voip_ai_calendars;
-                DROP TABLE ai_agents;
-                DROP TABLE voip_ai_tenants;
+                -- Tables that were there before us stay. One without a comment is of a Pronto that made them all itself.
+                DO $$
+                DECLARE
+                    made text;
+                    mark text;
+                BEGIN
+                    FOREACH made IN ARRAY ARRAY['voip_activity_log', 'voip_trunk_ai_settings', 'voip_ai_calendar_dates',
+                        'voip_ai_calendars', 'ai_agents', 'voip_ai_tenants'] LOOP
+                        mark := obj_description(to_regclass(made), 'pg_class');
+                        IF to_regclass(made) IS NULL THEN
+                            CONTINUE;
+                        ELSIF coalesce(mark, 'Made by Pronto') = 'Made by Pronto' THEN
+                            EXECUTE format('DROP TABLE %I', made);
+                        ELSIF mark = 'Adopted by Pronto' THEN
+                            EXECUTE format('COMMENT ON TABLE %I IS NULL', made);
+                        END IF;
+                    END LOOP;
+                END $$;
                 """#),
         Migration(
             number: 5, name: "api",
@@ -1113,14 +1352,14 @@ extension Migration {
             up: #"""
                 -- What calls cost at their providers, in millionths of a currency, by the price table of their day. cost_micros is empty
                 -- where the price of a part is unknown (never 0); cost_known_micros is the part whose price is known.
-                ALTER TABLE voip_cdr ADD COLUMN speech_characters bigint NOT NULL DEFAULT 0;
-                ALTER TABLE voip_cdr ADD COLUMN recognised_ms bigint NOT NULL DEFAULT 0;
-                ALTER TABLE voip_cdr ADD COLUMN connected_ms bigint NOT NULL DEFAULT 0;
-                ALTER TABLE voip_cdr ADD COLUMN cost_micros bigint;
-                ALTER TABLE voip_cdr ADD COLUMN cost_known_micros bigint;
-                ALTER TABLE voip_cdr ADD COLUMN cost_currency text;
-                ALTER TABLE voip_cdr ADD COLUMN price_date text;
-                ALTER TABLE v_voice_messages ADD COLUMN cost_micros bigint;
+                ALTER TABLE voip_cdr ADD COLUMN IF NOT EXISTS speech_characters bigint NOT NULL DEFAULT 0;
+                ALTER TABLE voip_cdr ADD COLUMN IF NOT EXISTS recognised_ms bigint NOT NULL DEFAULT 0;
+                ALTER TABLE voip_cdr ADD COLUMN IF NOT EXISTS connected_ms bigint NOT NULL DEFAULT 0;
+                ALTER TABLE voip_cdr ADD COLUMN IF NOT EXISTS cost_micros bigint;
+                ALTER TABLE voip_cdr ADD COLUMN IF NOT EXISTS cost_known_micros bigint;
+                ALTER TABLE voip_cdr ADD COLUMN IF NOT EXISTS cost_currency text;
+                ALTER TABLE voip_cdr ADD COLUMN IF NOT EXISTS price_date text;
+                ALTER TABLE v_voice_messages ADD COLUMN IF NOT EXISTS cost_micros bigint;
                 """#,
             down: #"""
                 ALTER TABLE v_voice_messages DROP COLUMN cost_micros;
@@ -1255,6 +1494,93 @@ extension Migration {
             down: #"""
                 -- Takes its triggers along.
                 DROP FUNCTION pronto_routing_changed() CASCADE;
+                """#),
+        Migration(
+            number: 11, name: "keeping",
+            up: #"""
+                -- Nothing recorded is lost, everything erased is gone: also over several nodes, disks that refuse, and rows that went.
+
+                -- Recordings that are to go and that no row names any more: a disk refused, or they are another node's.
+                CREATE TABLE voip_recordings_to_remove (
+                    domain_uuid uuid NOT NULL,
+                    -- The node that is to do it (voip_cdr.node); without characters: whichever has it.
+                    node text NOT NULL DEFAULT '',
+                    recording_path text NOT NULL,
+                    asked_at timestamptz NOT NULL,
+                    PRIMARY KEY (domain_uuid, node, recording_path)
+                );
+                CREATE INDEX voip_recordings_to_remove_node ON voip_recordings_to_remove (node, asked_at);
+
+                -- Callers who were erased, for nodes with calls on their own disk (the spool). A hash: the number is gone.
+                CREATE TABLE voip_callers_to_forget (
+                    domain_uuid uuid NOT NULL,
+                    caller_hash text NOT NULL,
+                    asked_at timestamptz NOT NULL,
+                    PRIMARY KEY (domain_uuid, caller_hash)
+                );
+
+                -- What calls cost whose rows retention has taken, by month (UTC, as 2026-11): a spend limit counts them still.
+                CREATE TABLE voip_spent (
+                    domain_uuid uuid NOT NULL,
+                    month text NOT NULL,
+                    cost_currency text NOT NULL,
+                    cost_micros bigint NOT NULL,
+                    PRIMARY KEY (domain_uuid, month, cost_currency)
+                );
+
+                -- An older system's conversations name their caller themselves, and are erased by it. Ours leave it empty.
+                ALTER TABLE v_voice_conversations ADD COLUMN IF NOT EXISTS caller_id_number text;
+                CREATE INDEX IF NOT EXISTS v_voice_conversations_caller ON v_voice_conversations (domain_uuid, caller_id_number);
+
+                -- A voip_cdr that was adopted before 0001 added what it lacked.
+                ALTER TABLE voip_cdr ADD COLUMN IF NOT EXISTS node text;
+                """#,
+            down: #"""
+                -- The column of an older system's conversations is theirs.
+                DO $$
+                BEGIN
+                    IF obj_description('v_voice_conversations'::regclass, 'pg_class') = 'Made by Pronto' THEN
+                        ALTER TABLE v_voice_conversations DROP COLUMN caller_id_number;
+                    END IF;
+                END $$;
+                DROP INDEX IF EXISTS v_voice_conversations_caller;
+                DROP TABLE voip_spent;
+                DROP TABLE voip_callers_to_forget;
+                DROP TABLE voip_recordings_to_remove;
+                """#),
+        Migration(
+            number: 12, name: "access_notices",
+            up: #"""
+                -- Changes of what tenants may use, and of the keys that they sign with, are told as those of other configuration are (0007).
+
+                SELECT pronto_watch(name::regclass) FROM unnest(ARRAY['voip_tenant_settings', 'voip_signing_keys']) AS name;
+
+                -- One tenant's dates are read by themselves when something of it was changed.
+                CREATE INDEX voip_ai_calendar_dates_tenant ON voip_ai_calendar_dates (tenant_id);
+                """#,
+            down: #"""
+                DROP INDEX voip_ai_calendar_dates_tenant;
+
+                DO $$
+                DECLARE
+                    watched text;
+                    name text;
+                BEGIN
+                    FOREACH watched IN ARRAY ARRAY['voip_signing_keys', 'voip_tenant_settings'] LOOP
+                        FOREACH name IN ARRAY ARRAY['pronto_inserted', 'pronto_updated', 'pronto_deleted', 'pronto_emptied'] LOOP
+                            EXECUTE format('DROP TRIGGER IF EXISTS %I ON %I', name, watched);
+                        END LOOP;
+                    END LOOP;
+                END $$;
+                """#),
+        Migration(
+            number: 14, name: "tenant_audio",
+            up: #"""
+                -- How a tenant's calls by the outbound Event Socket bring their audio: esl, rtp, dual or websocket. NULL: as AUDIO_MODE says.
+                ALTER TABLE voip_tenant_settings ADD COLUMN audio_mode text;
+                """#,
+            down: #"""
+                ALTER TABLE voip_tenant_settings DROP COLUMN audio_mode;
                 """#),
     ]
 }

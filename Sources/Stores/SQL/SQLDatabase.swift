@@ -78,8 +78,11 @@ package protocol SQLConnections: Sendable {
         within time: Duration?, _ body: @Sendable (any SQLDatabase) throws(StoreError) -> Value
     ) async throws(StoreError) -> Value
 
-    /// As `ConfigurationStore.watchConfiguration` promises.
-    func watch(_ news: @Sendable (ConfigurationNews) async -> Void) async
+    /// As `ConfigurationStore.watchConfiguration` promises. `prepare` comes before the first question of every connection
+    /// to the database; what it throws is a database that is away.
+    func watch(
+        _ prepare: @Sendable () async throws(StoreError) -> Void, _ news: @Sendable (ConfigurationNews) async -> Bool
+    ) async
 
     /// Ends after the work that waits. Later work answers `closed`.
     func close() async

@@ -85,19 +85,18 @@ extension SQLStore: TenantPolicyStore {
         }
     }
 
-    package func signingKeys() async throws(StoreError) -> [SigningKeyRecord] {
-        let rows = try await self.perform { database throws(StoreError) in
-            try database.rows("SELECT * FROM voip_signing_keys ORDER BY domain_uuid, key_id")
-        }
-        return try rows.map { row throws(StoreError) in
-            var key = try SigningKeyRecord(row: row)
-            do throws(StoreError) {
-                key.key = Redacted(try self.box().opened(try row.text("key_data"), for: key.owner))
-            } catch {
-                // One that cannot be opened stays without: it harms its own tenant only.
-                if error.isRetryable { throw error }
+    package func access(of tenants: Set<TenantID>?) async throws(StoreError) -> AccessReading {
+        let asked = Asked(tenants)
+        if asked.isNobody { return AccessReading(asked: []) }
+        let secrets = self.secrets
+        return try await self.perform(within: Self.loadingTime) { database throws(StoreError) in
+            var gathering = AccessGathering(of: asked.tenants, secrets: secrets)
+            for table in AccessTable.allCases {
+                try database.each(
+                    "SELECT * FROM \(table.rawValue) \(asked.condition("domain_uuid"))", asked.ids
+                ) { row throws(StoreError) in gathering.take(row, of: table) }
             }
-            return key
+            return gathering.reading
         }
     }
 

@@ -34,9 +34,10 @@ extension SQLStore: ProviderAccountStore {
         var account = account
         try StoreError.check(account.tenant, is: tenant)
         // A key among the settings is not written there.
-        if let plain = PlainKey(in: account.configuration) {
-            account.configuration = plain.rest
-            account.secret = account.secret ?? plain.key
+        let among = PlainKey(in: account.configuration)
+        if let among {
+            account.configuration = among.rest
+            account.secret = account.secret ?? among.key
         }
         try StoreError.check("config", account.configuration, 2...100_000)
         guard (try? JSONSerialization.jsonObject(with: Data(account.configuration.utf8))) is [String: Any] else {
@@ -54,15 +55,22 @@ extension SQLStore: ProviderAccountStore {
         try await self.perform { database throws(StoreError) in
             try database.transaction { () throws(StoreError) in
                 var (saved, kept) = (new, Set(["voice_ai_provider_uuid"]))
+                let before = try database.rows(Self.one, given.key).first
+                let known = try before.flatMap { row throws(StoreError) in
+                    try row.textIfAny("config").flatMap { PlainKey(in: $0) }
+                }
+                // Keys of other providers beside it were not shown, and are not given back: they stay.
+                let others = (known?.others.value ?? [:]).merging(among?.others.value ?? [:]) { $1 }
+                if !others.isEmpty {
+                    guard let secrets else { throw Self.noKey }
+                    saved.set(
+                        "config", try PlainKey.adding(others, to: given.configuration, secrets, for: given.owner))
+                }
                 if given.secret == nil, given.hasSecret {
                     // The one that is stored stays: encrypted from now on, where it was not.
-                    let plain = try database.rows(Self.one, given.key).first.flatMap { row throws(StoreError) in
-                        try row.textIfAny("secret") == nil
-                            ? try row.textIfAny("config").flatMap { PlainKey(in: $0) } : nil
-                    }
-                    if let plain {
+                    if let plain = known?.key, try before?.textIfAny("secret") == nil {
                         guard let secrets else { throw Self.noKey }
-                        saved.set("secret", try secrets.sealed(plain.key.value, for: given.owner))
+                        saved.set("secret", try secrets.sealed(plain.value, for: given.owner))
                     } else {
                         kept.insert("secret")
                     }
@@ -98,18 +106,19 @@ extension SQLStore: ProviderAccountStore {
                     // One that cannot be read stops everything: its key would be lost with the old one.
                     let account = try ProviderAccount(row: row)
                     let plain = try row.textIfAny("config").flatMap { PlainKey(in: $0) }
-                    let secret: String
-                    if let sealed = try row.textIfAny("secret") {
-                        secret = try box.opened(sealed, for: account.owner)
-                    } else if let plain {
-                        secret = plain.key.value
-                    } else {
-                        continue
+                    let secret = try row.textIfAny("secret").map { sealed throws(StoreError) in
+                        try box.opened(sealed, for: account.owner)
                     }
+                    guard secret != nil || plain != nil else { continue }
+                    // Nothing: only other providers' keys, which are encrypted anew where they are.
+                    let kept = secret ?? plain?.key?.value
+                    let settings = try plain?.stored(beside: kept, box, for: account.owner) ?? account.configuration
                     try database.run(
                         "UPDATE v_voice_ai_providers SET secret = ?, config = ? WHERE voice_ai_provider_uuid = ?",
                         [
-                            .text(try box.sealed(secret, for: account.owner)), .text(account.configuration),
+                            try kept.map { secret throws(StoreError) in
+                                .text(try box.sealed(secret, for: account.owner))
+                            } ?? .null, .text(settings),
                             .text(try row.text("voice_ai_provider_uuid")),
                         ])
                     count += 1

@@ -16,12 +16,9 @@ extension SQLStore: CallRecordStore {
                 if let conversation = finished.conversation {
                     try database.insert(
                         conversation.row(turns: finished.turns.count), into: ConversationRecord.table)
-                    for turn in finished.turns {
-                        try database.insert(turn.row(of: conversation), into: TurnRecord.table)
-                    }
-                    for tool in finished.tools {
-                        try database.insert(tool.row(of: conversation), into: ToolUse.table)
-                    }
+                    try database.insert(
+                        finished.turns.map { $0.row(of: conversation) }, into: TurnRecord.table)
+                    try database.insert(finished.tools.map { $0.row(of: conversation) }, into: ToolUse.table)
                 }
                 return .written
             }
@@ -39,17 +36,9 @@ extension SQLStore: CallRecordStore {
     }
 
     package func calls(of tenant: TenantID, before: Date?, limit: Int) async throws(StoreError) -> [CallRecord] {
-        let limit = min(max(limit, 1), 1000)
-        let (earlier, end): (String, [StoredValue]) =
-            before.map { ("AND start_time < ?", [.text(Timestamp.text($0))]) } ?? ("", [])
-        return try await self.perform { database throws(StoreError) in
-            try database.rows(
-                """
-                SELECT * FROM voip_cdr WHERE domain_uuid = ? \(earlier)
-                ORDER BY start_time DESC, call_uuid LIMIT ?
-                """, [.text(tenant.text)] + end + [.integer(Int64(limit))]
-            ).map { row throws(StoreError) in try CallRecord(row: row) }
-        }
+        var filter = CallFilter()
+        filter.until = before
+        return try await self.calls(of: tenant, matching: filter, after: nil, limit: limit)
     }
 }
 
@@ -58,32 +47,38 @@ extension SQLStore: ConversationStore {
         of call: CallID, tenant: TenantID
     ) async throws(StoreError) -> [ConversationRecord] {
         try await self.perform { database throws(StoreError) in
-            try database.rows(
+            let rows = try database.rows(
                 "SELECT * FROM v_voice_conversations WHERE domain_uuid = ? AND call_uuid = ? ORDER BY start_time",
-                [.text(tenant.text), .text(call.text)]
-            ).map { row throws(StoreError) in try ConversationRecord(row: row) }
+                [.text(tenant.text), .text(call.text)])
+            return self.unreadable.readable(rows, of: ConversationRecord.table) { row throws(StoreError) in
+                try ConversationRecord(row: row)
+            }
         }
     }
 
     package func turns(of conversation: ConversationID, tenant: TenantID) async throws(StoreError) -> [TurnRecord] {
         try await self.perform { database throws(StoreError) in
-            try database.rows(
+            let rows = try database.rows(
                 """
                 SELECT * FROM v_voice_messages WHERE domain_uuid = ? AND voice_conversation_uuid = ?
                 ORDER BY turn_number
-                """, [.text(tenant.text), .text(conversation.text)]
-            ).map { row throws(StoreError) in try TurnRecord(row: row) }
+                """, [.text(tenant.text), .text(conversation.text)])
+            return self.unreadable.readable(rows, of: TurnRecord.table) { row throws(StoreError) in
+                try TurnRecord(row: row)
+            }
         }
     }
 
     package func toolUses(of conversation: ConversationID, tenant: TenantID) async throws(StoreError) -> [ToolUse] {
         try await self.perform { database throws(StoreError) in
-            try database.rows(
+            let rows = try database.rows(
                 """
                 SELECT * FROM v_voice_tool_uses WHERE domain_uuid = ? AND voice_conversation_uuid = ?
                 ORDER BY tool_number
-                """, [.text(tenant.text), .text(conversation.text)]
-            ).map { row throws(StoreError) in try ToolUse(row: row) }
+                """, [.text(tenant.text), .text(conversation.text)])
+            return self.unreadable.readable(rows, of: ToolUse.table) { row throws(StoreError) in
+                try ToolUse(row: row)
+            }
         }
     }
 }

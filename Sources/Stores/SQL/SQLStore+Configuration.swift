@@ -17,10 +17,17 @@ extension SQLStore: TenantStore {
         }
     }
 
-    package func tenants() async throws(StoreError) -> [Tenant] {
+    // FusionPBX writes this table too: one row that cannot be shall not keep the others from being seen, or their records
+    // from being swept.
+    package func listedTenants() async throws(StoreError) -> (tenants: [Tenant], faults: [ConfigurationFault]) {
         try await self.perform { database throws(StoreError) in
-            try database.rows("SELECT * FROM v_domains ORDER BY domain_name")
-                .map { row throws(StoreError) in try Tenant(row: row) }
+            var gathering = ConfigurationGathering(secrets: nil)
+            try database.each("SELECT * FROM v_domains", []) { row throws(StoreError) in
+                gathering.take(row, of: .tenants)
+            }
+            let reading = gathering.reading(of: nil)
+            let tenants = reading.tenants.map(\.tenant).sorted { ($0.name, $0.id.text) < ($1.name, $1.id.text) }
+            return (tenants, reading.faults)
         }
     }
 

@@ -33,13 +33,22 @@ extension SQLStore: CostStore {
     package func spent(
         by tenant: TenantID, since: Date
     ) async throws(StoreError) -> [(currency: String, micros: Int)] {
+        // Retention takes rows, and what they cost stays counted in voip_spent.
         try await self.perform { database throws(StoreError) in
             try database.rows(
                 """
-                SELECT cost_currency AS currency, CAST(sum(cost_known_micros) AS bigint) AS micros FROM voip_cdr
-                WHERE domain_uuid = ? AND start_time >= ? AND cost_currency IS NOT NULL
-                GROUP BY cost_currency ORDER BY cost_currency
-                """, [.text(tenant.text), .text(Timestamp.text(since))]
+                SELECT currency, CAST(sum(micros) AS bigint) AS micros FROM (
+                    SELECT cost_currency AS currency, cost_known_micros AS micros FROM voip_cdr
+                    WHERE domain_uuid = ? AND start_time >= ? AND cost_currency IS NOT NULL
+                        AND cost_known_micros IS NOT NULL
+                    UNION ALL
+                    SELECT cost_currency, cost_micros FROM voip_spent WHERE domain_uuid = ? AND month >= ?
+                ) AS spent GROUP BY currency ORDER BY currency
+                """,
+                [
+                    .text(tenant.text), .text(Timestamp.text(since)), .text(tenant.text),
+                    .text(String(Timestamp.text(since).prefix(7))),
+                ]
             ).map { row throws(StoreError) in (try row.text("currency"), try row.integer("micros")) }
         }
     }

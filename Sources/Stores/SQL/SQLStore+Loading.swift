@@ -4,30 +4,48 @@ import Telephony
 
 extension SQLStore: ConfigurationStore {
     /// What reading everything may take: 10 000 tenants take seconds on a busy machine.
-    private static let loadingTime = Duration.seconds(60)
+    static let loadingTime = Duration.seconds(60)
     /// More tenants at once are read as all of them.
     static let mostAtOnce = 100
 
     package func configuration(of tenants: Set<TenantID>?) async throws(StoreError) -> ConfigurationReading {
-        if let tenants, tenants.isEmpty { return ConfigurationReading(asked: []) }
-        let asked = tenants.flatMap { $0.count > Self.mostAtOnce ? nil : $0 }
+        let asked = Asked(tenants)
+        if asked.isNobody { return ConfigurationReading(asked: []) }
         let secrets = self.secrets
         return try await self.perform(within: Self.loadingTime) { database throws(StoreError) in
             var gathering = ConfigurationGathering(secrets: secrets)
             for table in ConfigurationTable.allCases {
-                let ids = asked?.map { StoredValue.text($0.text) } ?? []
-                let marks = Array(repeating: "?", count: ids.count).joined(separator: ", ")
-                let condition = ids.isEmpty ? "" : "WHERE domain_uuid IN (\(marks))"
-                try database.each("SELECT * FROM \(table.name) \(condition)", ids) { row throws(StoreError) in
-                    gathering.take(row, of: table)
-                }
+                try database.each(
+                    "SELECT * FROM \(table.name) \(asked.condition("domain_uuid"))", asked.ids
+                ) { row throws(StoreError) in gathering.take(row, of: table) }
             }
-            return gathering.reading(of: asked)
+            return gathering.reading(of: asked.tenants)
         }
     }
 
-    package func watchConfiguration(_ news: @Sendable (ConfigurationNews) async -> Void) async {
-        await self.connections.watch(news)
+    package func watchConfiguration(_ news: @Sendable (ConfigurationNews) async -> Bool) async {
+        await self.connections.watch({ () throws(StoreError) in try await self.settle() }, news)
+    }
+
+    /// Whose rows a reading asks for.
+    struct Asked: Sendable {
+        /// Nil: everybody's.
+        let tenants: Set<TenantID>?
+        let ids: [StoredValue]
+
+        /// More of them than `mostAtOnce` are everybody.
+        init(_ tenants: Set<TenantID>?) {
+            self.tenants = tenants.flatMap { $0.count > SQLStore.mostAtOnce ? nil : $0 }
+            self.ids = (self.tenants ?? []).map { .text($0.text) }
+        }
+
+        var isNobody: Bool { self.tenants?.isEmpty ?? false }
+
+        /// `WHERE`, or nothing where everybody is asked for.
+        func condition(_ column: String) -> String {
+            guard self.tenants != nil else { return "" }
+            return "WHERE \(column) IN (\(Array(repeating: "?", count: self.ids.count).joined(separator: ", ")))"
+        }
     }
 
     /// Every row of the configuration as it is stored, secrets encrypted: for the copy that a restart without a database
@@ -41,8 +59,14 @@ extension SQLStore: ConfigurationStore {
                     try body(table.name, row)
                 }
             }
+            let everybody = Asked(nil)
             for table in RoutingQuery.allCases {
-                try database.each(table.sql, []) { row throws(StoreError) in try body(table.rawValue, row) }
+                try database.each(table.sql(everybody), []) { row throws(StoreError) in try body(table.rawValue, row) }
+            }
+            for table in AccessTable.allCases {
+                try database.each("SELECT * FROM \(table.rawValue)", []) { row throws(StoreError) in
+                    try body(table.rawValue, row)
+                }
             }
         }
     }
@@ -94,8 +118,8 @@ struct ConfigurationGathering {
                 var account = try ProviderAccount(row: row)
                 if let sealed = try row.textIfAny("secret") {
                     account.secret = self.opened(sealed, for: account.owner, row, table, "secret")
-                } else if let plain = try row.textIfAny("config").flatMap({ PlainKey(in: $0) }) {
-                    account.secret = plain.key
+                } else if let plain = try row.textIfAny("config").flatMap({ PlainKey(in: $0)?.key }) {
+                    account.secret = plain
                     self.fault(row, table, "column config has a key that is not encrypted: run pronto secrets rotate")
                 }
                 self.tenants[account.tenant]?.accounts.append(account)

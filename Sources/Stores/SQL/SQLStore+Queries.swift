@@ -28,6 +28,17 @@ private struct Conditions {
         self.values += [time, time, .text(position.id)]
     }
 
+    /// The same, after a row of the database's own, whatever its id and the fineness of its clock.
+    func following(_ row: Row?, id: String) throws(StoreError) -> Conditions {
+        guard let row, let start = try row.textIfAny("start_text"), let last = try row.textIfAny("id_text") else {
+            return self
+        }
+        var conditions = self
+        conditions.texts.append("(start_time < ? OR (start_time = ? AND \(id) > ?))")
+        conditions.values += [.text(start), .text(start), .text(last)]
+        return conditions
+    }
+
     var sql: String { self.texts.joined(separator: " AND ") }
 }
 
@@ -50,10 +61,16 @@ extension SQLStore: RecordQueries {
         asked.follow(position, id: "call_uuid")
         let conditions = asked
         return try await self.perform { database throws(StoreError) in
-            try database.rows(
-                "SELECT * FROM voip_cdr WHERE \(conditions.sql) ORDER BY start_time DESC, call_uuid LIMIT ?",
-                conditions.values + [.integer(Int64(min(max(limit, 1), 1000)))]
-            ).map { row throws(StoreError) in try CallRecord(row: row) }
+            try self.page(
+                of: CallRecord.table, limit, in: database,
+                { last, limit throws(StoreError) in
+                    let conditions = try conditions.following(last, id: "call_uuid")
+                    return try database.rows(
+                        """
+                        SELECT *, CAST(start_time AS text) AS start_text, CAST(call_uuid AS text) AS id_text
+                        FROM voip_cdr WHERE \(conditions.sql) ORDER BY start_time DESC, call_uuid LIMIT ?
+                        """, conditions.values + [.integer(Int64(limit))])
+                }, { row throws(StoreError) in try CallRecord(row: row) })
         }
     }
 
@@ -69,12 +86,18 @@ extension SQLStore: RecordQueries {
         asked.follow(position, id: "voice_conversation_uuid")
         let conditions = asked
         return try await self.perform { database throws(StoreError) in
-            try database.rows(
-                """
-                SELECT * FROM v_voice_conversations WHERE \(conditions.sql)
-                ORDER BY start_time DESC, voice_conversation_uuid LIMIT ?
-                """, conditions.values + [.integer(Int64(min(max(limit, 1), 1000)))]
-            ).map { row throws(StoreError) in try ConversationRecord(row: row) }
+            try self.page(
+                of: ConversationRecord.table, limit, in: database,
+                { last, limit throws(StoreError) in
+                    let conditions = try conditions.following(last, id: "voice_conversation_uuid")
+                    return try database.rows(
+                        """
+                        SELECT *, CAST(start_time AS text) AS start_text,
+                            CAST(voice_conversation_uuid AS text) AS id_text
+                        FROM v_voice_conversations WHERE \(conditions.sql)
+                        ORDER BY start_time DESC, voice_conversation_uuid LIMIT ?
+                        """, conditions.values + [.integer(Int64(limit))])
+                }, { row throws(StoreError) in try ConversationRecord(row: row) })
         }
     }
 
@@ -87,142 +110,5 @@ extension SQLStore: RecordQueries {
                 [.text(tenant.text), .text(id.text)]
             ).first.map { row throws(StoreError) in try ConversationRecord(row: row) }
         }
-    }
-}
-
-extension SQLStore: ErasureStore {
-    package func recordings(
-        of tenant: TenantID, before end: Date, limit: Int
-    ) async throws(StoreError) -> [CallTrace] {
-        try await self.traces(
-            "start_time < ? AND recording_path IS NOT NULL", [.text(Timestamp.text(end))], tenant, limit)
-    }
-
-    package func calls(of tenant: TenantID, before end: Date, limit: Int) async throws(StoreError) -> [CallTrace] {
-        try await self.traces("start_time < ?", [.text(Timestamp.text(end))], tenant, limit)
-    }
-
-    package func calls(
-        ofCaller numbers: [String], tenant: TenantID, limit: Int
-    ) async throws(StoreError) -> [CallTrace] {
-        let values = numbers.prefix(16).map { StoredValue.text($0) }
-        guard !values.isEmpty else { return [] }
-        let marks = Array(repeating: "?", count: values.count).joined(separator: ", ")
-        return try await self.traces(
-            """
-            (caller_id_number IN (\(marks)) OR (direction = 'outbound' AND destination_number IN (\(marks))))
-            """, values + values, tenant, limit)
-    }
-
-    private func traces(
-        _ condition: String, _ values: [StoredValue], _ tenant: TenantID, _ limit: Int
-    ) async throws(StoreError) -> [CallTrace] {
-        try await self.perform { database throws(StoreError) in
-            try database.rows(
-                """
-                SELECT call_uuid, start_time, recording_path FROM voip_cdr WHERE domain_uuid = ? AND \(condition)
-                ORDER BY start_time, call_uuid LIMIT ?
-                """, [.text(tenant.text)] + values + [.integer(Int64(min(max(limit, 1), 1000)))]
-            ).map { row throws(StoreError) in
-                CallTrace(
-                    id: try row.value("call_uuid") { CallID($0) }, startedAt: try row.date("start_time"),
-                    recording: try row.textIfAny("recording_path"))
-            }
-        }
-    }
-
-    package func clearRecordings(of calls: [CallTrace], tenant: TenantID) async throws(StoreError) {
-        try await self.perform { database throws(StoreError) in
-            try database.transaction { () throws(StoreError) in
-                for call in calls {
-                    try database.run(
-                        "UPDATE voip_cdr SET recording_path = NULL WHERE \(CallTrace.key)", call.values(tenant))
-                }
-            }
-        }
-    }
-
-    package func removeCalls(_ calls: [CallTrace], tenant: TenantID) async throws(StoreError) -> Int {
-        try await self.perform { database throws(StoreError) in
-            try database.transaction { () throws(StoreError) in
-                var removed = 0
-                for call in calls {
-                    removed += try database.run("DELETE FROM voip_cdr WHERE \(CallTrace.key)", call.values(tenant))
-                    // A channel that came back has records of its own under the same id: its conversations stay.
-                    let others = try database.rows(
-                        "SELECT 1 AS found FROM voip_cdr WHERE domain_uuid = ? AND call_uuid = ? LIMIT 1",
-                        [.text(tenant.text), .text(call.id.text)])
-                    if others.isEmpty { _ = try Self.removeConversations(of: call, tenant, in: database) }
-                }
-                return removed
-            }
-        }
-    }
-
-    package func removeConversations(
-        of tenant: TenantID, before end: Date, limit: Int
-    ) async throws(StoreError) -> Int {
-        try await self.perform { database throws(StoreError) in
-            try database.transaction { () throws(StoreError) in
-                let rows = try database.rows(
-                    """
-                    SELECT voice_conversation_uuid FROM v_voice_conversations WHERE domain_uuid = ? AND start_time < ?
-                    ORDER BY start_time LIMIT ?
-                    """,
-                    [.text(tenant.text), .text(Timestamp.text(end)), .integer(Int64(min(max(limit, 1), 1000)))])
-                return try Self.remove(conversations: rows, tenant, in: database)
-            }
-        }
-    }
-
-    private static func removeConversations(
-        of call: CallTrace, _ tenant: TenantID, in database: any SQLDatabase
-    ) throws(StoreError) -> Int {
-        let rows = try database.rows(
-            "SELECT voice_conversation_uuid FROM v_voice_conversations WHERE domain_uuid = ? AND call_uuid = ?",
-            [.text(tenant.text), .text(call.id.text)])
-        return try Self.remove(conversations: rows, tenant, in: database)
-    }
-
-    /// With turns and tool uses, whether or not the tables' foreign keys would take them along: tables of an older system
-    /// that were adopted have none.
-    private static func remove(
-        conversations rows: [Row], _ tenant: TenantID, in database: any SQLDatabase
-    ) throws(StoreError) -> Int {
-        for row in rows {
-            let id = StoredValue.text(try row.text("voice_conversation_uuid"))
-            for table in [ToolUse.table, TurnRecord.table, ConversationRecord.table] {
-                try database.run(
-                    "DELETE FROM \(table) WHERE domain_uuid = ? AND voice_conversation_uuid = ?",
-                    [.text(tenant.text), id])
-            }
-        }
-        return rows.count
-    }
-
-    package func forgetCaller(of calls: [CallTrace], tenant: TenantID) async throws(StoreError) -> Int {
-        try await self.perform { database throws(StoreError) in
-            try database.transaction { () throws(StoreError) in
-                var removed = 0
-                for call in calls {
-                    removed += try Self.removeConversations(of: call, tenant, in: database)
-                    // Of a call that we made, the person is the one who was called.
-                    try database.run(
-                        """
-                        UPDATE voip_cdr SET caller_id_number = NULL, recording_path = ?,
-                        destination_number = CASE WHEN direction = 'outbound' THEN NULL ELSE destination_number END
-                        WHERE \(CallTrace.key)
-                        """, [call.recording.map { .text($0) } ?? .null] + call.values(tenant))
-                }
-                return removed
-            }
-        }
-    }
-}
-
-extension CallTrace {
-    fileprivate static let key = "domain_uuid = ? AND call_uuid = ? AND start_time = ?"
-    fileprivate func values(_ tenant: TenantID) -> [StoredValue] {
-        [.text(tenant.text), .text(self.id.text), .text(Timestamp.text(self.startedAt))]
     }
 }

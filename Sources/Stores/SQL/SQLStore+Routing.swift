@@ -18,11 +18,22 @@ enum RoutingQuery: String, CaseIterable, Sendable {
         FROM v_domains d LEFT JOIN voip_ai_tenants t ON t.tenant_id = d.domain_uuid
         """
 
-    var sql: String {
+    func sql(_ asked: SQLStore.Asked) -> String {
         switch self {
-        case .tenants: Self.everyTenant
-        case .trunks, .agents, .calendars: "SELECT * FROM \(self.rawValue) ORDER BY id"
-        case .dates: "SELECT * FROM voip_ai_calendar_dates ORDER BY calendar_id, date_number"
+        case .tenants: "\(Self.everyTenant) \(asked.condition("d.domain_uuid"))"
+        case .trunks, .agents, .calendars:
+            "SELECT * FROM \(self.rawValue) \(asked.condition("tenant_id")) ORDER BY id"
+        case .dates:
+            "SELECT * FROM \(self.rawValue) \(asked.condition("tenant_id")) ORDER BY calendar_id, date_number"
+        }
+    }
+
+    /// The columns of a row's id, and of whose it is.
+    var columns: (id: String, tenant: String) {
+        switch self {
+        case .tenants: ("domain_uuid", "domain_uuid")
+        case .trunks, .agents, .calendars: ("id", "tenant_id")
+        case .dates: ("calendar_id", "tenant_id")
         }
     }
 }
@@ -30,8 +41,11 @@ enum RoutingQuery: String, CaseIterable, Sendable {
 /// Rows on their way to be routing's. One that has not even an id and a tenant is nobody's: it is named, and decides
 /// nothing.
 struct RoutingGathering {
-    private(set) var rows = RoutingRows()
+    private(set) var rows: RoutingRows
     private var places: [String: Int] = [:]
+
+    /// Nil: of everybody.
+    init(of asked: Set<TenantID>?) { self.rows = RoutingRows(asked: asked) }
 
     mutating func take(_ row: Row, of table: RoutingQuery) {
         do throws(StoreError) {
@@ -52,20 +66,26 @@ struct RoutingGathering {
                 }
             }
         } catch {
-            let id = (try? row.textIfAny(table == .tenants ? "domain_uuid" : "id")) ?? nil
+            // An id is no secret; what stands in its place in a broken row may be anything.
+            let id = row[column: table.columns.id]?.tenant?.text ?? "without id"
             self.rows.lost.append(
                 RowProblem(
-                    table: table.rawValue, row: id ?? "without id", column: "id or tenant", repair: error.message))
+                    table: table.rawValue, row: id, column: "id or tenant", repair: error.message,
+                    tenant: row[column: table.columns.tenant]?.tenant))
         }
     }
 }
 
 extension SQLStore: RoutingStore {
-    package func routingRows() async throws(StoreError) -> RoutingRows {
-        try await self.perform(within: .seconds(60)) { database throws(StoreError) in
-            var gathering = RoutingGathering()
+    package func routingRows(of tenants: Set<TenantID>?) async throws(StoreError) -> RoutingRows {
+        let asked = Asked(tenants)
+        if asked.isNobody { return RoutingRows(asked: []) }
+        return try await self.perform(within: Self.loadingTime) { database throws(StoreError) in
+            var gathering = RoutingGathering(of: asked.tenants)
             for table in RoutingQuery.allCases {
-                try database.each(table.sql, []) { row throws(StoreError) in gathering.take(row, of: table) }
+                try database.each(table.sql(asked), asked.ids) { row throws(StoreError) in
+                    gathering.take(row, of: table)
+                }
             }
             return gathering.rows
         }
@@ -246,11 +266,10 @@ extension SQLStore: RoutingStore {
 
     package func log(_ decisions: [ActivityRecord]) async throws(StoreError) {
         guard !decisions.isEmpty else { return }
-        try await self.perform { database throws(StoreError) in
+        _ = try await self.perform { database throws(StoreError) in
             try database.transaction { () throws(StoreError) in
-                for decision in decisions {
-                    try database.insert(decision.row, into: ActivityRecord.table, or: "ON CONFLICT DO NOTHING")
-                }
+                try database.insert(
+                    decisions.map(\.row), into: ActivityRecord.table, or: "ON CONFLICT DO NOTHING")
             }
         }
     }
@@ -287,20 +306,29 @@ extension SQLStore: ActivityErasure {
         }
     }
 
-    /// The log has no callers in it: a decision is a caller's by the record of its call. A person may also be whom a call of
-    /// ours was made to.
+    /// The log has no callers in it: a decision is a caller's by the record of its call, which the database has or, where it
+    /// waits in the spool, whoever asks (`calls`). A person may also be whom a call of ours was made to.
     package func forgetActivities(
-        ofCaller numbers: [String], tenant: TenantID
+        ofCaller numbers: [String], calls: [CallID], tenant: TenantID
     ) async throws(StoreError) -> Int {
-        guard !numbers.isEmpty else { return 0 }
-        let marks = Array(repeating: "?", count: numbers.count).joined(separator: ", ")
         let values: [StoredValue] = numbers.map { .text($0) }
+        let tenant = StoredValue.text(tenant.text)
         return try await self.perform { database throws(StoreError) in
-            try database.run(
-                """
-                DELETE FROM voip_activity_log WHERE tenant_id = ? AND (did IN (\(marks)) OR call_id IN (
-                    SELECT call_uuid FROM voip_cdr WHERE domain_uuid = ? AND caller_id_number IN (\(marks))))
-                """, [.text(tenant.text)] + values + [.text(tenant.text)] + values)
+            var removed = 0
+            if !values.isEmpty {
+                let marks = Stores.marks(values.count)
+                removed += try database.run(
+                    """
+                    DELETE FROM voip_activity_log WHERE tenant_id = ? AND (did IN (\(marks)) OR call_id IN (
+                        SELECT call_uuid FROM voip_cdr WHERE domain_uuid = ? AND caller_id_number IN (\(marks))))
+                    """, [tenant] + values + [tenant] + values)
+            }
+            for batch in calls.batches() {
+                removed += try database.run(
+                    "DELETE FROM voip_activity_log WHERE tenant_id = ? AND call_id IN (\(Stores.marks(batch.count)))",
+                    [tenant] + batch.map { .text($0.text) })
+            }
+            return removed
         }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Records
+import Synchronization
 import Telephony
 
 /// Records in a database: SQLite, the embedded default, or PostgreSQL, FusionPBX's own or another. The code is one; what
@@ -16,6 +17,10 @@ package final class SQLStore: Sendable {
 
     let connections: any SQLConnections
     let secrets: SecretBox?
+    /// Whether to migrate when the database answers; nil: the schema has been seen to.
+    private let unsettled = Mutex<Bool?>(nil)
+    /// What answers leave out.
+    package let unreadable = UnreadableRows()
 
     package var dialect: SQLDialect { self.connections.dialect }
 
@@ -26,23 +31,36 @@ package final class SQLStore: Sendable {
         self.init(
             try await SQLiteConnection(path: path, options: options.database, waitingLimit: options.waitingLimit),
             secretKeys)
-        try await self.settle(migrates: options.migrates)
+        try await self.settleOrClose(migrates: options.migrates)
     }
 
     /// Connects to PostgreSQL and sees to its schema. A shared database is migrated by people (`pronto migrate up`), not
-    /// by whichever program starts first: unless `migrates` says so. `mayBeAway`: a server that does not answer is no
-    /// error; the store then begins without it.
+    /// by whichever program starts first: unless `migrates` says so. `mayBeAway`: a server that does not answer, or whose
+    /// tables somebody keeps locked, is no error; the store then begins without it, and its schema is seen to when it
+    /// answers, before it is followed.
     package convenience init(
         postgres: PostgresPool.Options, secretKeys: SecretKeys? = nil, migrates: Bool = false, mayBeAway: Bool = false
     ) async throws(StoreError) {
         do throws(StoreError) {
             self.init(try await PostgresPool(postgres), secretKeys)
         } catch {
-            guard mayBeAway, error.code == .unavailable else { throw error }
+            guard mayBeAway, error.isPassing else { throw error }
             self.init(try PostgresPool(away: postgres), secretKeys)
+            self.unsettled.withLock { $0 = migrates }
             return
         }
-        try await self.settle(migrates: migrates)
+        guard mayBeAway else {
+            try await self.settleOrClose(migrates: migrates)
+            return
+        }
+        self.unsettled.withLock { $0 = migrates }
+        do throws(StoreError) {
+            try await self.settle()
+        } catch {
+            guard !error.isPassing else { return }
+            await self.close()
+            throw error
+        }
     }
 
     private init(_ connections: any SQLConnections, _ secretKeys: SecretKeys?) {
@@ -50,21 +68,29 @@ package final class SQLStore: Sendable {
         self.secrets = secretKeys.map { SecretBox(keys: $0.list) }
     }
 
-    private func settle(migrates: Bool) async throws(StoreError) {
-        let now = Date()
+    private func settleOrClose(migrates: Bool) async throws(StoreError) {
+        self.unsettled.withLock { $0 = migrates }
         do throws(StoreError) {
-            try await self.perform(within: Migrator.time) { database throws(StoreError) in
-                let migrator = Migrator(database: database)
-                if migrates {
-                    _ = try migrator.up(at: now)
-                } else {
-                    try migrator.check()
-                }
-            }
+            try await self.settle()
         } catch {
             await self.close()
             throw error
         }
+    }
+
+    /// Sees to the schema, unless that has been done.
+    func settle() async throws(StoreError) {
+        guard let migrates = self.unsettled.withLock({ $0 }) else { return }
+        let now = Date()
+        try await self.perform(within: Migrator.time) { database throws(StoreError) in
+            let migrator = Migrator(database: database)
+            if migrates {
+                _ = try migrator.up(at: now)
+            } else {
+                try migrator.check()
+            }
+        }
+        self.unsettled.withLock { $0 = nil }
     }
 
     package func close() async { await self.connections.close() }

@@ -32,6 +32,11 @@ struct SecretBox {
         return "v1:\(key.id):\(Data(nonce + cipher + tag).base64EncodedString())"
     }
 
+    /// Whether a text is what `sealed` makes, by its look.
+    static func isSealed(_ text: String) -> Bool {
+        text.hasPrefix("v1:") && text.split(separator: ":", omittingEmptySubsequences: false).count == 3
+    }
+
     func opened(_ text: String, for owner: String) throws(StoreError) -> String {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 3, parts[0] == "v1", let data = Data(base64Encoded: String(parts[2])),

@@ -4,6 +4,9 @@ import Records
 import Telephony
 
 extension CallSpool {
+    /// Whether there is a line of any kind, also one that nobody can read.
+    package var mayHaveLines: Bool { !self.isEmpty || FileManager.default.fileExists(atPath: self.damagedPath) }
+
     /// Changes the calls that wait: `edit` gives each back as it is to be, or nil where it is to go. `keeps` says whether
     /// a line that no program can read stays. How many lines were changed or went.
     ///
@@ -11,7 +14,7 @@ extension CallSpool {
     package func rewrite(
         edit: @Sendable (FinishedCall) -> FinishedCall?, keeps: @Sendable (String) -> Bool = { _ in true }
     ) async throws(StoreError) -> Int {
-        guard !self.isEmpty || FileManager.default.fileExists(atPath: self.damagedPath) else { return 0 }
+        guard self.mayHaveLines else { return 0 }
         for _ in 0..<300 {
             if let lock = try FileLock.trying(self.replayLock) {
                 defer { lock.release() }
@@ -65,7 +68,7 @@ extension CallSpool {
     }
 
     /// The whole file or the one before: never half of one.
-    private static func replace(_ path: String, with bytes: [UInt8]) throws(StoreError) {
+    static func replace(_ path: String, with bytes: [UInt8]) throws(StoreError) {
         guard !bytes.isEmpty else {
             guard unlink(path) == 0 else { throw AppendFile.failure() }
             return try AppendFile.syncFolder(of: path)

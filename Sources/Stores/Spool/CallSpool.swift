@@ -30,6 +30,8 @@ package actor CallSpool {
     private let file: AppendFile
     private let damaged: AppendFile
     private var isReplaying = false
+    /// How often lines have failed that still wait.
+    private var failures: [Data: Int] = [:]
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
@@ -57,7 +59,19 @@ package actor CallSpool {
         try self.file.append(line)
     }
 
-    /// Hands every waiting call to the store. Stops at the first that the store cannot take now.
+    /// Keeps what no database takes, for people: `PATH.damaged`.
+    package func setAside(_ finished: FinishedCall) throws(StoreError) {
+        try self.setAside(line: try SpoolLine(finished).encoded())
+    }
+
+    private func setAside(line: [UInt8]) throws(StoreError) {
+        let lock = try FileLock.waiting(self.appendLock)
+        defer { lock.release() }
+        try self.damaged.append(line)
+    }
+
+    /// Hands every waiting call to the store. Stops when the store takes none, one after another; a single call that it
+    /// cannot take now holds up no other.
     package func replay(into store: any CallRecordStore) async throws(StoreError) -> Outcome {
         // The actor is free while the store works: calls go on to append, to a file of their own.
         guard !self.isReplaying else { return Outcome() }
@@ -67,21 +81,26 @@ package actor CallSpool {
         // Another program's turn: it is at the same work, or takes a caller's data out.
         guard let lock = try FileLock.trying(self.replayLock) else { return Outcome() }
         defer { lock.release() }
-
-        var outcome = Outcome()
-        // What a crash left half done comes first.
-        if access(self.working, F_OK) == 0 { try await self.work(store, &outcome) }
-        if outcome.kept == 0, access(self.path, F_OK) == 0 {
-            try self.moveToWorking()
-            try await self.work(store, &outcome)
-        }
-        return outcome
+        try self.gather()
+        return try await self.work(store)
     }
 
-    private func moveToWorking() throws(StoreError) {
+    /// What waits, in one file that nobody appends to; with what a round before left, or a crash.
+    private func gather() throws(StoreError) {
         let lock = try FileLock.waiting(self.appendLock)
         defer { lock.release() }
-        guard rename(self.path, self.working) == 0 else { throw AppendFile.failure() }
+        guard access(self.path, F_OK) == 0 else { return }
+        guard access(self.working, F_OK) == 0 else {
+            guard rename(self.path, self.working) == 0 else { throw AppendFile.failure() }
+            return
+        }
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: self.path)) else {
+            throw StoreError(.failed, "the spool cannot be read")
+        }
+        // A crash before the old file is gone doubles lines, which the store knows.
+        if !data.isEmpty { try AppendFile(path: self.working, limit: Int.max).append([UInt8](data)) }
+        guard unlink(self.path) == 0 else { throw AppendFile.failure() }
+        try AppendFile.syncFolder(of: self.path)
     }
 
     var working: String { self.path + ".replaying" }
@@ -91,33 +110,84 @@ package actor CallSpool {
     /// Held while a program hands the calls over.
     var replayLock: String { self.path + ".replay.lock" }
 
-    private func work(_ store: any CallRecordStore, _ outcome: inout Outcome) async throws(StoreError) {
+    /// Calls that may fail in a row before it is the database that is in trouble, and not they.
+    private static let patience = 3
+
+    private func work(_ store: any CallRecordStore) async throws(StoreError) -> Outcome {
+        var outcome = Outcome()
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: self.working), options: .mappedIfSafe) else {
             throw StoreError(.failed, "the spool cannot be read")
         }
-        let lines = data.split(separator: UInt8(ascii: "\n"))
-        var unfit: [Data] = []
-        for (index, line) in lines.enumerated() {
+        var lines = data.split(separator: UInt8(ascii: "\n"))
+        // Those that failed before come after those that did not.
+        let failures = self.failures
+        if !failures.isEmpty {
+            lines = lines.enumerated().sorted {
+                let (one, other) = (failures[$0.element] ?? 0, failures[$1.element] ?? 0)
+                return one == other ? $0.offset < $1.offset : one < other
+            }.map(\.element)
+        }
+        var rest: [Data] = []
+        var inARow = 0
+        for line in lines {
+            guard inARow < Self.patience else {
+                rest.append(line)
+                continue
+            }
             do throws(StoreError) {
-                let finished = try SpoolLine.decoded(Data(line))
-                do throws(StoreError) {
-                    switch try await store.finish(finished, of: finished.call.tenant) {
-                    case .written: outcome.written += 1
-                    case .alreadyWritten: outcome.alreadyWritten += 1
-                    }
-                } catch  where error.isRetryable {
-                    // The file stays as it is: the store will know the lines that it has taken.
-                    outcome.kept = lines.count - index
-                    return
-                }
-            } catch {
-                unfit.append(Data(line))
+                try await self.hand(line, to: store, &outcome)
+                inARow = 0
+                self.failures[line] = nil
+            } catch  where error.isRetryable {
+                rest.append(line)
+                inARow += 1
+                // A copy: a slice would keep the whole file in memory.
+                self.failures[Data(line), default: 0] += 1
             }
         }
-        for line in unfit { try self.damaged.append([UInt8](line)) }
-        outcome.damaged += unfit.count
+        outcome.kept = rest.count
+        // The file stays as it is while nothing was taken: a database that is away costs no writing.
+        guard rest.count < lines.count else { return outcome }
         // Only now: a crash before this repeats lines, which the store knows.
-        guard unlink(self.working) == 0 else { throw AppendFile.failure() }
-        try AppendFile.syncFolder(of: self.path)
+        try Self.replace(self.working, with: rest.flatMap { [UInt8]($0) + [UInt8(ascii: "\n")] })
+        let waiting = Set(rest)
+        self.failures = self.failures.filter { waiting.contains($0.key) }
+        return outcome
+    }
+
+    /// Throws only what may pass. A line that the store refuses, or that nobody can read, is set aside.
+    private func hand(
+        _ line: Data, to store: any CallRecordStore, _ outcome: inout Outcome
+    ) async throws(StoreError) {
+        let finished: FinishedCall
+        do throws(StoreError) { finished = try SpoolLine.decoded(Data(line)) } catch {
+            try self.setAside(line: [UInt8](line))
+            outcome.damaged += 1
+            return
+        }
+        do throws(StoreError) {
+            switch try await store.finish(finished, of: finished.call.tenant) {
+            case .written: outcome.written += 1
+            case .alreadyWritten: outcome.alreadyWritten += 1
+            }
+        } catch  where !error.isRetryable {
+            // First aside, then the account alone: with the account in the database the line would be known there.
+            try self.setAside(line: [UInt8](line))
+            _ = try await Self.account(of: finished, to: store)
+            outcome.damaged += 1
+        }
+    }
+
+    /// Writes the call's own row without its conversation: what was used is accounted for whatever else a table refuses.
+    /// False: this row is refused too.
+    static func account(
+        of finished: FinishedCall, to store: any CallRecordStore
+    ) async throws(StoreError) -> Bool {
+        do throws(StoreError) {
+            _ = try await store.finish(FinishedCall(call: finished.call), of: finished.call.tenant)
+            return true
+        } catch  where !error.isRetryable {
+            return false
+        }
     }
 }

@@ -8,6 +8,9 @@ package struct DurableCalls: Sendable {
         case alreadyWritten
         /// The database could not take it for this reason; the spool did.
         case spooled(StoreError)
+        /// The database will never take all of it, for this reason: it is in `PATH.damaged`, for people. `hasAccount`:
+        /// the call's own row is in the database.
+        case setAside(StoreError, hasAccount: Bool)
     }
 
     private let store: any CallRecordStore
@@ -18,8 +21,7 @@ package struct DurableCalls: Sendable {
         self.spool = spool
     }
 
-    /// Throws only when nothing could take the call: neither the database nor the spool, or what it says is not fit to
-    /// be stored.
+    /// Throws only when nothing could take the call: neither the database nor the disk.
     @discardableResult
     package func finish(_ finished: FinishedCall, of tenant: TenantID) async throws(StoreError) -> Outcome {
         do throws(StoreError) {
@@ -28,9 +30,34 @@ package struct DurableCalls: Sendable {
             case .alreadyWritten: return .alreadyWritten
             }
         } catch {
-            guard error.isRetryable else { throw error }
+            guard error.isRetryable else { return try await self.setAside(finished, error) }
             try await self.spool.append(finished)
             return .spooled(error)
+        }
+    }
+
+    /// Without asking the database, which is behind.
+    package func spool(_ finished: FinishedCall) async throws(StoreError) { try await self.spool.append(finished) }
+
+    /// A table that was adopted may have rules of its own: one more column that must not be empty, a narrower text.
+    private func setAside(
+        _ finished: FinishedCall, _ error: StoreError
+    ) async throws(StoreError) -> Outcome {
+        // A call in another tenant's name is no account of this one's.
+        guard error.code != .otherTenant else { throw error }
+        do throws(StoreError) {
+            try await self.spool.setAside(finished)
+        } catch {
+            // The disk does not take it: then at least the account.
+            _ = try await CallSpool.account(of: finished, to: self.store)
+            throw error
+        }
+        do throws(StoreError) {
+            return .setAside(error, hasAccount: try await CallSpool.account(of: finished, to: self.store))
+        } catch {
+            // The database went away in between: the account waits.
+            try await self.spool.append(FinishedCall(call: finished.call))
+            return .setAside(error, hasAccount: true)
         }
     }
 

@@ -8,7 +8,12 @@ final class FileLock {
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
     /// Whoever waits may go on. Once only.
-    func release() { close(self.descriptor) }
+    func release() {
+        // Said, and not left to the end of the descriptor: a child of this process that is just being started has a copy
+        // of it until it runs its program.
+        _ = flock(self.descriptor, LOCK_UN)
+        close(self.descriptor)
+    }
 
     private static func file(_ path: String) throws(StoreError) -> Int32 {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)

@@ -41,6 +41,20 @@ final class RealFreeSwitch: Sendable {
         var sipPort: UInt16
         /// Dialplan contexts by name: lists of `<extension>`.
         var contexts: [String: String]
+        /// Loaded beside the usual ones, without `mod_`.
+        var modules: [String] = []
+        /// A folder whose files its scripts folder gets.
+        var scripts: String? = nil
+    }
+
+    /// Whether the program's folder of modules has `mod_NAME.so`.
+    static func has(module name: String) -> Bool {
+        guard let program else { return false }
+        let folder = URL(fileURLWithPath: program).resolvingSymlinksInPath().deletingLastPathComponent()
+            .deletingLastPathComponent().path
+        return ["/lib/freeswitch/mod", "/mod"].contains {
+            FileManager.default.fileExists(atPath: "\(folder)\($0)/mod_\(name).so")
+        }
     }
 
     /// Extensions 5900 (park), 2000 (answers), 2001 (rings for ever), 2002 (busy) in the context `default`.
@@ -55,6 +69,11 @@ final class RealFreeSwitch: Sendable {
         for name in ["conf", "log", "db", "run", "temp", "scripts"] {
             try FileManager.default.createDirectory(
                 atPath: self.folder + "/" + name, withIntermediateDirectories: true)
+        }
+        if let scripts = telephony?.scripts {
+            for name in try FileManager.default.contentsOfDirectory(atPath: scripts) {
+                try FileManager.default.copyItem(atPath: "\(scripts)/\(name)", toPath: "\(self.folder)/scripts/\(name)")
+            }
         }
         try Self.configuration(port: self.port, telephony).write(
             toFile: self.folder + "/conf/freeswitch.xml", atomically: true, encoding: .utf8)
@@ -91,10 +110,11 @@ final class RealFreeSwitch: Sendable {
     }
 
     private static func configuration(port: UInt16, _ telephony: Telephony?) -> String {
-        let modules = [
+        let usual = [
             "commands", "dptools", "dialplan_xml", "event_socket", "loopback", "tone_stream", "sndfile", "native_file",
-            telephony == nil ? nil : "sofia",
-        ].compactMap { $0 }.map { "<load module=\"mod_\($0)\"/>" }.joined()
+        ]
+        let modules = (usual + (telephony.map { ["sofia"] + $0.modules } ?? []))
+            .map { "<load module=\"mod_\($0)\"/>" }.joined()
         func dialed(_ number: String, _ actions: String) -> String {
             "<extension name=\"\(number)\"><condition field=\"destination_number\" expression=\"^\(number)$\">"
                 + actions + "</condition></extension>"

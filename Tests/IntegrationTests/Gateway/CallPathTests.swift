@@ -261,6 +261,54 @@ import Testing
         try await gateway.stop()
     }
 
+    @Test("A module that closes and connects anew at once, as after a stop and a start, has the same conversation")
+    func closedAndBack() async throws {
+        let gateway = try await TestGateway()
+        // What comes later than our patience for the channel's own hang-up proves nothing.
+        for _ in 0..<5 {
+            let before = gateway.finished.value.count
+            let call = try await gateway.makeChannel()
+            let first = try await self.greeted(gateway, call)
+            let began = ContinuousClock.now
+            first.hangUp()
+            var second: TestPhone?
+            try await eventually("a second connection") {
+                second = try? await TestPhone.dial(
+                    port: gateway.port, path: self.path(call), on: gateway.group.loops[0])
+                return second != nil
+            }
+            let isInTime = ContinuousClock.now - began < .milliseconds(150)
+            let phone = try #require(second)
+            try await Task.sleep(for: .milliseconds(500))
+            if isInTime { #expect(gateway.finished.value.count == before, "nobody has hung up") }
+            phone.hangUp()
+            try await eventually("a record") { gateway.finished.value.count > before && gateway.gateway.liveCalls == 0 }
+            if isInTime { return try await gateway.stop() }
+        }
+        Issue.record("no second connection came within 150 ms in five calls")
+    }
+
+    @Test(
+        "A call stops following its channel by the Event Socket that it followed it by, whatever the settings say then")
+    func eventSocketChanged() async throws {
+        let old = WatchedControl()
+        let new = WatchedControl()
+        let isChanged = Observed(false)
+        let gateway = try await TestGateway(controls: { link in
+            old.link.change { $0 = link }
+            return isChanged.value ? new : old
+        })
+        let call = try await gateway.makeChannel()
+        let phone = try await self.greeted(gateway, call)
+        try await eventually("followed") { old.watched.value == [call] }
+        isChanged.change { $0 = true }
+        phone.hangUp()
+        try await eventually("a record") { !gateway.finished.value.isEmpty }
+        try await eventually("not followed any more") { old.watched.value.isEmpty }
+        #expect(new.unwatched.value == 0)
+        try await gateway.stop()
+    }
+
     @Test("A media connection that does not come back ends the call, and says whose fault it was")
     func lostPhone() async throws {
         let gateway = try await TestGateway()

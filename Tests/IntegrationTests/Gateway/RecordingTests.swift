@@ -177,8 +177,7 @@ import Testing
                 timeline.callerFrame($0, endedAt: .milliseconds(20) * (late ? 75 : number))
             }
         }
-        var bytes: [UInt8] = []
-        timeline.finish(at: .seconds(4), into: &bytes)
+        let bytes = timeline.finish(at: .seconds(4)).bytes
         let left = Side(WAV(format: AudioFormat(.l16, .narrowband, channels: 2), samples: bytes), right: false).samples
         for number in [25, 60, 100, 199] {
             let begins = try #require(left.firstIndex(of: Int16(number)))
@@ -205,26 +204,6 @@ import Testing
             #expect(lines.value.allSatisfy { $0.contains("Recording stopped") && !$0.contains(folder) })
             #expect(!FileManager.default.fileExists(atPath: path))
             #expect(FileManager.default.fileExists(atPath: "/dev/full"))
-        }
-    }
-
-    @Test("A disk that does not keep up stops the recording at its bound; what was written stays playable")
-    func slowDisk() async throws {
-        try await self.withFolder { folder in
-            let path = folder + "/call.wav"
-            let lines = Observed<[String]>([])
-            let logger = Logger(level: .trace) { line in lines.change { $0.append(line) } }
-            let file = RecordingFile(path: path, rate: .narrowband, logger: logger)
-            file.open()
-            file.write([UInt8](repeating: 1, count: 4000))
-            // More at once than may ever wait.
-            file.write([UInt8](repeating: 2, count: 600 * 1024))
-            file.write([UInt8](repeating: 3, count: 4000))
-            #expect(file.finish() == path)
-            RecordingFile.settle()
-            #expect(lines.value.count == 1 && lines.value.allSatisfy { $0.contains("disk-too-slow") })
-            let wav = try WAV(parsing: Array(try Data(contentsOf: URL(filePath: path))))
-            #expect(wav.samples == [UInt8](repeating: 1, count: 4000))
         }
     }
 }

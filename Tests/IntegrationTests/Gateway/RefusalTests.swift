@@ -154,6 +154,23 @@ import Testing
         try await gateway.stop()
     }
 
+    @Test("Whoever hangs up while the other nodes are asked for a place costs no conversation")
+    func goneWhileClaiming() async throws {
+        let nodes = PatientNodes()
+        let gateway = try await TestGateway(others: nodes)
+        let phone = try await TestPhone.dial(
+            port: gateway.port, path: "/stream/\(TestGateway.otherTenant)/\(Self.call)", on: gateway.group.loops[0])
+        phone.send(#"{"type":"metadata","secretary_uuid":"bbbbbbbb-0000-4000-8000-000000000001"}"#)
+        try await eventually("the claim") { nodes.asked.value.count == 1 }
+        phone.hangUp()
+        try await eventually("the socket is closed") { phone.heard.value.end != nil }
+        nodes.answer(.taken)
+        try await eventually("the place is given back") { !nodes.released.value.isEmpty }
+        #expect(gateway.gateway.liveCalls == 0)
+        #expect(gateway.finished.value.isEmpty, "there was no call")
+        try await gateway.stop()
+    }
+
     @Test("Calls of one tenant are limited")
     func limit() async throws {
         let gateway = try await TestGateway(configure: { $0.maximumCallsPerTenant = 1 })

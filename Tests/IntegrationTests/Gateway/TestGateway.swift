@@ -47,6 +47,13 @@ final class CallNotes: CallObserver {
 
     var all: [SessionNote] { self.notes.value.map(\.note) }
 
+    /// The calls that noted anything, in the order of their first notes.
+    var calls: [CallID] {
+        self.notes.value.reduce(into: []) { calls, entry in
+            if !calls.contains(entry.call) { calls.append(entry.call) }
+        }
+    }
+
     func entries(of call: CallID) -> [Entry] { self.notes.value.filter { $0.call == call } }
 
     /// Replies that are complete and were heard to their end; those of all calls, greetings included.
@@ -120,11 +127,13 @@ final class TestGateway: Sendable {
     var port: UInt16 { self.server.address.port }
 
     /// One simulator a script, in the order of the ladder. `change` may alter the assistant and the defaults.
-    /// `switchPort`: a real switch's Event Socket, which then controls the calls in place of the simulated one's.
+    /// `controls`: what is asked in place of the one Event Socket. `switchPort`: a real switch's Event Socket, which then controls the calls in place of the simulated one's.
     init(
         scripts: [OpenAIRealtimeScript] = [OpenAIRealtimeScript()], loops: Int = 1, logger: Logger = .silent,
         eventSocket: InboundClient.Configuration = .init(password: "secret"), switchPort: UInt16? = nil,
+        phonePort: UInt16 = 0,
         pipeline: PipelineServices? = nil, providers: [String]? = nil, speech: (any SpeechServices)? = nil,
+        others: (any OtherNodes)? = nil, controls: (@Sendable (ControlLink) -> any CallControl)? = nil,
         configure: (inout GatewayConfiguration) -> Void = { _ in },
         backEnds: (names: [String], make: @Sendable (AssistantDirectory, AssistantDefaults) -> any AssistantMaking)? =
             nil,
@@ -194,11 +203,13 @@ final class TestGateway: Sendable {
             speech: speech ?? voice,
             assistants: backEnds?.make(directory, defaults)
                 ?? SeveralOpenAIs(directory, defaults, self.simulators.map(\.port), pipeline),
-            plans: StandardPlans(defaults: defaults), control: { [control] _ in control }, observer: self.notes,
-            sentences: { sentence, _ in sentence.slug },
+            plans: StandardPlans(defaults: defaults), control: { [control] _ in controls?(control) ?? control },
+            observer: self.notes, others: others, sentences: { sentence, _ in sentence.slug },
             finished: { call in finished.change { $0.append(call) } })
         let gateway = self.gateway
-        self.server = try HTTPServer(on: group.loops, address: SocketAddress("127.0.0.1", port: 0)!) { loop in
+        self.server = try HTTPServer(
+            on: group.loops, address: SocketAddress("127.0.0.1", port: Int(phonePort))!
+        ) { loop in
             let listener = PhoneListener(gateway: gateway, loop: loop)
             return { listener.handle($0, $1) }
         }

@@ -175,20 +175,29 @@ import Testing
         #expect(try await gateway.base.simulators[0].records().count == 1, "the same conversation")
         #expect(gateway.base.gateway.liveCalls == 1)
         #expect(!gateway.isSwitchHarmed)
+        // Both sockets of the channel live, and the tenant's has followed it through the ringing: one of them tells.
+        phone.perform([.digit(Redacted("5"))])
+        try await eventually("a key beside the old socket") { try await Self.pressed("5", gateway) > 0 }
         // The socket that the channel left ends only now (its linger); the new one must go on controlling the call.
         try await gateway.base.freeSwitch.change { core, effects in
             core.lingerEnded(of: phone.channel, into: &effects)
         }
         try await Task.sleep(for: .milliseconds(200))
         phone.perform([.digit(Redacted("7"))])
-        try await eventually("a key by the new socket") {
-            try await gateway.base.record()?.items.contains { $0.text.contains("pressed the key 7") } ?? false
-        }
+        try await eventually("a key by the new socket") { try await Self.pressed("7", gateway) > 0 }
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(try await Self.pressed("5", gateway) == 1)
+        #expect(try await Self.pressed("7", gateway) == 1)
         phone.hangUp()
         #expect(try await phone.ended().end == .hungUp)
         try await eventually("one record") { gateway.base.finished.value.count == 1 }
         try await eventually("ports") { gateway.ports.taken == 0 && gateway.switchPorts.taken == 0 }
         try await gateway.stop()
+    }
+
+    /// How often the assistant was told of this key.
+    private static func pressed(_ key: Character, _ gateway: LegGateway) async throws -> Int {
+        try await gateway.base.record()?.items.count { $0.text.contains("pressed the key \(key)") } ?? 0
     }
 
     @Test("A transfer that the switch refuses leaves caller and assistant together", arguments: [false, true])
@@ -209,6 +218,11 @@ import Testing
         let before = phone.events.value.voiced
         phone.say()
         try await eventually("the conversation goes on") { phone.events.value.voiced > before + .milliseconds(200) }
+        // Whoever was to follow the channel through the ringing has no business with it any more.
+        phone.perform([.digit(Redacted("7"))])
+        try await eventually("a key") { try await Self.pressed("7", gateway) > 0 }
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(try await Self.pressed("7", gateway) == 1)
         phone.hangUp()
         _ = try await phone.ended()
         try await eventually("a record") { gateway.base.finished.value.count == 1 }

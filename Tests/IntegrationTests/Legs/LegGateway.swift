@@ -4,6 +4,7 @@ import Foundation
 import Networking
 import Observability
 import PhoneServer
+import Records
 import SIPSignalling
 import Simulators
 import Telephony
@@ -30,10 +31,11 @@ final class LegGateway: Sendable {
     ///   - real: a real switch's Event Socket, and the ports that its dialplan calls us at.
     init(
         script: OpenAIRealtimeScript = OpenAIRealtimeScript(), loops: Int = 1, calls: Int = 60,
+        others: (any OtherNodes)? = nil,
         configure: (inout GatewayConfiguration) -> Void = { _ in },
         listener change: (inout SwitchListenerConfiguration) -> Void = { _ in },
         plan: (inout FreeSwitchSimulatorCore.Socket) -> Void = { _ in },
-        real: (eventSocket: UInt16, password: String, socket: UInt16, sip: UInt16)? = nil
+        real: (eventSocket: UInt16, password: String, socket: UInt16, sip: UInt16, phones: UInt16)? = nil
     ) async throws {
         let log = Observed<[String]>([])
         self.log = log
@@ -43,6 +45,7 @@ final class LegGateway: Sendable {
         self.base = try await TestGateway(
             scripts: [script], loops: loops, logger: logger,
             eventSocket: .init(password: real?.password ?? "secret"), switchPort: real?.eventSocket,
+            phonePort: real?.phones ?? 0, others: others,
             configure: { configuration in
                 configuration.ringTime = .seconds(5)
                 configure(&configuration)

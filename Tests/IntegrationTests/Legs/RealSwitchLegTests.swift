@@ -14,12 +14,19 @@ import Testing
     .serialized, .timeLimit(.minutes(5)),
     .enabled(if: RealFreeSwitch.program != nil, "PRONTO_FREESWITCH does not name the freeswitch program"))
 struct RealSwitchLegTests {
-    @Test("A caller is greeted, heard and answered; the hang-up ends it", arguments: RealCall.Way.allCases)
+    @Test("A caller is greeted, heard and answered; the hang-up ends it", arguments: RealCall.Way.possible)
     func conversation(way: RealCall.Way) async throws {
         try await RealCall.with(way) { call in
             try await call.dial()
-            try await eventually(within: .seconds(20), "greeting and answer") { call.notes.repliesHeard >= 2 }
-            #expect(try await call.heard() > .milliseconds(600), "the caller heard both")
+            try await eventually(within: .seconds(20), "greeting and answer") {
+                // The caller's transcript may come after the answer.
+                let isWrittenDown = call.notes.all.contains {
+                    if case .callerSaid(_, isFinal: true) = $0 { true } else { false }
+                }
+                return call.notes.repliesHeard >= 2 && isWrittenDown
+            }
+            let heard = try await call.heard()
+            #expect(heard > .milliseconds(600), "the caller heard both")
             try await call.hangUp()
             let finished = try await call.finished()
             #expect(finished.call.termination.reason == "caller-hung-up")
@@ -27,7 +34,7 @@ struct RealSwitchLegTests {
         }
     }
 
-    @Test("The assistant says goodbye and hangs up; no leg is left", arguments: RealCall.Way.allCases)
+    @Test("The assistant says goodbye and hangs up; no leg is left", arguments: RealCall.Way.possible)
     func endCall(way: RealCall.Way) async throws {
         var script = OpenAIRealtimeScript()
         script.answers = [
@@ -41,7 +48,7 @@ struct RealSwitchLegTests {
         }
     }
 
-    @Test("A transfer that is answered takes the caller along", arguments: RealCall.Way.allCases)
+    @Test("A transfer that is answered takes the caller along", arguments: RealCall.Way.possible)
     func transferAnswered(way: RealCall.Way) async throws {
         try await RealCall.with(way, RealCall.transfers(answers: 1), human: "answers") { call in
             try await call.dial()
@@ -57,7 +64,7 @@ struct RealSwitchLegTests {
         }
     }
 
-    @Test("A transfer that nobody answers brings the caller back", arguments: RealCall.Way.allCases)
+    @Test("A transfer that nobody answers brings the caller back", arguments: RealCall.Way.possible)
     func transferUnanswered(way: RealCall.Way) async throws {
         try await RealCall.with(way, RealCall.transfers(answers: 2), human: "rings") { call in
             try await call.dial()
@@ -80,7 +87,60 @@ struct RealSwitchLegTests {
         }
     }
 
-    @Test("A gateway that is leaving takes no call: the dialplan's human has it", arguments: RealCall.Way.allCases)
+    @Test(
+        "A transfer that fails at once brings the caller back, and a key is one key",
+        arguments: [RealCall.Way.esl, .parked, .rtpBySocket])
+    func transferBusy(way: RealCall.Way) async throws {
+        try await RealCall.with(way, RealCall.transfers(answers: 2), human: "busy") { call in
+            try await call.dial()
+            try await eventually(within: .seconds(30), "the conversation goes on") {
+                call.notes.all.contains { note in
+                    if case .agentSaid(let text, isFinal: true) = note {
+                        text.value == "Nobody is there."
+                    } else {
+                        false
+                    }
+                }
+            }
+            let channel = try #require(call.notes.calls.first)
+            _ = try await call.api("uuid_recv_dtmf \(channel) 7")
+            func pressed() async throws -> Int {
+                try await call.gateway.base.record()?.items.count { $0.text.contains("pressed the key 7") } ?? 0
+            }
+            try await eventually("the key") { try await pressed() > 0 }
+            // By another way it would come within moments.
+            try await Task.sleep(for: .seconds(1))
+            #expect(try await pressed() == 1)
+            #expect(try await call.gateway.base.simulators[0].records().count == 1, "the same conversation")
+            try await call.hangUp()
+            #expect(try await call.finished().call.termination.reason == "caller-hung-up")
+        }
+    }
+
+    @Test(
+        "A file that somebody plays on a raw channel costs a fresh park, and no fuse fires afterwards",
+        arguments: [RealCall.Way.esl, .parked])
+    func playback(way: RealCall.Way) async throws {
+        try await RealCall.with(way) { call in
+            try await call.dial()
+            try await eventually(within: .seconds(20), "greeting and answer") { call.notes.repliesHeard >= 2 }
+            let channel = try #require(call.notes.calls.first)
+            let before = call.notes.repliesHeard
+            _ = try await call.api("uuid_broadcast \(channel) tone_stream://%(300,0,600) aleg")
+            // Longer than a fuse of four seconds, and long enough for the caller's next words.
+            try await Task.sleep(for: .seconds(6))
+            #expect(!(try await call.api("show channels").contains(",2000,")), "nobody was fetched away")
+            try await eventually(within: .seconds(20), "the conversation goes on") {
+                call.notes.repliesHeard > before
+            }
+            #expect(try await call.gateway.base.simulators[0].records().count == 1, "the same conversation")
+            #expect(call.gateway.base.gateway.liveCalls == 1)
+            try await call.hangUp()
+            #expect(try await call.finished().call.termination.reason == "caller-hung-up")
+        }
+    }
+
+    @Test("A gateway that is leaving takes no call: the dialplan's human has it", arguments: RealCall.Way.possible)
     func fallback(way: RealCall.Way) async throws {
         try await RealCall.with(way) { call in
             call.gateway.base.gateway.drain()
@@ -106,6 +166,20 @@ final class RealCall {
         case rtp
         /// `socket`, whose program bridges to our SIP port.
         case rtpBySocket
+        /// `freeswitch/dialplan/900_voice_ai_dual.xml`: the caller by mod_audio_stream, everything else by `socket`.
+        case dual
+        /// `freeswitch/dialplan/900_voice_ai_realtime.xml`: mod_audio_stream, started by our script.
+        case realtime
+
+        var needsStream: Bool { self == .dual || self == .realtime }
+
+        /// Those that the program's modules allow.
+        static let possible: [Way] = {
+            let missing = ["audio_stream", "lua"].filter { !RealFreeSwitch.has(module: $0) }
+            guard !missing.isEmpty, RealFreeSwitch.program != nil else { return Self.allCases }
+            print("real FreeSWITCH: dual and realtime skipped, without \(missing.map { "mod_\($0).so" })")
+            return Self.allCases.filter { !$0.needsStream }
+        }()
     }
 
     let caller = UUID().uuidString.lowercased()
@@ -127,18 +201,21 @@ final class RealCall {
         _ body: (RealCall) async throws -> Void
     ) async throws {
         let (socket, sip, switchSIP) = (try Self.freePort(), try Self.freePort(), try Self.freePort())
+        let phones = try Self.freePort()
         let real = try RealFreeSwitch(
             program: try #require(RealFreeSwitch.program),
             telephony: .init(
                 sipPort: switchSIP,
                 contexts: [
-                    "calls": try Self.dialplan(way, socket: socket, sip: sip),
+                    "calls": try Self.dialplan(way, socket: socket, sip: sip, phones: phones),
                     "internal": Self.extensions(human: human),
-                ]))
+                ],
+                modules: way.needsStream ? ["audio_stream", "lua"] : [],
+                scripts: Self.root.appendingPathComponent("freeswitch/scripts").path))
         defer { real.stop() }
         try real.start()
         let gateway = try await LegGateway(
-            script: script, real: (real.port, RealFreeSwitch.password, socket, sip))
+            script: script, real: (real.port, RealFreeSwitch.password, socket, sip, phones))
         if way == .parked { gateway.serveRealParkedCalls() }
         let call = RealCall(way, gateway, real.folder)
         try await body(call)
@@ -221,16 +298,19 @@ final class RealCall {
         return probe.address.port
     }
 
-    private static func dialplan(_ way: Way, socket: UInt16, sip: UInt16) throws -> String {
+    private static let root = (0..<4).reduce(URL(fileURLWithPath: #filePath)) { url, _ in
+        url.deletingLastPathComponent()
+    }
+
+    private static func dialplan(_ way: Way, socket: UInt16, sip: UInt16, phones: UInt16) throws -> String {
         let tenant = TestGateway.tenant
         switch way {
-        case .esl, .rtp:
-            let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-                .deletingLastPathComponent().deletingLastPathComponent()
+        case .esl, .rtp, .dual, .realtime:
             var text = try String(
-                contentsOf: root.appendingPathComponent("freeswitch/dialplan/900_voice_ai_\(way.rawValue).xml"),
+                contentsOf: self.root.appendingPathComponent("freeswitch/dialplan/900_voice_ai_\(way.rawValue).xml"),
                 encoding: .utf8)
             text = text.replacing("127.0.0.1:8022", with: "127.0.0.1:\(socket)")
+                .replacing("127.0.0.1:8085", with: "127.0.0.1:\(phones)")
                 .replacing("127.0.0.1:5090;", with: "127.0.0.1:\(sip);tenant=\(tenant);")
                 .replacing("<include>", with: "").replacing("</include>", with: "")
             let mark = "<action application=\"set\" data=\"pronto_failover_ext=2000\"/>"
@@ -259,9 +339,15 @@ final class RealCall {
     /// 2000 is the human of the fallback; 200 the assistant's destination.
     private static func extensions(human: String) -> String {
         Self.dialed("2000", [("answer", ""), ("park", "")])
-            + (human == "rings"
-                ? Self.dialed("200", [("ring_ready", ""), ("sleep", "60000")])
-                : Self.dialed("200", [("answer", ""), ("park", "")]))
+            + Self.dialed("200", Self.actions(of: human))
+    }
+
+    private static func actions(of human: String) -> [(String, String)] {
+        switch human {
+        case "rings": [("ring_ready", ""), ("sleep", "60000")]
+        case "busy": [("hangup", "USER_BUSY")]
+        default: [("answer", ""), ("park", "")]
+        }
     }
 
     private static func action(_ application: String, _ data: String) -> String {

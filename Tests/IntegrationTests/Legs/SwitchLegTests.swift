@@ -2,6 +2,7 @@ import EventSocket
 import Foundation
 import Networking
 import PhoneServer
+import Records
 import Simulators
 import Telephony
 import Testing
@@ -135,7 +136,77 @@ import Testing
         try await gateway.stop()
     }
 
+    @Test("After a fresh park the fuse of the socket before is taken back: nobody is fetched out of the conversation")
+    func fuseAfterReentry() async throws {
+        let gateway = try await LegGateway()
+        let phone = try await gateway.greeted(.unicast, variables: ["pronto_fuse": "3 2000 XML default"])
+        try await phone.quiet()
+        let channel = phone.channel
+        let freeSwitch = gateway.base.freeSwitch
+        try await eventually("armed") { try await freeSwitch.change { core, _ in core.tasks(of: channel) } == 1 }
+        try await freeSwitch.change { core, effects in core.play("/tmp/x.wav", on: channel, into: &effects) }
+        try await eventually("raw audio again") { gateway.unicastAsks == 2 }
+        // Longer than any fuse that was armed before.
+        try await Task.sleep(for: .milliseconds(4500))
+        #expect(
+            !gateway.notices.value.contains { if case .transferred(_, "2000", _, _) = $0 { true } else { false } })
+        #expect(try await freeSwitch.change { core, _ in core.tasks(of: channel) } <= 2, "the new one is armed")
+        #expect(gateway.base.gateway.liveCalls == 1)
+        phone.hangUp()
+        _ = try await phone.ended()
+        try await gateway.stop()
+    }
+
+    @Test("An operator who takes the caller keeps the caller: no fuse fires into that conversation")
+    func fuseAfterBridge() async throws {
+        let gateway = try await LegGateway()
+        let phone = try await gateway.greeted(.unicast, variables: ["pronto_fuse": "2 2000 XML default"])
+        let channel = phone.channel
+        let freeSwitch = gateway.base.freeSwitch
+        try await eventually("armed") { try await freeSwitch.change { core, _ in core.tasks(of: channel) } == 1 }
+        let other = try #require(CallID(UUID().uuidString))
+        try await freeSwitch.change { core, effects in
+            core.addChannel(other)
+            core.bridgeAway(channel, to: other, into: &effects)
+        }
+        try await eventually("a record") { gateway.base.finished.value.count == 1 }
+        try await eventually("nothing is armed") {
+            try await freeSwitch.change { core, _ in core.tasks(of: channel) } == 0
+        }
+        #expect(
+            !gateway.notices.value.contains { if case .transferred(_, "2000", _, _) = $0 { true } else { false } })
+        phone.hangUp()
+        _ = try await phone.ended()
+        try await gateway.stop()
+    }
+
     // MARK: Parked calls
+
+    @Test("A parked channel that the switch will not park anew is lost to us, and goes to the fallback")
+    func parkRefused() async throws {
+        let gateway = try await LegGateway()
+        try await gateway.serveParkedCalls()
+        let phone = try await gateway.greeted(.unicast, variables: ["pronto_mode": "esl"])
+        try await phone.quiet()
+        let channel = phone.channel
+        try await gateway.base.freeSwitch.change { core, effects in
+            core.scriptedAnswers["uuid_transfer"] = "-ERR refused\n"
+            core.play("/tmp/x.wav", on: channel, into: &effects)
+        }
+        try await eventually("the refusal") {
+            gateway.log.value.contains { $0.contains("would not park") }
+        }
+        try await gateway.base.freeSwitch.change { core, _ in core.scriptedAnswers["uuid_transfer"] = nil }
+        try await eventually(within: .seconds(20), "the fallback") {
+            gateway.notices.value.contains(
+                .transferred(channel, extension: "100", dialplan: "XML", context: "default"))
+        }
+        try await eventually("a record") { gateway.base.finished.value.count == 1 }
+        #expect(gateway.base.finished.value.first?.call.termination == .phoneLost)
+        phone.hangUp()
+        _ = try await phone.ended()
+        try await gateway.stop()
+    }
 
     @Test("A call that is parked for us needs no `socket`: greeted, answered, and a playback survived")
     func parked() async throws {
@@ -198,6 +269,51 @@ import Testing
         try await eventually("a record") { gateway.base.finished.value.count == 1 }
         #expect(gateway.base.finished.value.first?.call.termination.reason == "caller-hung-up")
         try await eventually("the stream is closed") { phone.heard.value.end != nil }
+        try await gateway.stop()
+    }
+
+    @Test(
+        "dual: a socket that comes while the stream asks the other nodes for its place controls the call all the same")
+    func dualWhileClaiming() async throws {
+        let nodes = PatientNodes()
+        let gateway = try await LegGateway(others: nodes, listener: { $0.audio = .dual })
+        // What is heard of the channel is heard by its own socket.
+        gateway.base.control.stop()
+        let channel = try #require(CallID(UUID().uuidString))
+        let path = "/stream/\(TestGateway.assistant.text)/\(channel)"
+        async let dialing = TestPhone.dial(port: gateway.base.port, path: path, on: gateway.base.group.loops[0])
+        try await eventually("the claim") { nodes.asked.value.count == 1 }
+        try await gateway.base.freeSwitch.change { core, effects in
+            core.called(
+                channel, number: "8000", variables: ["domain_uuid": TestGateway.tenant.text], into: &effects)
+        }
+        try await eventually("the socket speaks") {
+            try await gateway.base.freeSwitch.commands().contains { $0.hasPrefix("linger") }
+        }
+        try await Task.sleep(for: .milliseconds(300))
+        nodes.answer(.taken)
+        let phone = try await dialing
+        try await eventually("a greeting") { phone.heard.value.audio > 3200 }
+        try await gateway.base.freeSwitch.change { core, effects in core.hangUp(channel, into: &effects) }
+        try await eventually("a record") { gateway.base.finished.value.count == 1 }
+        #expect(gateway.base.finished.value.first?.call.termination.reason == "caller-hung-up")
+        try await gateway.stop()
+    }
+
+    @Test(
+        "The dialplan's word about the audio counts before the tenant's row, and that before the settings",
+        arguments: [(dialplan: nil as String?, row: CallAudio.esl as CallAudio?), ("esl", .rtp), ("esl", nil)])
+    func audioMode(dialplan: String?, row: CallAudio?) async throws {
+        // By itself it would wait for a stream.
+        let gateway = try await LegGateway(
+            configure: { $0.audio = { tenant in tenant == TestGateway.tenant ? row : nil } },
+            listener: { $0.audio = .dual })
+        let phone = try await gateway.call(
+            .unicast, variables: dialplan.map { ["VOICE_AI_AUDIO_MODE": $0] } ?? [:])
+        try await eventually("a greeting") { phone.events.value.voiced > .milliseconds(100) }
+        #expect(gateway.unicastAsks == 1)
+        phone.hangUp()
+        _ = try await phone.ended()
         try await gateway.stop()
     }
 

@@ -185,6 +185,42 @@ CREATE TABLE IF NOT EXISTS voip_cdr (
     node text,
     PRIMARY KEY (domain_uuid, call_uuid, start_time)
 );
+-- One that was here before: rows of another program's have no values of ours, and are left out where those are needed.
+ALTER TABLE voip_cdr
+    ADD COLUMN IF NOT EXISTS domain_uuid uuid,
+    ADD COLUMN IF NOT EXISTS call_uuid text,
+    ADD COLUMN IF NOT EXISTS start_time timestamptz,
+    ADD COLUMN IF NOT EXISTS answer_time timestamptz,
+    ADD COLUMN IF NOT EXISTS end_time timestamptz,
+    ADD COLUMN IF NOT EXISTS duration_ms bigint,
+    ADD COLUMN IF NOT EXISTS voice_secretary_uuid uuid,
+    ADD COLUMN IF NOT EXISTS direction text,
+    ADD COLUMN IF NOT EXISTS caller_id_number text,
+    ADD COLUMN IF NOT EXISTS destination_number text,
+    ADD COLUMN IF NOT EXISTS dialect text,
+    ADD COLUMN IF NOT EXISTS providers jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN IF NOT EXISTS hangup_cause_q850 bigint,
+    ADD COLUMN IF NOT EXISTS hangup_cause text,
+    ADD COLUMN IF NOT EXISTS fault text,
+    ADD COLUMN IF NOT EXISTS reason text,
+    ADD COLUMN IF NOT EXISTS spoken_fallback text,
+    ADD COLUMN IF NOT EXISTS transfer_name text,
+    ADD COLUMN IF NOT EXISTS transfer_extension text,
+    ADD COLUMN IF NOT EXISTS transfer_context text,
+    ADD COLUMN IF NOT EXISTS recording_path text,
+    ADD COLUMN IF NOT EXISTS underruns bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS barge_ins bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS false_interruptions bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS latency_p50_ms bigint,
+    ADD COLUMN IF NOT EXISTS latency_p95_ms bigint,
+    ADD COLUMN IF NOT EXISTS uplink_bytes bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS downlink_bytes bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS input_text_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS input_audio_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS cached_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS output_text_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS output_audio_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS node text;
 CREATE INDEX IF NOT EXISTS voip_cdr_start ON voip_cdr (domain_uuid, start_time);
 
 -- What must be unique. Rows that an older system left doubled keep it from being enforced, and are no reason to stop.
@@ -204,6 +240,13 @@ BEGIN
         CREATE UNIQUE INDEX IF NOT EXISTS v_voice_transfer_destinations_name ON v_voice_transfer_destinations
             (domain_uuid, coalesce(secretary_uuid, '00000000-0000-0000-0000-000000000000'), name);
     EXCEPTION WHEN unique_violation THEN RAISE NOTICE 'v_voice_transfer_destinations has a name twice';
+    END;
+    BEGIN
+        -- A call is written once, however often it is tried.
+        IF EXISTS (SELECT 1 FROM pronto_found WHERE name = 'voip_cdr') THEN
+            CREATE UNIQUE INDEX IF NOT EXISTS voip_cdr_once ON voip_cdr (domain_uuid, call_uuid, start_time);
+        END IF;
+    EXCEPTION WHEN unique_violation THEN RAISE NOTICE 'voip_cdr has a call twice';
     END;
 END $$;
 
@@ -243,8 +286,13 @@ BEGIN
                 WHERE p.voice_ai_provider_uuid = s.realtime_provider_uuid AND p.domain_uuid = s.domain_uuid';
         END IF;
         -- Both names are in use for the same thing: either one switches off.
-        UPDATE v_voice_secretaries SET enabled = coalesce(enabled::text, 'true')::boolean AND coalesce(is_enabled, true),
-            is_enabled = coalesce(enabled::text, 'true')::boolean AND coalesce(is_enabled, true);
+        -- As texts: in a table of FusionPBX's making either may be one, with any word in it, or none. Empty is on.
+        UPDATE v_voice_secretaries AS v SET enabled = s.is_on, is_enabled = s.is_on
+            FROM (SELECT voice_secretary_uuid AS id,
+                lower(coalesce(enabled::text, 'true')) NOT IN ('false', 'f', 'no', 'n', 'off', '0')
+                AND lower(coalesce(is_enabled::text, 'true')) NOT IN ('false', 'f', 'no', 'n', 'off', '0') AS is_on
+                FROM v_voice_secretaries) AS s
+            WHERE s.id = v.voice_secretary_uuid;
     END IF;
     FOR made IN SELECT name FROM unnest(ARRAY[
         'v_voice_ai_providers', 'v_voice_secretaries', 'v_voice_transfer_destinations', 'v_voice_conversations',

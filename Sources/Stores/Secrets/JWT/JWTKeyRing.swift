@@ -8,7 +8,12 @@ import Telephony
 package final class JWTKeyRing: Sendable {
     private struct State {
         var installation: [JSONWebKey] = []
-        var tenants: [TenantID: [String: JSONWebKey]] = [:]
+        var tenants: [TenantID: [String: TenantKey]] = [:]
+    }
+    /// A key and the text that it was read from. To read one anew takes OpenSSL a sound key's proof, milliseconds each.
+    private struct TenantKey {
+        var key: JSONWebKey
+        var text: Redacted<String>
     }
     private let state: Mutex<State>
     /// What tokens to us must have as audience, and what tokens of ours name as issuer.
@@ -22,20 +27,31 @@ package final class JWTKeyRing: Sendable {
     /// Replaces the installation's keys: for rotation without a restart.
     package func replace(installation keys: [JSONWebKey]) { self.state.withLock { $0.installation = keys } }
 
-    /// Replaces the tenants' keys. Returns which could not be read: they harm only themselves.
+    /// Replaces the keys of the tenants that are named, or of all. One whose text is as it was is not read anew. Returns
+    /// which could not be read: they harm only themselves.
     @discardableResult
-    package func replace(tenants records: [SigningKeyRecord]) -> [(tenant: TenantID, id: String)] {
-        var keys: [TenantID: [String: JSONWebKey]] = [:]
+    package func replace(
+        tenants records: [SigningKeyRecord], of asked: Set<TenantID>? = nil
+    ) -> [(tenant: TenantID, id: String)] {
+        let known = self.state.withLock { $0.tenants }
+        var keys: [TenantID: [String: TenantKey]] = [:]
         var unread: [(tenant: TenantID, id: String)] = []
         for record in records {
-            let key = record.key.flatMap { try? JSONWebKey.set($0.value, tenant: record.tenant).first }
-            if let key, key.id == record.id {
-                keys[record.tenant, default: [:]][record.id] = key
+            if let text = record.key, let old = known[record.tenant]?[record.id], old.text.value == text.value {
+                keys[record.tenant, default: [:]][record.id] = old
+            } else if let text = record.key,
+                let key = try? JSONWebKey.set(text.value, tenant: record.tenant).first, key.id == record.id
+            {
+                keys[record.tenant, default: [:]][record.id] = TenantKey(key: key, text: text)
             } else {
                 unread.append((record.tenant, record.id))
             }
         }
-        self.state.withLock { $0.tenants = keys }
+        let found = keys
+        self.state.withLock { state in
+            guard let asked else { return state.tenants = found }
+            for tenant in asked { state.tenants[tenant] = found[tenant] }
+        }
         return unread
     }
 
@@ -61,7 +77,7 @@ package final class JWTKeyRing: Sendable {
         let named = token.claims.domain.map { tenants($0) }
         let stated = token.claims.tenant ?? named ?? nil
         let key = self.state.withLock { state -> JSONWebKey? in
-            stated.flatMap { state.tenants[$0]?[token.keyID] } ?? state.installation.first { $0.id == token.keyID }
+            stated.flatMap { state.tenants[$0]?[token.keyID]?.key } ?? state.installation.first { $0.id == token.keyID }
         }
         guard let key else { throw .unknownKey }
         let claims = try token.verified(by: key, audience: self.audience, at: now)

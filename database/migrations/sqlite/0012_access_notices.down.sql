@@ -1,0 +1,7 @@
+DROP INDEX voip_ai_calendar_dates_tenant;
+DROP TRIGGER voip_signing_keys_deleted;
+DROP TRIGGER voip_signing_keys_updated;
+DROP TRIGGER voip_signing_keys_inserted;
+DROP TRIGGER voip_tenant_settings_deleted;
+DROP TRIGGER voip_tenant_settings_updated;
+DROP TRIGGER voip_tenant_settings_inserted;

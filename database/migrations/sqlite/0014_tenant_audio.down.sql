@@ -1,0 +1,1 @@
+ALTER TABLE voip_tenant_settings DROP COLUMN audio_mode;
