@@ -48,15 +48,15 @@ package enum AdminServer {
 
     /// Binds and serves. Throws `ListenError`, or `AdminAddressError` when `host` is no IP address.
     ///
-    /// `seesMetrics`: the peers that see `/metrics` without a credential; others need one of the installation.
+    /// `tls`: nil: plain HTTP, for loopback or behind a proxy that does TLS. `seesMetrics`: the peers that see `/metrics` without a credential; others need one of the installation.
     package static func start(
-        host: String, port: Int, loops: [EventLoop], health: @escaping @Sendable () -> Health,
+        host: String, port: Int, loops: [EventLoop], tls: TLSContext? = nil, health: @escaping @Sendable () -> Health,
         registry: MetricsRegistry, routing: RoutingDesk? = nil,
         speech: (@Sendable (HTTPRequest, HTTPResponder) -> Bool)? = nil, api: APIServer? = nil,
         seesMetrics: @escaping @Sendable (SocketAddress) -> Bool = { $0.isLoopback }
     ) throws -> HTTPServer {
         guard let address = SocketAddress(host, port: port) else { throw AdminAddressError() }
-        return try HTTPServer(on: loops, address: address) { _ in
+        return try HTTPServer(on: loops, address: address, tls: tls) { _ in
             { request, responder in
                 if speech?(request, responder) ?? false { return }
                 if let routing, let form = RoutingDesk.Form.of(request.path) {

@@ -24,16 +24,21 @@ package struct Asker: Sendable, Equatable {
     package var credential: Credential
     /// The one trunk that a signed token is for (`trunk_id`); nil: whichever of the tenant's.
     package var trunk: String?
+    /// Good for the routing question and for nothing else: it names one trunk, or no role.
+    package var asksRoutingOnly: Bool
     /// What the rate limit counts by: a token's or key's id, or an address. Neither secret nor a caller's number.
     package var client: String
 
+    /// - Parameter asksRoutingOnly: what names a trunk does so in any case: its tenant's records are not its trunk's.
     package init(
-        scope: Scope, role: AccessRole, credential: Credential, trunk: String? = nil, client: String
+        scope: Scope, role: AccessRole, credential: Credential, trunk: String? = nil, asksRoutingOnly: Bool = false,
+        client: String
     ) {
         self.scope = scope
         self.role = role
         self.credential = credential
         self.trunk = trunk
+        self.asksRoutingOnly = asksRoutingOnly || trunk != nil
         self.client = client
     }
 

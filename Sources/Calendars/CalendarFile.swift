@@ -16,7 +16,8 @@ package struct CalendarFileError: Error, Equatable, CustomStringConvertible {
 ///
 /// An all-day event is its days, a timed one its hours. An event of every year is kept as that; every other recurrence is
 /// written out from `today` for `horizon` years. Cancelled events are left out. Events mean closed unless it is said
-/// otherwise.
+/// otherwise. An event that takes the place of one occurrence of another (RECURRENCE-ID) does so: it stands where it says,
+/// or nowhere when it is cancelled.
 package struct CalendarFile: Sendable {
     package struct Limits: Sendable {
         package var bytes = 2 * 1024 * 1024
@@ -65,12 +66,16 @@ package struct CalendarFile: Sendable {
         var found: [(order: String, row: CalendarDateRow)] = []
         var number = 0
         for calendar in calendars {
-            for event in Self.children(of: calendar, ICAL_VEVENT_COMPONENT) {
+            let events = Self.children(of: calendar, ICAL_VEVENT_COMPONENT)
+            guard number + events.count <= self.limits.events else {
+                throw CalendarFileError(event: 0, problem: "more than \(self.limits.events) events")
+            }
+            let replaced = try self.replacements(among: events, from: number)
+            for event in events {
                 number += 1
-                guard number <= self.limits.events else {
-                    throw CalendarFileError(event: 0, problem: "more than \(self.limits.events) events")
+                for row in try self.rows(of: event, number, replaced: replaced) {
+                    found.append(("\(row.from) \(row.start ?? "")", row))
                 }
-                for row in try self.rows(of: event, number) { found.append(("\(row.from) \(row.start ?? "")", row)) }
                 guard found.count <= self.limits.dates else {
                     throw CalendarFileError(event: 0, problem: "more than \(self.limits.dates) dates")
                 }
@@ -121,7 +126,7 @@ package struct CalendarFile: Sendable {
         return children
     }
 
-    private static func properties(of parent: OpaquePointer, _ kind: icalproperty_kind) -> [OpaquePointer] {
+    static func properties(of parent: OpaquePointer, _ kind: icalproperty_kind) -> [OpaquePointer] {
         var properties: [OpaquePointer] = []
         var next = icalcomponent_get_first_property(parent, kind)
         while let property = next {
@@ -134,7 +139,7 @@ package struct CalendarFile: Sendable {
     // MARK: One event
 
     /// An event's first occurrence.
-    private struct Span {
+    struct Span {
         var start: icaltimetype
         /// Days that an all-day event lasts, at least 1; of a timed one, seconds.
         var length: Int
@@ -143,7 +148,9 @@ package struct CalendarFile: Sendable {
         var zone: TimeZone?
     }
 
-    private func rows(of event: OpaquePointer, _ number: Int) throws(CalendarFileError) -> [CalendarDateRow] {
+    private func rows(
+        of event: OpaquePointer, _ number: Int, replaced: [String: [Mark]]
+    ) throws(CalendarFileError) -> [CalendarDateRow] {
         func refuse(_ problem: String) -> CalendarFileError { CalendarFileError(event: number, problem: problem) }
         if icalcomponent_get_status(event) == ICAL_STATUS_CANCELLED { return [] }
         if !Self.properties(of: event, ICAL_XLICERROR_PROPERTY).isEmpty {
@@ -153,8 +160,16 @@ package struct CalendarFile: Sendable {
         let name = icalcomponent_get_summary(event).map { String(String(cString: $0).prefix(64)) }
         let rules = Self.properties(of: event, ICAL_RRULE_PROPERTY)
         guard rules.count <= 1 else { throw refuse("RRULE: more than one") }
-        let excluded = Self.properties(of: event, ICAL_EXDATE_PROPERTY).map { Self.day(icalproperty_get_exdate($0)) }
-        let added = Self.properties(of: event, ICAL_RDATE_PROPERTY).map { icalproperty_get_rdate($0).time }
+        var excluded: [Mark] = []
+        for property in Self.properties(of: event, ICAL_EXDATE_PROPERTY) {
+            excluded.append(try self.mark(property, icalproperty_get_exdate(property), number))
+        }
+        if icalcomponent_get_first_property(event, ICAL_RECURRENCEID_PROPERTY) == nil,
+            let uid = icalcomponent_get_uid(event)
+        {
+            excluded += replaced[String(cString: uid)] ?? []
+        }
+        let added = try self.added(to: event, span, number)
 
         var starts: [icaltimetype] = []
         if let rule = rules.first {
@@ -164,22 +179,22 @@ package struct CalendarFile: Sendable {
                     .contains(frequency)
             else { throw refuse("RRULE: FREQ must be DAILY, WEEKLY, MONTHLY or YEARLY") }
             if span.isWholeDay, excluded.isEmpty, added.isEmpty, span.length < 366,
-                pronto_ical_is_plain_yearly(rule, span.start)
+                pronto_ical_is_plain_yearly(rule, span.start), let row = self.yearly(span, name)
             {
-                return [try self.yearly(span, name, number)]
+                return [row]
             }
             starts = try self.occurrences(rule, span, number)
         } else {
             starts = [span.start]
         }
-        starts += added.filter { icaltime_is_null_time($0) == 0 }
-        starts.removeAll { start in excluded.contains(Self.day(start)) }
+        let known = Set(starts.map(Self.minute))
+        starts += added.filter { !known.contains(Self.minute($0)) }
         var rows: [CalendarDateRow] = []
-        for start in starts { rows += try self.rows(from: start, span, name, number) }
+        for start in self.without(excluded, starts, span) { rows += try self.rows(from: start, span, name, number) }
         return rows
     }
 
-    private static func day(_ time: icaltimetype) -> CivilDay? {
+    static func day(_ time: icaltimetype) -> CivilDay? {
         CivilDay(year: Int(time.year), month: Int(time.month), day: Int(time.day))
     }
 
@@ -227,7 +242,7 @@ package struct CalendarFile: Sendable {
     }
 
     /// The zone of a time; nil: floating, by the calendar's clocks.
-    private static func zone(
+    static func zone(
         of property: OpaquePointer, _ time: icaltimetype, _ number: Int
     ) throws(CalendarFileError) -> TimeZone? {
         if icaltime_is_utc(time) != 0 { return .gmt }
@@ -242,7 +257,7 @@ package struct CalendarFile: Sendable {
         return found
     }
 
-    private func moment(_ time: icaltimetype, _ zone: TimeZone?) -> Date? {
+    func moment(_ time: icaltimetype, _ zone: TimeZone?) -> Date? {
         guard let zone = zone ?? TimeZone(identifier: self.zone.name) else { return nil }
         var calendar = Calendar(identifier: .gregorian)
         calendar.timeZone = zone
@@ -279,17 +294,19 @@ package struct CalendarFile: Sendable {
         throw CalendarFileError(event: number, problem: "RRULE: more than \(self.limits.steps) steps to today")
     }
 
-    private func yearly(_ span: Span, _ name: String?, _ number: Int) throws(CalendarFileError) -> CalendarDateRow {
-        guard let first = Self.day(span.start) else {
-            throw CalendarFileError(event: number, problem: "DTSTART: a date that exists")
+    /// A period of every year; nil: its days are not the same in each, because it reaches over the end of February, so that
+    /// it has to be written out.
+    private func yearly(_ span: Span, _ name: String?) -> CalendarDateRow? {
+        guard let (_, month, day) = Self.day(span.start)?.parts else { return nil }
+        // Before a leap year, in one, and before another common one.
+        let ends = [2023, 2024, 2025].compactMap { CivilDay(year: $0, month: month, day: day) }.map { start in
+            let (_, month, day) = CivilDay(number: start.number + span.length - 1).parts
+            return Self.text(month, day)
         }
-        let (_, month, day) = first.parts
-        // Of a leap year, so that a period over February is as long as it can be.
-        let start = CivilDay(year: 2024, month: month, day: day) ?? first
-        let end = CivilDay(number: start.number + span.length - 1).parts
-        return CalendarDateRow(
-            number: 0, name: name, mode: self.mode, from: Self.text(month, day),
-            to: span.length == 1 ? Self.text(month, day) : Self.text(end.month, end.day))
+        guard let end = ends.first, ends.allSatisfy({ $0 == end }) else { return nil }
+        // The 29th of February by itself is a date of leap years.
+        guard ends.count == 3 || span.length == 1 else { return nil }
+        return CalendarDateRow(number: 0, name: name, mode: self.mode, from: Self.text(month, day), to: end)
     }
 
     private var mode: String { self.isOpen ? "open" : "closed" }

@@ -480,6 +480,12 @@ package struct SettingKeys: Sendable {
         "PRONTO_ADMIN_HOST", default: "127.0.0.1", "Address of the listener for health, metrics and the API.")
     package let adminPort = Setting<Int>.port(
         "HEALTH_PORT", default: 8100, "Port of the listener for health, metrics and the API. 0: any free port.")
+    package let adminTLSPort = Setting<Int?>.optionalPort(
+        "PRONTO_ADMIN_TLS_PORT",
+        "Port of a second listener for the same over TLS, with PRONTO_TLS_CERTIFICATE and its key. Unset: none.")
+    package let adminTLSHost = Setting<String>.host(
+        "PRONTO_ADMIN_TLS_HOST", default: "127.0.0.1",
+        "Address of that listener. The other one may stay on loopback, for the switch and for a proxy.")
     package let serviceToken = Setting<String?>.optionalText(
         "VOICE_AI_SERVICE_TOKEN", longest: 1024,
         "What callers of /api/v1 that are not in PRONTO_ALLOWED_PEERS send as Authorization: Bearer. Unset: nobody else."
@@ -498,6 +504,9 @@ package struct SettingKeys: Sendable {
     package let apiTenantRate = Setting<Int>.integer(
         "PRONTO_API_TENANT_RATE", 1...10_000_000, unit: "requests a minute", default: 6000,
         "What one tenant may ask of the API with all its tokens, where it has no limit of its own.")
+    package let tenantPrivateHosts = Setting<Bool>.switched(
+        "PRONTO_TENANT_PRIVATE_HOSTS", default: false,
+        "Whether the base_url of a tenant's account may lead to loopback, link-local and private addresses.")
     package let metricsPeers = Setting<[AddressRange]>.list(
         "PRONTO_METRICS_PEERS", of: "addresses and CIDR ranges with commas between them",
         default: "127.0.0.0/8,::1", value: ["127.0.0.0/8", "::1"].compactMap { AddressRange($0) },
@@ -518,6 +527,10 @@ package struct SettingKeys: Sendable {
     package let routingBudget = Setting<Duration>.milliseconds(
         "PRONTO_ROUTING_BUDGET", 50...5000, default: 400,
         "The routing question is answered within this, whatever else is slow: then with human.")
+    package let routingRate = Setting<Int>.integer(
+        "PRONTO_ROUTING_RATE", 60...10_000_000, unit: "questions a minute", default: 12_000,
+        "How often the routing question may be asked about one tenant, whoever asks; a sixth of it at once. Beyond: human."
+    )
     package let timeZone = Setting<String>.text(
         "DEFAULT_TIMEZONE", default: "Europe/Rome",
         "The zone of time windows and calendars for which neither they nor their tenant name one.")

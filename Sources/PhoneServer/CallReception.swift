@@ -29,6 +29,7 @@ struct CallReception {
             identity.fuse = offer.identity.fuse
             identity.caller = identity.caller ?? offer.identity.caller
             identity.dialed = identity.dialed ?? offer.identity.dialed
+            identity.overrides = identity.overrides ?? offer.identity.overrides
         }
         let control = control ?? offer?.control
         let assistant = identity.overrides?.applied(to: assistant) ?? assistant
@@ -60,7 +61,7 @@ struct CallReception {
         _ dial: SwitchDial, chosen: Chosen, _ leg: any PhoneLeg, control: any CallControl,
         isThere: @escaping () -> Bool, done: @escaping (Refusal?) -> Void
     ) {
-        let identity = dial.identity(for: chosen)
+        let identity = dial.identity(for: chosen, in: self.gateway.directory)
         let slot = LoopBound(CallSlot(), on: self.loop)
         switch self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, slot) {
         case .admitted:

@@ -251,7 +251,8 @@ extension CallShell {
         let slot = self.slot
         let attempt = WebSocketClient.connect(
             url: target.url, headers: target.headers, subprotocols: target.subprotocols, tls: self.gateway.clientTLS,
-            options: options, timeout: .seconds(8), on: self.loop
+            options: options, timeout: .seconds(8), accepts: self.gateway.http.reach.accepts(target.url),
+            on: self.loop
         ) { result in
             guard let self = slot.value.call, self.isCurrent(channel) else {
                 if case .success(let socket) = result { socket.close(code: 1000, reason: "") }

@@ -15,7 +15,7 @@ extension Gateway {
     func claim(_ identity: CallIdentity, on loop: EventLoop, done: @escaping (CallClaim) -> Void) {
         guard let others = self.others else { return done(.unknown) }
         let answer = LoopBound(Once(done), on: loop)
-        let limit = self.configuration.maximumCallsPerTenant
+        let limit = self.allowance(of: identity.tenant).calls
         others.claim(identity.call, of: identity.tenant, limit: limit) { claim in
             loop.execute { answer.value.take()?(claim) }
         }
@@ -134,7 +134,8 @@ enum NodeRefusal {
 
     var repair: String {
         switch self {
-        case .full: "The tenant has MAX_SESSIONS_PER_DOMAIN calls on all nodes together"
+        case .full:
+            "The tenant has as many calls on all nodes together as it may: its own limit, or MAX_SESSIONS_PER_DOMAIN"
         case .elsewhere: "The call lives on another node: what brings it a second time has to reach that one"
         }
     }

@@ -170,15 +170,12 @@ package final class Gateway: Sendable {
 
     /// Takes a place for `call`, or says why there is none.
     func admit(_ call: CallID, of tenant: TenantID, on loop: EventLoop, _ shell: LoopBound<CallSlot>) -> Admission {
-        // Outside the lock: both look into tables of their own.
-        let limit = self.configuration.callLimit(tenant) ?? self.configuration.maximumCallsPerTenant
-        let isSpent = self.configuration.hasSpentItsLimit(tenant)
+        // Outside the lock: it looks into tables of its own.
+        let allowance = self.allowance(of: tenant)
         return self.state.withLock { state in
             if let live = state.live[call] { return .alive(live.tenant, live.loop, live.call) }
             if state.isDraining { return .draining }
-            guard state.live.count < self.configuration.maximumCalls, state.perTenant[tenant, default: 0] < limit,
-                !isSpent
-            else { return .full }
+            guard self.hasPlace(state, tenant, allowance) else { return .full }
             state.live[call] = Live(tenant: tenant, loop: loop, call: shell)
             state.perTenant[tenant, default: 0] += 1
             self.metrics.activeSessions.set(state.live.count)
@@ -186,12 +183,30 @@ package final class Gateway: Sendable {
         }
     }
 
-    /// Whether the register has no place for another call of the tenant.
+    /// Whether the register has no place for another call of the tenant: by the very rule by which it would be admitted,
+    /// so that routing never sends a call here that is then refused.
     func isFull(for tenant: TenantID) -> Bool {
-        self.state.withLock { state in
-            state.live.count >= self.configuration.maximumCalls
-                || state.perTenant[tenant, default: 0] >= self.configuration.maximumCallsPerTenant
-        }
+        let allowance = self.allowance(of: tenant)
+        return self.state.withLock { !self.hasPlace($0, tenant, allowance) }
+    }
+
+    /// What a tenant may have: its own limits, and the gateway's where it has none.
+    struct Allowance: Equatable {
+        /// Calls at once: on this node by itself, and on all nodes together.
+        var calls: Int
+        /// It has spent what it may: no new call, however few there are.
+        var isSpent: Bool
+    }
+
+    func allowance(of tenant: TenantID) -> Allowance {
+        Allowance(
+            calls: self.configuration.callLimit(tenant) ?? self.configuration.maximumCallsPerTenant,
+            isSpent: self.configuration.hasSpentItsLimit(tenant))
+    }
+
+    private func hasPlace(_ state: State, _ tenant: TenantID, _ allowance: Allowance) -> Bool {
+        state.live.count < self.configuration.maximumCalls && !allowance.isSpent
+            && state.perTenant[tenant, default: 0] < allowance.calls
     }
 
     /// The call with this id, if it lives on this node.

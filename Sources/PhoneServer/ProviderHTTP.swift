@@ -8,8 +8,15 @@ package final class ProviderHTTP: Sendable {
     private let authorities: String?
     private let clients = Mutex<[ObjectIdentifier: LoopBound<HTTPClient>]>([:])
 
-    /// - Parameter authorities: a PEM file that is trusted besides the system's (PRONTO_CA_FILE).
-    package init(authorities: String? = nil) { self.authorities = authorities }
+    let reach: ProviderReach
+
+    /// - Parameters:
+    ///   - authorities: a PEM file that is trusted besides the system's (PRONTO_CA_FILE).
+    ///   - reach: which addresses may be connected to.
+    package init(authorities: String? = nil, reach: ProviderReach = .everywhere) {
+        self.authorities = authorities
+        self.reach = reach
+    }
 
     /// The client of `loop`, on which this must be called.
     package func client(on loop: EventLoop) -> HTTPClient {
@@ -25,9 +32,10 @@ package final class ProviderHTTP: Sendable {
     package func start(
         _ target: HTTPTarget, as id: ChannelID, on loop: EventLoop, tell: @escaping (ChannelEvent) -> Void
     ) -> HTTPTransfer {
-        let request = HTTPClientRequest(
+        var request = HTTPClientRequest(
             method: target.method, url: target.url, headers: target.headers, body: target.body,
             timeout: target.timeout, connectTimeout: min(target.timeout, .seconds(5)))
+        request.accepts = self.reach.accepts(target.url)
         return self.client(on: loop).start(
             request, head: { status, headers in tell(.responseHead(id, status: status, headers: headers.fields)) },
             bytes: { tell(.bytes(id, $0)) },

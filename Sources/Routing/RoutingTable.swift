@@ -161,6 +161,13 @@ package final class RoutingTable: Sendable {
         return self.contents.tenants[id]
     }
 
+    /// Whose call it is, where no row has to decide it: the tenant, whether it is switched on, and who rings for it.
+    package func owner(
+        of question: RoutingQuestion
+    ) -> (tenant: TenantID, isEnabled: Bool, fallback: RoutingFallback?)? {
+        self.tenant(of: question).map { ($0.id, $0.isEnabled, $0.fallback) }
+    }
+
     /// The agent of a row, for a call that brings the row's id; nil: the tenant has no such row, or it cannot be used.
     package func agent(of route: RouteID, tenant: TenantID) -> RoutedAgent? {
         guard let entry = self.contents.tenants[tenant], let found = entry.route(route), found.problem == nil,

@@ -30,6 +30,8 @@ final class TenantPolicies: Sendable {
 final class APIAccess: Sendable {
     let policies = TenantPolicies()
     let keys: JWTKeyRing
+    /// API tokens that were good a moment ago.
+    let tokens = TokenMemory()
     private let settings: Settings
     private let logger: Logger
     private let turns: Turns
@@ -142,7 +144,7 @@ final class APIAccess: Sendable {
 
     func gate(_ store: any RecordsStore, _ directory: AssistantDirectory, limiter: any RateLimiter) -> APIGate {
         let desk = CredentialDesk(
-            store: store, keys: self.keys, tenantNamed: { directory.tenant(named: $0) },
+            store: store, memory: self.tokens, keys: self.keys, tenantNamed: { directory.tenant(named: $0) },
             isEnabled: { directory.entry(of: $0)?.tenant.isEnabled ?? false }, logger: self.logger, now: { Date() })
         let (peers, usual, policies) = (self.settings.allowedPeers, self.settings.apiTenantRate, self.policies)
         return APIGate(
@@ -160,7 +162,7 @@ enum APIOpening {
         changed: @escaping @Sendable () async -> Void
     ) -> APIServer {
         let keys = access.keys
-        let backEnd = APIBackEnd(
+        var backEnd = APIBackEnd(
             store: store, calls: GatewayCalls(gateway: gateway),
             recordings: RecordingFolder(settings.recordings), eraser: keeper, version: Pronto.version,
             changed: changed, now: { Date() }, publicKeys: { keys.publicSet },
@@ -176,6 +178,8 @@ enum APIOpening {
                     return .failure(.init(detail: "\(error)"))
                 }
             }, retention: APIAccess.retention(settings))
+        backEnd.tokenRevoked = { access.tokens.forget($0) }
+        backEnd.mayNamePrivateHosts = settings.tenantPrivateHosts
         let routes = backEnd.routes
         return APIServer(
             routes: routes, gate: gate, logger: logger, metrics: APIMetrics(registry: registry, routes: routes),

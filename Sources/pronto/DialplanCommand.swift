@@ -20,7 +20,8 @@ enum DialplanCommand {
         dialplan --numbers 8XXX  --context C  --failover 2000  --failover-context C  --failover-by dialplan|user
                  --domain-name D  --domain-uuid U  --secretary U  --pronto-host 127.0.0.1  --pronto-port N
                  --socket-port 8022  --admin-port 8100  --module community|fork|binary  --rate 8k|16k
-                 --profile internal  --trunk ID  --fuse 4
+                 --profile internal  --trunk ID (or the channel's pronto_trunk)  --fuse 4
+                 --audio stream|esl (of inbound: mod_audio_stream, or unicast under the outbound Event Socket)
         """
 
     struct Outcome: Sendable, Equatable {

@@ -16,6 +16,10 @@ enum DialplanModes {
         case .realtime: [self.realtime(parameters), self.failover(parameters)]
         case .esl, .dual: [self.socket(parameters), self.after(parameters), self.failover(parameters)]
         case .rtp: [self.sip(parameters), self.afterSIP(parameters), self.failover(parameters)]
+        case .inbound where parameters.inboundAudio == .esl:
+            [
+                self.ask(parameters), self.inbound(parameters), self.after(parameters), self.failover(parameters),
+            ]
         case .inbound: [self.ask(parameters), self.inbound(parameters), self.failover(parameters)]
         }
     }
@@ -43,15 +47,8 @@ enum DialplanModes {
             actions += self.stream(parameters)
             actions.append(.set("pronto_ws_base", "ws://\(parameters.host):\(parameters.port)"))
         }
-        actions.append(.set("VOICE_AI_AUDIO_MODE", parameters.mode.rawValue))
-        let target = "\(self.failover) XML \(parameters.context)"
-        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(target)"))
-        actions.append(DialplanAction("answer"))
-        // FreeSWITCH has no timeout for a silent peer of `socket`; Pronto puts this off as long as it lives.
-        actions.append(DialplanAction("sched_transfer", "+\(self.firstFuse) \(target)"))
         let port = isDual ? parameters.socketPort : parameters.port
-        actions.append(DialplanAction("socket", "\(parameters.host):\(port) async full"))
-        actions.append(.transfer(self.after, parameters.context))
+        actions += self.bySocket(parameters, mode: parameters.mode, port: port)
         return DialplanExtension(
             name: isDual ? "voice_ai_dual" : "voice_ai_esl",
             identity: "70726f6e-746f-4000-8000-00000000000\(isDual ? 3 : 2)", number: parameters.numbers, order: 5,
@@ -59,6 +56,21 @@ enum DialplanModes {
                 ? "Pronto: audio by mod_audio_stream, control by the outbound Event Socket"
                 : "Pronto: stock FreeSWITCH, audio by unicast under the outbound Event Socket",
             conditions: [self.called(parameters, actions)])
+    }
+
+    /// The lines that hand a channel to the outbound Event Socket.
+    private static func bySocket(
+        _ parameters: DialplanParameters, mode: DialplanMode, port: Int
+    ) -> [DialplanAction] {
+        let target = "\(self.failover) XML \(parameters.context)"
+        return [
+            .set("VOICE_AI_AUDIO_MODE", mode.rawValue), .set("pronto_fuse", "\(parameters.fuse) \(target)"),
+            DialplanAction("answer"),
+            // FreeSWITCH has no timeout for a silent peer of `socket`; Pronto puts this off as long as it lives.
+            DialplanAction("sched_transfer", "+\(self.firstFuse) \(target)"),
+            DialplanAction("socket", "\(parameters.host):\(port) async full"),
+            .transfer(self.after, parameters.context),
+        ]
     }
 
     private static func sip(_ parameters: DialplanParameters) -> DialplanExtension {
@@ -87,8 +99,10 @@ enum DialplanModes {
         let numbers = DialplanParameters.expression(of: parameters.numbers) ?? "^$"
         var url = "http://\(parameters.host):\(parameters.adminPort)/api/freeswitch/ai-routing?call_id=${uuid}"
         url += "&caller=${url_encode(${caller_id_number})}&did=${url_encode(${destination_number})}"
-        if let tenant = parameters.tenant { url += "&tenant_id=\(tenant)" }
-        if let trunk = parameters.trunk { url += "&trunk_id=\(trunk)" }
+        // An empty value is an absent one: a channel without domain_uuid is asked for by its trunk or number.
+        url += "&tenant_id=\(parameters.tenant ?? "${domain_uuid}")"
+        // A gateway's `<variable name="pronto_trunk" value="…" direction="inbound"/>` says which trunk it is.
+        url += "&trunk_id=\(parameters.trunk ?? "${pronto_trunk}")"
         return DialplanExtension(
             name: "inbound_ai_ask", identity: "70726f6e-746f-4000-8000-000000000005", number: parameters.numbers,
             order: 3, summary: "Pronto: asks whether the AI answers", continues: true,
@@ -113,11 +127,19 @@ enum DialplanModes {
         let numbers = DialplanParameters.expression(of: parameters.numbers) ?? "^$"
         // pronto_failover_ext is what the answer said; the prelude's value would undo it.
         var actions = self.prelude(parameters).filter { !$0.data.hasPrefix("pronto_failover_ext=") }
-        actions += self.stream(parameters)
-        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(self.failover) XML \(parameters.context)"))
-        actions.append(
-            DialplanAction("lua", "ai_websocket_bridge.lua ${pronto_ws_url} \(self.failover) \(parameters.context)"))
-        actions.append(.transfer(self.failover, parameters.context))
+        let target = "\(self.failover) XML \(parameters.context)"
+        switch parameters.inboundAudio {
+        case .stream:
+            actions += self.stream(parameters)
+            actions.append(.set("pronto_fuse", "\(parameters.fuse) \(target)"))
+            actions.append(
+                DialplanAction(
+                    "lua", "ai_websocket_bridge.lua ${pronto_ws_url} \(self.failover) \(parameters.context)"))
+            actions.append(.transfer(self.failover, parameters.context))
+        case .esl:
+            // pronto_route, which ai_routing.lua has set, goes along as a variable of the channel.
+            actions += self.bySocket(parameters, mode: .esl, port: parameters.socketPort)
+        }
         actions.append(.transfer(self.failover, parameters.context, anti: true))
         return DialplanExtension(
             name: "inbound_ai_dynamic", identity: "70726f6e-746f-4000-8000-000000000006", number: parameters.numbers,

@@ -51,6 +51,14 @@ enum DialplanModule: String, CaseIterable, Sendable {
     }
 }
 
+/// How `inbound` brings the audio of the calls that the AI takes.
+enum InboundAudio: String, CaseIterable, Sendable {
+    /// mod_audio_stream, through ai_websocket_bridge.lua.
+    case stream
+    /// Stock FreeSWITCH: the outbound Event Socket, audio by unicast.
+    case esl
+}
+
 /// What a dialplan is made with. Every text has been checked: none can end an attribute, a word of an application's
 /// arguments, or an SQL literal.
 struct DialplanParameters: Sendable, Equatable {
@@ -74,6 +82,7 @@ struct DialplanParameters: Sendable, Equatable {
     var rate: String?
     var profile = "internal"
     var trunk: String?
+    var inboundAudio = InboundAudio.stream
     /// Seconds of the dead man's switch, which Pronto puts off each second. FreeSWITCH counts whole clock seconds, so under
     /// 4 a stall of one second could move live calls.
     var fuse = 4
@@ -87,8 +96,7 @@ struct DialplanParameters: Sendable, Equatable {
     static let options: Set<String> = [
         "--numbers", "--context", "--failover", "--failover-context", "--failover-by", "--domain-name", "--domain-uuid",
         "--secretary", "--pronto-host", "--pronto-port", "--socket-port", "--admin-port", "--module", "--rate",
-        "--profile", "--trunk",
-        "--fuse",
+        "--profile", "--trunk", "--audio", "--fuse",
     ]
 
     init(_ mode: DialplanMode, _ arguments: Arguments) throws {
@@ -122,6 +130,10 @@ struct DialplanParameters: Sendable, Equatable {
         }
         try take("--profile", word, into: \.profile, Self.isWord)
         try takeOptional("--trunk", word, into: \.trunk, Self.isWord)
+        if let audio = try arguments.optional("--audio", allowed: "stream, esl", { InboundAudio(rawValue: $0) }) {
+            guard mode == .inbound else { throw CommandFailure("--audio goes with inbound: the other modes have one") }
+            self.inboundAudio = audio
+        }
         func port(_ option: String) throws -> Int? {
             try arguments.optional(option, allowed: "1 to 65535") { text in
                 Int(text).flatMap { (1...65535).contains($0) ? $0 : nil }

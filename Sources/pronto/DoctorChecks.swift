@@ -10,7 +10,8 @@ enum DoctorChecks {
             findings.append(.skipped("modules", "FreeSWITCH cannot be asked"))
             findings.append(.skipped("dialplan", "FreeSWITCH cannot be asked"))
         }
-        return findings + self.scripts(facts) + self.ports(facts) + self.fusion(facts) + self.sound(facts)
+        findings += self.scripts(facts) + self.ports(facts) + self.fusion(facts) + self.sound(facts)
+        return findings + (facts.installation.map { self.installation($0, facts.settings) } ?? [])
     }
 
     // MARK: The Event Socket

@@ -5,11 +5,12 @@ import Foundation
 /// nothing; `--call` places one call.
 enum DoctorCommand {
     static let usage = """
-        pronto doctor [--json] [--strict] [--context NAME]… [--scripts FOLDER] [--profile internal] [--sip-port N]
+        pronto doctor [--json] [--strict] [--context NAME]… [--scripts FOLDER] [--profile internal] [--sip-port N] [--providers]
         pronto doctor --call EXTENSION [--context NAME] [--seconds 20]
 
         Asks FreeSWITCH by its Event Socket (ESL_HOST, ESL_PORT, ESL_PASSWORD), reads scripts, ports, and FusionPBX's
-        database and cache where they are. --call places a call to EXTENSION through the dialplan and listens.
+        database and cache where they are; looks at Pronto's database (reachable, schema, rights, secrets), at what its
+        assistants need, and at Redis. --providers tries each back end's key with a greeting, which costs one. --call places a call to EXTENSION through the dialplan and listens.
         Status 0: nothing failed (with --strict: nor is anything a warning). 1: something did.
         """
 
@@ -21,7 +22,7 @@ enum DoctorCommand {
             options: [
                 "--config", "--context", "--scripts", "--profile", "--sip-port", "--call", "--seconds",
                 "--fusionpbx-config",
-            ], flags: ["--json", "--strict", "--help"])
+            ], flags: ["--json", "--strict", "--help", "--providers"])
         if let word = arguments.words.first { throw ArgumentError.tooMany(word) }
         guard !arguments.has("--help") else { return DialplanCommand.Outcome(text: Self.usage) }
         let settings = try Settings.load(
@@ -47,6 +48,7 @@ enum DoctorCommand {
                 number, context: contexts.first ?? "default", listening: .seconds(seconds ?? 20), settings)
         } else {
             var order = DoctorGathering.Order(contexts: contexts.isEmpty ? ["default", "public"] : contexts)
+            order.triesProviders = arguments.has("--providers")
             order.profile = try word("--profile") ?? "internal"
             order.scripts = try arguments.optional("--scripts")
             order.sipPort = try arguments.optional("--sip-port", allowed: "1 to 65535") { text in

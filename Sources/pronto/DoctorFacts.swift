@@ -48,6 +48,8 @@ struct DoctorFacts: Sendable {
     /// By port name: whether something listens where Pronto should.
     var listening: [(name: String, address: String, isOpen: Bool, isWanted: Bool)] = []
     var health: String?
+    /// What Pronto itself stands on; nil: not looked at.
+    var installation: InstallationFacts?
     /// Nil: no FusionPBX here; the error's words where it cannot be read.
     var fusion: Result<FusionPBX, CommandFailure>?
 
@@ -76,6 +78,8 @@ enum DoctorGathering {
         /// Nil: as PRONTO_SIP_PORT says.
         var sipPort: Int?
         var fusionFile = FusionPBXHost.defaultFile
+        /// Whether the back ends' keys are tried, which costs money.
+        var triesProviders = false
     }
 
     static func gather(_ order: Order, _ settings: Settings, environment: [String: String]) async -> DoctorFacts {
@@ -91,6 +95,7 @@ enum DoctorGathering {
         Self.readScripts(order, &facts)
         await Self.tryPorts(&facts, loop)
         await Self.readFusion(order, &facts, environment)
+        facts.installation = await InstallationGathering.gather(settings, trials: order.triesProviders)
         return facts
     }
 
@@ -194,6 +199,9 @@ enum DoctorGathering {
             }
             facts.fusion = .success(DoctorFacts.FusionPBX(rows: rows, cache: cache))
         } catch {
+            // DB_NAME may be a database of Pronto's own: no FusionPBX is not one that cannot be read.
+            let isOther = "\(error)".contains("\"v_dialplans\" does not exist")
+            guard host.hasConfiguration || !isOther else { return }
             facts.fusion = .failure(error as? CommandFailure ?? CommandFailure("\(error)"))
         }
     }

@@ -30,6 +30,8 @@ final class GatewayProcess: Sendable {
     private let media: HTTPServer
     private let proxy: HTTPServer?
     private let admin: HTTPServer
+    /// The same over TLS; nil: PRONTO_ADMIN_TLS_PORT is unset.
+    private let secureAdmin: HTTPServer?
     private let switches: TCPServer?
     private let sip: SIPListening.Running?
     private let parked: ParkedCalls
@@ -47,6 +49,7 @@ final class GatewayProcess: Sendable {
     var sipAddress: SocketAddress? { self.sip?.address }
     var switchAddress: SocketAddress? { self.switches?.address }
     var adminAddress: SocketAddress { self.admin.address }
+    var secureAdminAddress: SocketAddress? { self.secureAdmin?.address }
 
     /// Builds everything and binds the ports. Whatever cannot be is an error here, with the name of its setting.
     init(settings: Settings, logger: Logger, observer: (any CallObserver)? = nil) async throws {
@@ -107,7 +110,7 @@ final class GatewayProcess: Sendable {
         let records = RecordsQueue(calls: self.calls, metrics: self.metrics, logger: logger)
         self.records = records
         let node = NodesOpening.name(settings)
-        let http = ProviderHTTP(authorities: settings.caFile)
+        let http = ProviderHTTP(authorities: settings.caFile, reach: Self.reach(settings))
         var services = try PipelineSettings.services(settings)
         services.localVoices = speech.listedVoices
         self.nodes = try NodesOpening.nodes(settings, logger, self.metrics.registry, trust)
@@ -153,12 +156,17 @@ final class GatewayProcess: Sendable {
                 keeper: self.keeper, registry: self.metrics.registry, logger: logger,
                 // All of it is followed by the loader, within a second; who changes policies and keys sees it at once.
                 changed: { [store] in await access.follow(store) })
-            self.admin = try Self.administer(
-                settings, api, self.gateway, self.links, self.group.loops[0], self.metrics.registry,
-                try self.routing.desk(self.gateway, gate, media: self.media.address),
-                PipelineSettings.interface(
-                    settings, services, configuration, gate, directory: self.directory, http: http, speech: speech,
-                    logger: logger))
+            let routing = try self.routing.desk(self.gateway, gate, media: self.media.address)
+            let interface = PipelineSettings.interface(
+                settings, services, configuration, gate, directory: self.directory, http: http, speech: speech,
+                logger: logger)
+            let registry = self.metrics.registry
+            let administer = { [gateway, links, group] (secure: Int?, tls: TLSContext?) throws -> HTTPServer in
+                try Self.administer(
+                    settings, secure, tls, api, gateway, links, group.loops[0], registry, routing, interface)
+            }
+            self.admin = try administer(nil, nil)
+            self.secureAdmin = try settings.adminTLSPort.map { [tls] port in try administer(port, tls) }
         } catch {
             // Ends the listeners that there are, and with them their ports: whoever started us may try again.
             self.group.stop()
@@ -301,6 +309,7 @@ final class GatewayProcess: Sendable {
             await Task.detached { _ = sip.stop() }.value
         }
         self.admin.close()
+        self.secureAdmin?.close()
         self.links.stop()
         for task in self.background.withLock({ $0 }) { task.cancel() }
         await self.records.finish()
@@ -474,7 +483,21 @@ final class GatewayProcess: Sendable {
         }
     }
 
+    /// Tenants' accounts name hosts too; what they name must not lead into this installation's own network.
+    static func reach(_ settings: Settings) -> ProviderReach {
+        guard !settings.tenantPrivateHosts else { return .everywhere }
+        return .internet(
+            and: [
+                settings.openAIBaseURL, settings.elevenLabsBaseURL, settings.geminiBaseURL, settings.deepgramBaseURL,
+                settings.groqBaseURL, settings.anthropicBaseURL, settings.pipelineWriterURL,
+            ].compactMap { $0 })
+    }
+
     private static func makeTLS(_ settings: Settings) throws -> TLSContext? {
+        if settings.adminTLSPort != nil, settings.certificate == nil {
+            throw StartError(
+                "PRONTO_ADMIN_TLS_PORT: there is no certificate; set PRONTO_TLS_CERTIFICATE and PRONTO_TLS_KEY")
+        }
         switch (settings.certificate, settings.privateKey) {
         case (nil, nil): return nil
         case (let certificate?, let key?):
@@ -501,14 +524,19 @@ final class GatewayProcess: Sendable {
         }
     }
 
+    /// - Parameter secure: the port of the listener with TLS; nil: the plain one.
     private static func administer(
-        _ settings: Settings, _ api: APIServer, _ gateway: Gateway, _ links: ControlLinks, _ loop: EventLoop,
-        _ registry: MetricsRegistry, _ routing: RoutingDesk?, _ speech: SpeechInterface
+        _ settings: Settings, _ secure: Int?, _ tls: TLSContext?, _ api: APIServer, _ gateway: Gateway,
+        _ links: ControlLinks, _ loop: EventLoop, _ registry: MetricsRegistry, _ routing: RoutingDesk?,
+        _ speech: SpeechInterface
     ) throws -> HTTPServer {
         let peers = settings.metricsPeers
         do {
             return try AdminServer.start(
-                host: settings.adminHost, port: settings.adminPort, loops: [loop],
+                host: secure == nil ? settings.adminHost : settings.adminTLSHost, port: secure ?? settings.adminPort,
+                loops: [loop],
+                // The phones' own context: one SIGHUP reads the certificate anew for both.
+                tls: tls,
                 health: {
                     AdminServer.Health(
                         isDraining: gateway.isLeaving, activeCalls: gateway.liveCalls,
@@ -518,7 +546,11 @@ final class GatewayProcess: Sendable {
                 }, registry: registry, routing: routing, speech: speech.handle, api: api,
                 seesMetrics: { peer in peers.contains { $0.contains(peer.host) } })
         } catch let error as ListenError {
-            throw Self.startError(error, "PRONTO_ADMIN_HOST", "HEALTH_PORT")
+            throw secure == nil
+                ? Self.startError(error, "PRONTO_ADMIN_HOST", "HEALTH_PORT")
+                : Self.startError(error, "PRONTO_ADMIN_TLS_HOST", "PRONTO_ADMIN_TLS_PORT")
+        } catch is AdminAddressError where secure != nil {
+            throw StartError("PRONTO_ADMIN_TLS_HOST: a listener needs an IP address, such as 127.0.0.1 or 0.0.0.0")
         }
     }
 

@@ -137,7 +137,7 @@ final class RoutingProcess: Sendable {
         }
         let peers = settings.allowedPeers
         let directory = self.directory
-        return RoutingDesk(
+        var desk = RoutingDesk(
             table: { directory.routingTable }, single: settings.aiRouting.map { .init(isAI: $0 == .ai) },
             failover: settings.aiRoutingFailover, streamBase: base, budget: settings.routingBudget,
             onlyTenant: { directory.onlyTenant },
@@ -154,6 +154,9 @@ final class RoutingProcess: Sendable {
             },
             who: RoutingDesk.gated(gate) { peer in peers.contains { $0.contains(peer.host) } },
             report: { [self] in self.answered($0) })
+        let (limiter, rate) = (LocalRateLimiter(), Rate.perMinute(settings.routingRate))
+        desk.wait = { limiter.take(RateKey(.routing, $0.text), rate, at: EventLoop.freshNow()) }
+        return desk
     }
 
     private func answered(_ report: RoutingDesk.Report) {

@@ -22,4 +22,8 @@ struct SharedRateLimiter: RateLimiter {
         guard let verdict, !verdict.isAllowed else { return nil }
         return verdict.retryAfter
     }
+
+    func wait(_ key: RateKey, _ rate: Rate, at now: Duration) async -> Duration? {
+        self.local.wait(key, rate, at: now)
+    }
 }

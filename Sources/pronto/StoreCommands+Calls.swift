@@ -16,22 +16,7 @@ extension StoreCommands {
         if arguments.words.first == "rotate" { return try await Self.rotateSecrets(store) }
         let tenant = try await Self.tenant(of: arguments, store)
         switch arguments.words.first {
-        case "set-key":
-            guard let provider = ProviderName(try Self.word(arguments, 1, "the provider's name")) else {
-                throw CommandFailure("a provider's name is of a-z, 0-9, - and _")
-            }
-            // Never from the command line, where every user of the machine sees it.
-            guard let line = readInput(), case let key = line.trimmingCharacters(in: .whitespacesAndNewlines),
-                !key.isEmpty
-            else { throw CommandFailure("write the key on standard input") }
-            let known = try await store.accounts(of: tenant.id).first {
-                $0.provider == provider && $0.kind == .realtime
-            }
-            var account = known ?? ProviderAccount(tenant: tenant.id, provider: provider)
-            account.secret = Redacted(key)
-            account.hasSecret = true
-            try await store.save(account, of: tenant.id)
-            return "kept, encrypted"
+        case "set-key": return try await ProviderKeys.set(arguments, tenant, store, readInput)
         case "list", nil:
             let rows = try await store.accounts(of: tenant.id).map { account in
                 [

@@ -24,7 +24,8 @@ enum StoreCommands {
         pronto tenant set NAME [--audio M|default] [--esl-host H] [--esl-port P] [--esl-password-file FILE|-] … | --no-esl
         pronto assistant add NAME [--tenant T] [--number N] [--language L] [--provider P]… [--replace] [--unchecked] … | list | remove NAME
         pronto destination add NAME NUMBER [--tenant T] [--context C] [--alias A]… … | list | remove NAME
-        pronto provider set-key PROVIDER [--tenant T] (the key on standard input) | list | rotate | new-key
+        pronto provider set-key PROVIDER [--kind realtime|stt|llm|tts]… [--base-url URL] [--model M] [--voice V] [--tenant T]
+                        (the key on standard input) | list | rotate | new-key
         pronto provider voices NAME [--language L] [--tenant T] (voices and models, asked of the provider where it tells)
         pronto provider preview NAME --text T --out FILE.wav [--voice V] [--model M] [--language L] [--tenant T]
         pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
@@ -53,7 +54,9 @@ enum StoreCommands {
             "--tenant", "--id", "--context", "--alias", "--assistant", "--kind", "--department", "--summary",
             "--priority", "--ring-seconds",
         ],
-        "provider": ["--tenant", "--id", "--language", "--voice", "--model", "--text", "--out"],
+        "provider": [
+            "--tenant", "--id", "--language", "--voice", "--model", "--text", "--out", "--kind", "--base-url",
+        ],
         "calls": ["--tenant", "--limit"], "costs": ["--tenant", "--from", "--to"], "migrate": ["--to"],
         "secrets": ["--id"],
         "token": [

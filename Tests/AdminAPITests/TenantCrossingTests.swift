@@ -38,7 +38,7 @@ struct TenantCrossingTests {
             )
             .replacing("{conversation}", with: company.conversation.text)
             .replacing("{kind}/{provider}", with: "realtime/openai")
-            .replacing("{token}", with: company.token.text).replacing("{kid}", with: "key-\(company.mark)")
+            .replacing("{id}", with: company.token.text).replacing("{kid}", with: "key-\(company.mark)")
             .replacing("{number}", with: "%2B39061234567")
     }
 

@@ -81,6 +81,88 @@ struct CalendarFileTests {
             spring == ["- closed 2027-03-27 2027-03-27 10:00 11:00", "- closed 2027-03-28 2027-03-28 10:00 11:00"])
     }
 
+    @Test("An occurrence that was moved stands where it was moved to, and one that was cancelled nowhere")
+    func replaced() throws {
+        func read(_ events: String...) throws -> [String] {
+            let body = events.map { "UID:one@x\n\($0)" }.joined(separator: "\nEND:VEVENT\nBEGIN:VEVENT\n")
+            let text =
+                "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//x//y//EN\nBEGIN:VEVENT\n\(body)\nEND:VEVENT\nEND:VCALENDAR\n"
+            return try self.file().dates(of: Array(text.replacing("\n", with: "\r\n").utf8)).map {
+                "\($0.from) \($0.start ?? "-")"
+            }
+        }
+        let weekly = "DTSTART;VALUE=DATE:20261130\nRRULE:FREQ=WEEKLY;COUNT=4"
+        #expect(
+            try read(
+                weekly, "RECURRENCE-ID;VALUE=DATE:20261207\nDTSTART;VALUE=DATE:20261208",
+                "RECURRENCE-ID;VALUE=DATE:20261214\nSTATUS:CANCELLED\nDTSTART;VALUE=DATE:20261214"
+            ) == ["2026-11-30 -", "2026-12-08 -", "2026-12-21 -"])
+        // The order in the file means nothing, and the moment may be written by another clock.
+        let daily =
+            "DTSTART;TZID=Europe/Rome:20261201T003000\nDTEND;TZID=Europe/Rome:20261201T020000\nRRULE:FREQ=DAILY;COUNT=3"
+        #expect(
+            try read(
+                "RECURRENCE-ID:20261201T233000Z\nDTSTART;TZID=Europe/Rome:20261202T150000\nDTEND;TZID=Europe/Rome:20261202T160000",
+                daily
+            ) == ["2026-12-01 00:30", "2026-12-02 15:00", "2026-12-03 00:30"])
+        // An event of each year, one of whose days was moved, is no row of each year any more.
+        let christmas = try read(
+            "DTSTART;VALUE=DATE:20201225\nRRULE:FREQ=YEARLY",
+            "RECURRENCE-ID;VALUE=DATE:20261225\nDTSTART;VALUE=DATE:20261228")
+        #expect(christmas.prefix(2) == ["2026-12-28 -", "2027-12-25 -"])
+        for (bad, named) in [
+            ("RECURRENCE-ID;RANGE=THISANDFUTURE;VALUE=DATE:20261207\nDTSTART;VALUE=DATE:20261208", "RANGE"),
+            ("RECURRENCE-ID;VALUE=DATE:20261207\nDTSTART;VALUE=DATE:20261208\nRRULE:FREQ=DAILY;COUNT=2", "RRULE"),
+        ] {
+            let error = #expect(throws: CalendarFileError.self) { try read(weekly, bad) }
+            #expect(error?.event == 2 && error?.problem.contains(named) == true)
+        }
+    }
+
+    @Test(
+        "EXDATE and RDATE are moments: in UTC or another zone they are the event's own clocks' before they are compared"
+    )
+    func marks() throws {
+        let daily =
+            "DTSTART;TZID=Europe/Rome:20261201T003000\nDTEND;TZID=Europe/Rome:20261201T013000\nRRULE:FREQ=DAILY;COUNT=3"
+        func days(_ text: String) throws -> [String] {
+            try self.rows(text).map { String($0.dropFirst(9).prefix(10)) + " " + String($0.dropFirst(31).prefix(5)) }
+        }
+        #expect(try days("\(daily)\nEXDATE:20261201T233000Z") == ["2026-12-01 00:30", "2026-12-03 00:30"])
+        #expect(
+            try days("\(daily)\nEXDATE;TZID=America/Sao_Paulo:20261130T203000") == [
+                "2026-12-02 00:30", "2026-12-03 00:30",
+            ])
+        #expect(
+            try days("\(daily)\nEXDATE;TZID=Europe/Rome:20261201T003000,20261203T003000") == ["2026-12-02 00:30"])
+        // Twice a day: only the one that is named.
+        #expect(
+            try days(
+                "DTSTART:20261201T090000\nDTEND:20261201T100000\nRRULE:FREQ=DAILY;BYHOUR=9,15;COUNT=4\nEXDATE:20261201T150000"
+            ) == ["2026-12-01 09:00", "2026-12-02 09:00", "2026-12-02 15:00"])
+        let once = "DTSTART;TZID=Europe/Rome:20261201T100000\nDTEND;TZID=Europe/Rome:20261201T110000"
+        #expect(
+            try days("\(once)\nRDATE:20261210T233000Z,20261201T090000Z") == ["2026-12-01 10:00", "2026-12-11 00:30"])
+        let error = #expect(throws: CalendarFileError.self) {
+            try days("\(once)\nRDATE;VALUE=PERIOD:20261210T090000Z/PT1H")
+        }
+        #expect(error?.problem.contains("RDATE") == true)
+    }
+
+    @Test("A yearly period over the end of February is written out: its last day is not the same in each year")
+    func february() throws {
+        let carnival = try self.rows("DTSTART;VALUE=DATE:20260225\nDTEND;VALUE=DATE:20260302\nRRULE:FREQ=YEARLY")
+        #expect(
+            carnival == [
+                "- closed 2027-02-25 2027-03-01 - -", "- closed 2028-02-25 2028-02-29 - -",
+                "- closed 2029-02-25 2029-03-01 - -", "- closed 2030-02-25 2030-03-01 - -",
+                "- closed 2031-02-25 2031-03-01 - -",
+            ])
+        #expect(
+            try self.rows("DTSTART;VALUE=DATE:20260225\nDTEND;VALUE=DATE:20260301\nRRULE:FREQ=YEARLY")
+                == ["- closed 02-25 02-28 - -"])
+    }
+
     @Test("What was read is what routing takes")
     func taken() throws {
         let dates = try self.file(isOpen: true).dates(

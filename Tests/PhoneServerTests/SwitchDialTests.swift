@@ -1,4 +1,6 @@
 import EventSocket
+import Records
+import Routing
 import Telephony
 import Testing
 
@@ -40,6 +42,50 @@ private func read(_ headers: [(String, String)]) -> SwitchDial? {
         dump(dial.caller, to: &printed)
         dump(dial.dialed, to: &printed)
         #expect(!printed.contains("0551234") && !printed.contains("8000"))
+    }
+
+    @Test("The row of routing says who answers and how, as it does for a stream; a stranger's row says nothing")
+    func route() throws {
+        let (own, stranger) = (try #require(TenantID(tenant)), try #require(TenantID(assistant)))
+        let agent = try #require(AssistantID("cccccccc-0000-4000-8000-000000000001"))
+        var rows = RoutingRows(tenants: [
+            RoutingTenantRow(tenant: own, domain: "own.example"),
+            RoutingTenantRow(tenant: stranger, domain: "stranger.example"),
+        ])
+        var entry = AgentRow(id: agent, tenant: own, name: "agent")
+        entry.systemPrompt = Redacted("The shop is in Rome.")
+        rows.agents = [entry]
+        let id = try #require(RouteID("dddddddd-0000-4000-8000-000000000001"))
+        var row = TrunkSettings(id: id, tenant: own)
+        row.agent = agent.text
+        row.language = "it-IT"
+        row.maximumMinutes = 8
+        rows.trunks = [row]
+        let directory = AssistantDirectory()
+        directory.replace(with: [
+            .init(tenant: Tenant(id: own, name: "own.example")),
+            .init(tenant: Tenant(id: stranger, name: "stranger.example")),
+        ])
+        directory.replace(routing: RoutingTable(rows, home: .utc))
+        func dial(_ more: [(String, String)]) throws -> SwitchDial {
+            var dial = try #require(read([("variable_pronto_route", id.text)] + more))
+            dial.resolve(in: directory)
+            return dial
+        }
+        for headers in [[], [("variable_domain_uuid", tenant)], [("variable_domain_name", "OWN.example")]] {
+            let found = try dial(headers)
+            #expect(found.hints.tenant == own && found.hints.assistant == agent)
+            let chosen = try directory.choose(found.hints).get()
+            let identity = found.identity(for: chosen, in: directory)
+            #expect(identity.assistant == agent && identity.overrides?.language == "it-IT")
+            #expect(identity.overrides?.maximumDuration == .seconds(480))
+        }
+        // Another tenant's channel with our row: neither our agent nor our words.
+        let crossed = try dial([("variable_domain_uuid", assistant)])
+        #expect(crossed.hints.tenant == stranger && crossed.hints.assistant == nil)
+        #expect(directory.overrides(by: id, of: stranger) == nil)
+        // The dialplan's own word goes before the row's agent.
+        #expect(try dial([("variable_secretary_uuid", assistant)]).hints.assistant == nil)
     }
 
     @Test("The module's stream is asked for as the dialplan states it")

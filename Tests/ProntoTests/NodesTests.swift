@@ -1,4 +1,5 @@
 import Foundation
+import SharedState
 import Simulators
 import Telephony
 import TestDatabases
@@ -71,6 +72,32 @@ struct NodesTests {
                     #expect(!house.lines.all.contains { $0.contains(canary) }, "\(canary) in the log")
                 }
             }
+        }
+    }
+
+    @Test(
+        "What `pronto forget` erases leaves the stream that the nodes share too; a record says which node had its call")
+    func forget() async throws {
+        try await self.withTwo { _, a, _ in
+            let settings = try settings(in: a.folder, a.environment)
+            let configuration = try #require(try NodesOpening.configuration(settings, nil))
+            func events() async throws -> Int? {
+                try await RedisQuestion.ask(configuration, instance: "test") { RedisCommand("XLEN", $0.keys.events) }
+                    .number
+            }
+            #expect(try await a.converse(self.one).failure == nil)
+            let tenant = try #require(try await a.process.store.tenants().first?.id)
+            try await soon("its record") { try await a.process.store.call(self.one, of: tenant) != nil }
+            let call = try #require(try await a.process.store.call(self.one, of: tenant))
+            #expect(call.node == "a" && call.caller?.value == House.caller)
+            // Began, answered, ended.
+            try await soon("its events") { try await events() == 3 }
+            let said = try await StoreCommands.run(
+                "forget", ["--caller", House.caller, "--tenant", tenant.text, "--yes"], folder: a.folder,
+                environment: a.environment, readInput: { nil })
+            #expect(said.contains("numbers of calls"))
+            #expect(try await a.process.store.call(self.one, of: tenant)?.caller == nil)
+            #expect(try await events() == 0)
         }
     }
 

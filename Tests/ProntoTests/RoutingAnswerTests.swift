@@ -17,7 +17,9 @@ struct RoutingAnswerTests {
             let (status, text) = try await house.get("\(path)&caller=%2B39%26did%3D7&did=5406594427")
             #expect(status == 200)
             let lines = text.split(separator: "\n").map(String.init)
-            #expect(lines.count == 6 && lines.contains("AI_ENABLED=true") && lines.contains("FAILOVER_EXT=2001"))
+            #expect(
+                lines.count == 7 && lines.contains("TENANT=\(house.tenant.text)") && lines.contains("AI_ENABLED=true")
+                    && lines.contains("FAILOVER_EXT=2001"))
             #expect(
                 lines.contains(
                     "WS_URL=ws://\(house.process.mediaAddress)/api/voip/ai-gateway/route?callId=\(Self.call)&tenantId=\(house.tenant.text)&did=5406594427&caller=%2B39%26did%3D7"
@@ -26,7 +28,7 @@ struct RoutingAnswerTests {
             #expect(try await house.get("\(path)&tenant_id=7").text.contains("REASON=bad_parameter_tenant_id"))
             #expect(try await house.get("/api/freeswitch/ai-routing").text.contains("REASON=bad_parameter_call_id"))
             let stranger = "11111111-2222-3333-4444-555555555555"
-            #expect(try await house.get("\(path)&tenant_id=\(stranger)").text.contains("REASON=no-assistant"))
+            #expect(try await house.get("\(path)&tenant_id=\(stranger)").text.contains("REASON=unknown_tenant"))
             house.process.gateway.drain()
             let leaving = try await house.get(path).text
             #expect(leaving.contains("AI_ENABLED=false") && leaving.contains("REASON=draining"))

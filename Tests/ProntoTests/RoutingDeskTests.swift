@@ -84,6 +84,56 @@ struct RoutingDeskTests {
         #expect(String(decoding: text.body, as: UTF8.self).contains("REASON=not_permitted\n"))
     }
 
+    @Test("While nobody has rows: the named tenant's answer, and the only tenant's for who names none")
+    func alone() throws {
+        let (ours, theirs) = (try #require(Self.ours), try #require(Self.theirs))
+        var off = RoutingTenantRow(tenant: theirs, domain: "theirs.example", isEnabled: false)
+        off.fallbackType = "ext"
+        off.fallbackRef = "3000"
+        let two = RoutingTable(
+            RoutingRows(tenants: [RoutingTenantRow(tenant: ours, domain: "ours.example"), off]), home: .utc)
+        func ask(_ table: RoutingTable, only: TenantID?, _ verdict: RoutingDesk.Verdict, _ query: String) -> (
+            Int, String
+        ) {
+            let desk = RoutingDesk(
+                table: { table }, single: .init(isAI: true), failover: "2000", streamBase: "ws://127.0.0.1:8085",
+                budget: .seconds(1), onlyTenant: { only }, refusal: { _, _ in nil }, assistant: { _, _ in nil },
+                token: { _, _, _, _ in nil }, who: { _, _ in })
+            return self.answer(desk, verdict, query)
+        }
+        let peer = self.asker(nil)
+        let named = ask(two, only: nil, peer, "sip_domain=OURS.example")
+        #expect(named.0 == 200 && named.1.contains(ours.text) && named.1.contains("configured"))
+        let closed = ask(two, only: nil, peer, "sip_domain=theirs.example")
+        #expect(closed.1.contains("tenant_disabled") && closed.1.contains("\"3000\""))
+        // A name that nobody knows is not the only tenant's.
+        let one = RoutingTable(
+            RoutingRows(tenants: [RoutingTenantRow(tenant: ours, domain: "ours.example")]), home: .utc)
+        #expect(ask(one, only: ours, peer, "sip_domain=nobody.example").0 == 404)
+        #expect(ask(one, only: ours, peer, "tenant_id=\(theirs.text)").0 == 404)
+        #expect(ask(one, only: ours, peer, "trunk_id=t1&did=%2B390612345").1.contains("configured"))
+        #expect(ask(.empty, only: ours, peer, "").1.contains("configured"))
+        // Another tenant's domain is nobody's to a token of ours.
+        #expect(ask(two, only: nil, self.asker(ours), "sip_domain=theirs.example").0 == 403)
+    }
+
+    @Test("Questions about one tenant are counted, whoever asks: beyond the rate it is a human, at the row's fallback")
+    func rate() throws {
+        var desk = try self.desk(nil)
+        let (limiter, rate) = (LocalRateLimiter(), Rate(perSecond: 1, burst: 2))
+        desk.wait = { limiter.take(RateKey(.routing, $0.text), rate, at: .seconds(1)) }
+        let peer = self.asker(nil)
+        let query = "sip_domain=ours.example&trunk_id=trunk-1&call_id=c"
+        for _ in 0..<2 { #expect(self.answer(desk, peer, query).0 == 200) }
+        let limited = desk.json(desk.answer(RoutingParameters(query[...]), peer))
+        #expect(limited.status == 429 && limited.headers["Retry-After"] != nil)
+        let lines = String(
+            decoding: desk.text(desk.answer(RoutingParameters(query[...]), peer)).body, as: UTF8.self)
+        #expect(lines.contains("REASON=rate_limited") && lines.contains("FAILOVER_EXT=2001"))
+        // The other tenant has a count of its own.
+        #expect(self.answer(desk, peer, "sip_domain=theirs.example&trunk_id=trunk-2").0 == 200)
+    }
+
     @Test("An agent's own gateway: the tenant's name in it, what the call is behind it")
     func gateways() throws {
         let desk = try self.desk(nil)

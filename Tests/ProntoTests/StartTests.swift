@@ -92,6 +92,48 @@ struct StartTests {
         }
     }
 
+    @Test("The admin port over TLS beside the plain one; the certificate is read anew with the phones'")
+    func adminTLS() async throws {
+        let certificates = try Certificates.made.get()
+        try await withFolder { folder in
+            func install(_ name: String) throws {
+                for kind in ["pem", "key"] {
+                    try Data(contentsOf: URL(filePath: "\(certificates.folder)/\(name).\(kind)"))
+                        .write(to: URL(filePath: "\(folder)/live.\(kind)"))
+                }
+            }
+            try install("one")
+            let process = try await GatewayProcess(
+                settings: try settings(
+                    in: folder,
+                    [
+                        "PRONTO_ADMIN_TLS_PORT": "0", "PRONTO_TLS_CERTIFICATE": folder + "/live.pem",
+                        "PRONTO_TLS_KEY": folder + "/live.key",
+                    ]), logger: .silent)
+            let secure = try #require(process.secureAdminAddress)
+            /// Whether it answers to whom trusts only the certificate of that name.
+            func answers(_ name: String) async throws -> Bool {
+                let result = try await ChildProgram.run(
+                    "/usr/bin/curl",
+                    [
+                        "-s", "-m", "20", "--cacert", "\(certificates.folder)/\(name).pem", "--connect-to",
+                        "\(name):443:\(secure)", "https://\(name)/health",
+                    ], environment: [:])
+                return result.output.contains("\"service\":\"pronto\"")
+            }
+            #expect(try await answers("one"))
+            #expect(try await !answers("two"))
+            let plain = try await ChildProgram.run(
+                "/usr/bin/curl", ["-s", "-m", "20", "http://\(process.adminAddress)/health"], environment: [:])
+            #expect(plain.output.contains("pronto"))
+            try install("two")
+            await process.reload()
+            #expect(try await answers("two"))
+            #expect(try await !answers("one"))
+            await process.stop(patience: .zero)
+        }
+    }
+
     @Test("Two gateways do not share a port")
     func twice() async throws {
         try await withFolder { folder in
@@ -125,6 +167,7 @@ struct StartTests {
             ["PRONTO_TLS_CERTIFICATE": "TLS/one.pem", "PRONTO_TLS_KEY": "TLS/two.key"],
             ["PRONTO_TLS_KEY", "two.key", "not the certificate's"]
         ),
+        (["PRONTO_ADMIN_TLS_PORT": "0"], ["PRONTO_ADMIN_TLS_PORT", "PRONTO_TLS_CERTIFICATE and PRONTO_TLS_KEY"]),
         (["PRONTO_TOKEN_KEYS": "CANARY"], ["PRONTO_TOKEN_KEYS", "base64", "pronto token new-key"]),
         (["PRONTO_TOKEN_KEYS": "k1:CANARY,k1:CANARY"], ["PRONTO_TOKEN_KEYS", "key 1"]),
         (["PRONTO_SECRET_KEY": "k1:CANARY"], ["PRONTO_SECRET_KEY", "32 bytes", "pronto provider new-key"]),

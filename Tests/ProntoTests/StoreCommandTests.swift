@@ -222,6 +222,28 @@ struct StoreCommandTests {
         }
     }
 
+    @Test("A tenant's own keys for the stages of the pipeline, with what belongs to the account")
+    func stageKeys() async throws {
+        try await withDesk(["PRONTO_SECRET_KEY": key(7)]) { desk in
+            let tenant = try #require(TenantID(try await desk.run("tenant add clinic.example")))
+            let said = try await desk.run(
+                "provider set-key deepgram --kind stt --kind tts --voice aura-2", input: "dg-1")
+            #expect(said == "kept, encrypted: stt/deepgram, tts/deepgram")
+            #expect(try await desk.run("provider set-key anthropic", input: "an-1").hasSuffix("llm/anthropic"))
+            let own = "provider set-key compatible --base-url https://llm.example/v1 --model m"
+            #expect(try await desk.run(own, input: "c-1").hasSuffix("llm/compatible"))
+            // A new key changes nothing else.
+            _ = try await desk.run("provider set-key compatible", input: "c-2")
+            let name = try #require(ProviderName("compatible"))
+            let account = try #require(
+                try await desk.withStore { try await $0.account(name, kind: .llm, of: tenant) })
+            #expect(account.secret?.value == "c-2" && account.configuration.contains("llm.example"))
+            #expect(account.configuration.contains("\"model\":\"m\""))
+            let list = try await desk.run("provider list")
+            for kind in ["stt", "tts", "llm"] { #expect(list.contains(kind)) }
+        }
+    }
+
     @Test("A provider's key needs a key to encrypt it, a line of input, and a name")
     func providerKeyRefused() async throws {
         try await withDesk { desk in
@@ -231,6 +253,12 @@ struct StoreCommandTests {
             #expect(await desk.complaint("provider set-key openai", input: nil).contains("standard input"))
             #expect(await desk.complaint("provider set-key Open!AI", input: "sk-1").contains("a-z"))
             #expect(await desk.complaint("provider set-key").contains("name"))
+            #expect(await desk.complaint("provider set-key deepgram", input: "k").contains("stt and tts"))
+            #expect(await desk.complaint("provider set-key deepgram --kind llm", input: "k").contains("stt, tts for"))
+            #expect(await desk.complaint("provider set-key nobody", input: "k").contains("no back end of this name"))
+            #expect(
+                await desk.complaint("provider set-key groq --kind llm --base-url nowhere", input: "k").contains("http")
+            )
             let wrong = Desk(folder: desk.folder, environment: ["PRONTO_SECRET_KEY": "k1:c2hvcnQ="])
             let told = await wrong.complaint("tenant list")
             #expect(told.contains("PRONTO_SECRET_KEY") && told.contains("32 bytes") && !told.contains("c2hvcnQ="))

@@ -8,6 +8,7 @@
 -- All inline: conditions are matched before ordinary actions run, so an answer that comes by an ordinary action comes
 -- too late to choose anything. (The application `curl` takes its timeout from the variable; the words `timeout 1` are
 -- the API's.) An answer of "0" is curl's for none at all. Sets pronto_ai_enabled (true or false), pronto_ws_url, pronto_token, pronto_ai_reason,
+-- pronto_route (the row that decided; `socket` and `park` read it), domain_uuid where the channel has none,
 -- and pronto_failover_ext where the answer has a valid one. Everything that is missing, late or odd means: no AI.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
@@ -25,6 +26,10 @@ local function parsed(text)
     return values
 end
 
+local function is_uuid(text)
+    return text ~= nil and #text == 36 and text:match("^%x+%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x+$") ~= nil
+end
+
 local function decide()
     local code = stream.variable(session, "curl_response_code")
     if code == "0" then return false, "no-answer" end
@@ -37,6 +42,11 @@ local function decide()
     if not stream.is_stream_url(answer.WS_URL) then return false, "stream-url" end
     session:setVariable("pronto_ws_url", answer.WS_URL)
     if answer.TOKEN and answer.TOKEN:match("^[%w%-_:%.=]+$") then session:setVariable("pronto_token", answer.TOKEN) end
+    if is_uuid(answer.ROUTE) then session:setVariable("pronto_route", answer.ROUTE) end
+    -- A call from a carrier has no domain yet; one that the dialplan has stated stays.
+    if is_uuid(answer.TENANT) and stream.variable(session, "domain_uuid") == nil then
+        session:setVariable("domain_uuid", answer.TENANT)
+    end
     return true, "enabled"
 end
 

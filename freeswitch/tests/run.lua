@@ -249,6 +249,20 @@ test("ai_routing: AI with everything", function()
     assert(v.pronto_ai_enabled == "true" and v.pronto_ws_url == url and v.pronto_failover_ext == "2001" and v.pronto_token == "pt1:k:x")
 end)
 
+test("ai_routing: the row and the tenant reach the channel, and nothing that is no id", function()
+    local route = "3f0c2f3e-0000-4000-8000-00000000abcd"
+    local yes = "AI_ENABLED=true\nWS_URL=" .. url .. "\n"
+    local v = routed(yes .. "TENANT=" .. tenant .. "\nROUTE=" .. route .. "\n")
+    assert(v.pronto_route == route and v.domain_uuid == tenant)
+    v = routed(yes .. "TENANT=" .. tenant .. "x\nROUTE=" .. route:gsub("f", "g") .. "\n")
+    assert(v.pronto_route == nil and v.domain_uuid == nil)
+    v = routed("AI_ENABLED=false\nROUTE=" .. route .. "\nTENANT=" .. tenant .. "\n")
+    assert(v.pronto_route == nil and v.domain_uuid == nil)
+    local run = double.run("ai_routing.lua", { variables = {
+        curl_response_code = "200", curl_response_data = yes .. "TENANT=" .. tenant .. "\n", domain_uuid = secretary } })
+    assert(run.variables.domain_uuid == secretary)
+end)
+
 test("ai_routing: a value may hold an equals sign, and the first of two counts", function()
     local v = routed("AI_ENABLED=true\nWS_URL=" .. url .. "\nAI_ENABLED=false\nWS_URL=ws://evil/")
     assert(v.pronto_ai_enabled == "true" and v.pronto_ws_url == url)

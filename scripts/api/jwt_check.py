@@ -57,7 +57,13 @@ for kid in keys:
         failures.append(f"{kid}: the token was another tenant's: {body}")
 expect("tenant by its id", sign("es", sip_domain=None, tenant_id=two), 200)
 expect("a role within the key's", sign("es", role="admin"), 200, "/api/tokens")
-expect("no role is a viewer's", sign("es"), 403, "/api/tokens")
+expect("a viewer's role", sign("es", role="viewer"), 403, "/api/tokens")
+expect("a viewer's role reads records", sign("es", role="viewer"), 200, "/api/cdr")
+expect("no role reads none", sign("es"), 403, "/api/cdr")
+expect("no role asks the routing question", sign("es"), 200, "/api/voip/ai-routing?sip_domain=one.example")
+expect("one trunk's reads none, whatever its role", sign("es", role="admin", trunk_id="t1"), 403, "/api/cdr")
+expect("one trunk's asks about it", sign("es", trunk_id="t1"), 200, "/api/voip/ai-routing?trunk_id=t1")
+expect("one trunk's asks about no other", sign("es", trunk_id="t1"), 403, "/api/voip/ai-routing?trunk_id=t2")
 
 # What we sign, PyJWT takes.
 for kid in keys:
@@ -101,7 +107,7 @@ expect("oversized", sign("es", note="x" * 9000), 401)
 good = sign("es")
 expect("a changed claim", ".".join([good.split(".")[0], part(claims(role="admin")), good.split(".")[2]]), 401)
 expect("a changed signature", good[:-4] + ("AAAA" if not good.endswith("AAAA") else "BBBB"), 401)
-expect("another tenant's data", good, 403, f"/api/cdr?tenant={two}")
+expect("another tenant's data", sign("es", role="viewer"), 403, f"/api/cdr?tenant={two}")
 
 if failures:
     sys.exit("jwt_check: " + "\n".join(failures))

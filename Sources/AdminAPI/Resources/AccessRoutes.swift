@@ -26,19 +26,20 @@ extension APIBackEnd {
                 answers: [APIAnswer(200, .object([APIField("keys", .list(Self.key, atMost: 1000))]), "The keys.")]
             ) { _ in .json(self.publicKeys()) },
             APIRoute(
-                .get, "/api/me", .credential(.viewer), name: "getAsker", "What the credential is good for.",
+                .get, "/api/me", .anyCredential, name: "getAsker", "What the credential is good for.",
                 answers: [
                     APIAnswer(
                         200,
                         .object([
                             APIField("tenant", .nullable(.uuid), "null: the installation"),
                             APIField("role", Self.role), APIField("trunk", .nullable(.prose(1...128))),
+                            APIField("routing_only", .flag, "Good for the routing question only"),
                         ]), "The asker.")
                 ]
             ) { asked in
                 .json([
                     "tenant": .of(asked.asker.tenant?.text), "role": .string(asked.asker.role.rawValue),
-                    "trunk": .of(asked.asker.trunk),
+                    "trunk": .of(asked.asker.trunk), "routing_only": .bool(asked.asker.asksRoutingOnly),
                 ])
             },
             APIRoute(
@@ -106,15 +107,16 @@ extension APIBackEnd {
                 answers: [APIAnswer(201, Self.tokenSchema, "The token. Keep it: it is not shown again.")]
             ) { asked throws(APIProblem) in try await self.createToken(asked) },
             APIRoute(
-                .delete, "/api/tokens/{token}", .tenant(.admin), name: "revokeToken",
+                .delete, "/api/tokens/{id}", .tenant(.admin), name: "revokeToken",
                 "Revokes an API token, at once.",
-                parameters: [APIParameter(.path, "token", .uuid, "The token's id.")], answers: [.done]
+                parameters: [APIParameter(.path, "id", .uuid, "The token's id.")], answers: [.done]
             ) { asked throws(APIProblem) in
-                let (tenant, id) = (try asked.tenant(), try asked.path("token") { APITokenID($0) })
+                let (tenant, id) = (try asked.tenant(), try asked.path("id") { APITokenID($0) })
                 let now = self.now()
                 let wasThere = try await self.ask { store throws(StoreError) in
                     try await store.revokeAPIToken(id, of: tenant, at: now)
                 }
+                self.tokenRevoked(id)
                 guard wasThere else { throw .notFound("The tenant has no such token, or it is revoked.") }
                 return .done
             },

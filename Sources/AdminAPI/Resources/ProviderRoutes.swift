@@ -1,3 +1,4 @@
+import Networking
 import Records
 import Telephony
 
@@ -33,7 +34,7 @@ extension APIBackEnd {
             },
             APIRoute(
                 .put, "/api/providers/{kind}/{provider}", .tenant(.admin), name: "putProvider",
-                "Makes an account, or replaces it. Without `secret` the key that is kept stays.",
+                "Makes an account, or replaces it. Without `secret` the key that is kept stays, and with it the `base_url` that it was given for.",
                 parameters: Self.parameters, body: ProviderAccount.input,
                 answers: [APIAnswer(200, ProviderAccount.answer, "As it is kept, without the key.")]
             ) { asked throws(APIProblem) in try await self.putProvider(asked) },
@@ -82,6 +83,8 @@ extension APIBackEnd {
         account.priority = asked.body["priority"].flatMap { APISchema.whole($0) } ?? 100
         account.secret = asked.body["secret"]?.text.map { Redacted($0) }
         account.hasSecret = account.secret != nil || known?.hasSecret ?? false
+        let problems = account.addressProblems(known, mayBePrivate: self.mayNamePrivateHosts)
+        guard problems.isEmpty else { throw .body(problems) }
         let saved = account
         try await self.ask { store throws(StoreError) in try await store.save(saved, of: tenant) }
         await self.changed()
@@ -90,6 +93,35 @@ extension APIBackEnd {
 }
 
 extension ProviderAccount {
+    private var baseURL: String? {
+        JSONValue(json: self.configuration)?["base_url"]?.text.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// What is wrong with where the account says that its service is.
+    ///
+    /// A key that is kept goes where it was given for and nowhere else: whoever could send it elsewhere could read it,
+    /// although it is never given back.
+    func addressProblems(_ known: ProviderAccount?, mayBePrivate: Bool) -> [APIProblem.Field] {
+        var problems: [APIProblem.Field] = []
+        if self.secret == nil, let known, known.hasSecret, known.baseURL != self.baseURL {
+            problems = [
+                APIProblem.Field(
+                    "body.config.base_url",
+                    "another address than the one that the kept key was given for: leave it as it was, or send secret too"
+                ),
+                APIProblem.Field("body.secret", "the key for the new base_url is missing"),
+            ]
+        }
+        if !mayBePrivate, let base = self.baseURL, base != known?.baseURL, PublicHost.isPrivate(inURL: base) {
+            problems.append(
+                APIProblem.Field(
+                    "body.config.base_url",
+                    "a host on the internet is needed: loopback, link-local and private addresses are the installation's (PRONTO_TENANT_PRIVATE_HOSTS)"
+                ))
+        }
+        return problems
+    }
+
     /// The account's own settings that the API reads and writes.
     private static let settings = ["model", "voice", "agent_id", "base_url"]
 

@@ -98,6 +98,9 @@ extension RoutingDesk {
             let path = "/api/voip/ai-gateway/route"
             let address = self.address(decision, tenant, answer.parameters, path)
             lines += ["AI_ENABLED=true", "REASON=\(decision.reason.rawValue)", "WS_URL=\(address)"]
+            // For dialplans that bring the call by Event Socket: an address carries nothing there.
+            lines.append("TENANT=\(tenant.text)")
+            if let route = decision.route { lines.append("ROUTE=\(route.text)") }
             if let token = self.token(tenant, call, decision.agent?.assistant, decision.route) {
                 lines.append("TOKEN=\(token)")
             }

@@ -59,6 +59,8 @@ package struct RoutingDesk: Sendable {
     package var report: @Sendable (Report) -> Void
     package var now: @Sendable () -> Date
     package var budget: Duration
+    /// Counts a question about a tenant, whoever asks; nil: go on, else how long to wait. From memory: calls wait for it.
+    package var wait: @Sendable (TenantID) -> Duration? = { _ in nil }
 
     package init(
         table: @escaping @Sendable () -> RoutingTable, single: Single?, failover: String, streamBase: String,
@@ -99,7 +101,7 @@ package struct RoutingDesk: Sendable {
     }
 
     /// Peers as `peers` has them; everybody else by the API's own gate: a token of the tenant or of the installation, and
-    /// not more questions than its client and its tenant may ask.
+    /// not more questions than its client may ask. What is asked about one tenant is counted by `wait`.
     package static func gated(
         _ gate: APIGate, peers isTrusted: @escaping @Sendable (SocketAddress) -> Bool
     ) -> @Sendable (HTTPRequest, @escaping @Sendable (Verdict) -> Void) -> Void {
@@ -111,9 +113,7 @@ package struct RoutingDesk: Sendable {
             // Ends by itself: the gate's questions have deadlines of their own, and the desk does not wait for it.
             Task {
                 do throws(APIProblem) {
-                    let asker = try await gate.asker(of: request, at: now)
-                    if let tenant = asker.tenant { try await gate.count(tenant, at: now) }
-                    done(.asker(asker))
+                    done(.asker(try await gate.asker(of: request, takesRoutingOnly: true, at: now)))
                 } catch {
                     switch error.status {
                     case 401: done(.unauthenticated(error.detail))
@@ -159,7 +159,10 @@ package struct RoutingDesk: Sendable {
     package func handle(_ request: HTTPRequest, as form: Form, _ responder: HTTPResponder) {
         let loop = responder.loop
         guard request.method == "GET" || request.method == "HEAD" else {
-            return responder.respond(HTTPResponse(status: 405, headers: ["Allow": "GET, HEAD"]))
+            var problem = APIProblem(
+                405, "method", "The path does not take this method", detail: "It takes GET and HEAD.")
+            problem.allow = "GET, HEAD"
+            return responder.respond(problem.response)
         }
         let pending = Pending(request, form, responder)
         let bound = LoopBound(pending, on: loop)
@@ -205,6 +208,12 @@ package struct RoutingDesk: Sendable {
             self.decision.reason = reason
             self.decision.agent = nil
         }
+
+        mutating func postpone(_ pause: Duration) {
+            self.refuse(.rateLimited)
+            self.refusal = (429, "Too many questions: ask again later.")
+            self.retryAfter = pause
+        }
     }
 
     /// - Parameter verdict: nil: nobody could say in time who asks.
@@ -216,9 +225,7 @@ package struct RoutingDesk: Sendable {
         case .unauthenticated(let detail)?: answer.refusal = (401, detail)
         case .forbidden(let detail)?: answer.refusal = (403, detail)
         case .tooMany(let pause)?:
-            answer.refuse(.rateLimited)
-            answer.refusal = (429, "Too many questions: ask again later.")
-            answer.retryAfter = pause
+            answer.postpone(pause)
         case .asker(let asker)?: self.decide(&answer, asker)
         }
         return answer
@@ -260,12 +267,24 @@ package struct RoutingDesk: Sendable {
                 answer.refusal = (404, "sip_domain: no such tenant; see: pronto tenant list")
             }
         }
-        guard answer.decision.isAI, let tenant = answer.decision.tenant else { return }
+        guard let tenant = answer.decision.tenant else { return }
+        if let pause = self.wait(tenant) { return answer.postpone(pause) }
+        guard answer.decision.isAI else { return }
         if let reason = self.refusal(tenant, answer.decision.agent) { answer.refuse(reason) }
     }
 
     private func decideAlone(_ answer: inout Answer, _ single: Single, _ question: RoutingQuestion) {
-        guard let tenant = question.tenant ?? self.onlyTenant() else { return answer.refuse(.unknownTenant) }
+        let table = self.table()
+        if let owner = table.owner(of: question) {
+            let reason: RoutingReason = single.isAI ? .configured : .switchedOff
+            answer.decision = RoutingDecision(reason: owner.isEnabled ? reason : .tenantDisabled, tenant: owner.tenant)
+            answer.decision.fallback = owner.fallback
+            return
+        }
+        // A tenant that is named, and that nobody knows, is not "the only one that there is".
+        guard question.tenant == nil, question.domain == nil, let tenant = self.onlyTenant() else {
+            return answer.refuse(.unknownTenant)
+        }
         answer.decision = RoutingDecision(reason: single.isAI ? .configured : .switchedOff, tenant: tenant)
     }
 }

@@ -75,6 +75,12 @@ package struct APIBackEnd: Sendable {
     /// How long things are kept where a tenant does not say.
     package var retention: Retention
 
+    /// An API token was revoked by a request: it is good for none that comes after.
+    package var tokenRevoked: @Sendable (APITokenID) -> Void = { _ in }
+    /// Whether a tenant's administrator may name back ends on loopback, link-local and private addresses
+    /// (PRONTO_TENANT_PRIVATE_HOSTS).
+    package var mayNamePrivateHosts = false
+
     /// Why a text is no key, in words.
     package struct KeyRefusal: Error, Sendable {
         package var detail: String
@@ -117,7 +123,8 @@ package struct APIBackEnd: Sendable {
             self.accessRoutes + self.callRecordRoutes + self.conversationRoutes + self.liveCallRoutes
             + self.assistantRoutes + self.destinationRoutes + self.providerRoutes + self.policyRoutes
             + self.tokenRoutes + self.callerRoutes
-        let document = OpenAPI.document([self.documentRoute(.null)] + routes, version: self.version)
+        let document = OpenAPI.document(
+            [self.documentRoute(.null)] + routes + RoutingDocument.routes, version: self.version)
         return [self.documentRoute(document)] + routes
     }
 

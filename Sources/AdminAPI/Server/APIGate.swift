@@ -13,6 +13,12 @@ package enum AuthenticationFailure: Error, Sendable, Equatable {
 /// Finds out whose a bearer credential is.
 package protocol Authenticating: Sendable {
     func asker(bearer: String) async throws(AuthenticationFailure) -> Asker
+    /// Whether this very credential was found good a while ago: it asks, whatever others at its address have tried.
+    func remembers(bearer: String) -> Bool
+}
+
+extension Authenticating {
+    package func remembers(bearer: String) -> Bool { false }
 }
 
 /// Lets requests in: who asks, and whether they ask too much.
@@ -22,7 +28,8 @@ package struct APIGate: Sendable {
     /// What one client may ask, and what one tenant may ask with all its clients.
     package var clientRate: Rate
     package var tenantRate: @Sendable (TenantID) -> Rate
-    /// Wrong credentials from one address: guessing is hopeless, and need not cost us more than that.
+    /// Wrong credentials from one address: guessing is hopeless, and need not cost us more than that. An address that has
+    /// had its share is told so before anything is looked up or verified for it.
     package var refusalRate: Rate
     /// Peers whose address alone is enough for routes that say so.
     package var isTrustedPeer: @Sendable (SocketAddress) -> Bool
@@ -40,9 +47,13 @@ package struct APIGate: Sendable {
         self.isTrustedPeer = isTrustedPeer
     }
 
-    /// Who asks. `takesPeers`: an address of PRONTO_ALLOWED_PEERS needs no more, unless a proxy was between.
+    /// Who asks.
+    ///
+    /// - Parameters:
+    ///   - takesPeers: an address of PRONTO_ALLOWED_PEERS needs no more, unless a proxy was between.
+    ///   - takesRoutingOnly: credentials for the routing question only are let in too. Everywhere else they are refused.
     package func asker(
-        of request: HTTPRequest, takesPeers: Bool = false, at now: Duration
+        of request: HTTPRequest, takesPeers: Bool = false, takesRoutingOnly: Bool = false, at now: Duration
     ) async throws(APIProblem) -> Asker {
         let address = request.peer.host
         guard let bearer = Self.bearer(request) else {
@@ -51,6 +62,12 @@ package struct APIGate: Sendable {
             }
             throw .unauthenticated(shown: request.headers.contains("Authorization"))
         }
+        let refusals = RateKey(.refusals, address)
+        if !self.authenticator.remembers(bearer: bearer),
+            let wait = await self.limiter.wait(refusals, self.refusalRate, at: now)
+        {
+            throw .tooMany(after: wait)
+        }
         let asker: Asker
         do throws(AuthenticationFailure) {
             asker = try await self.authenticator.asker(bearer: bearer)
@@ -58,11 +75,16 @@ package struct APIGate: Sendable {
             switch error {
             case .unavailable: throw .unavailable("Who asks cannot be found out now.")
             case .refused:
-                if let wait = await self.limiter.take(RateKey(.refusals, address), self.refusalRate, at: now) {
+                if let wait = await self.limiter.take(refusals, self.refusalRate, at: now) {
                     throw .tooMany(after: wait)
                 }
                 throw .unauthenticated(shown: true)
             }
+        }
+        guard takesRoutingOnly || !asker.asksRoutingOnly else {
+            throw .forbidden(
+                "The token names one trunk (trunk_id), or no role: it is good for the routing question only. See docs/api.md."
+            )
         }
         if let wait = await self.limiter.take(RateKey(.client, asker.client), self.clientRate, at: now) {
             throw .tooMany(after: wait)

@@ -13,8 +13,10 @@ package struct APIRoute: Sendable {
     package enum Access: Sendable, Equatable {
         /// Anybody who reaches the port.
         case open
-        /// Any credential of this role; the route is about no tenant.
-        case credential(AccessRole)
+        /// An address of PRONTO_ALLOWED_PEERS without a proxy between, or any credential that is good.
+        case peer
+        /// Any credential that is good, even one for the routing question only; the route is about no tenant.
+        case anyCredential
         /// A credential of this role, for its own tenant; an installation's names one by `tenant`.
         case tenant(AccessRole)
         /// A credential of the installation.
@@ -31,6 +33,8 @@ package struct APIRoute: Sendable {
     package var parameters: [APIParameter]
     package var body: APISchema?
     package var answers: [APIAnswer]
+    /// Something else serves it, and its answers are all that it gives: it is in the document, and not routed here.
+    package var isDescribedOnly = false
     package var handle: @Sendable (APIRequest) async throws(APIProblem) -> APIResponse
 
     package init(

@@ -168,7 +168,11 @@ package final class APIServer: Sendable {
             path: path, headers: request.headers)
         switch route.access {
         case .open: break
-        case .credential(let role), .tenant(let role), .installation(let role):
+        case .peer:
+            asked.asker = try await self.gate.asker(of: request, takesPeers: true, takesRoutingOnly: true, at: now)
+        case .anyCredential:
+            asked.asker = try await self.gate.asker(of: request, takesRoutingOnly: true, at: now)
+        case .tenant(let role), .installation(let role):
             asked.asker = try await self.gate.asker(of: request, at: now)
             guard asked.asker.role >= role else {
                 throw .forbidden("This takes the role \(role.rawValue); the token has \(asked.asker.role.rawValue).")

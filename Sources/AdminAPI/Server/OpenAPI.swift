@@ -55,7 +55,7 @@ package enum OpenAPI {
         var members: [JSONValue.Member] = [
             .init("operationId", .string(route.name)), .init("summary", .string(route.summary)),
             .init("description", .string(Self.access(route.access))),
-            .init("security", route.access == .open ? [] : [["bearer": []]]),
+            .init("security", Self.security(route.access)),
         ]
         if !route.parameters.isEmpty {
             members.append(.init("parameters", .array(route.parameters.map(Self.parameter))))
@@ -70,10 +70,21 @@ package enum OpenAPI {
         return .object(members)
     }
 
+    private static func security(_ access: APIRoute.Access) -> JSONValue {
+        switch access {
+        case .open: []
+        // Nothing, or a credential.
+        case .peer: [.object([]), ["bearer": []]]
+        default: [["bearer": []]]
+        }
+    }
+
     private static func access(_ access: APIRoute.Access) -> String {
         switch access {
         case .open: "Anybody."
-        case .credential(let role), .tenant(let role): "Role \(role.rawValue) or above."
+        case .peer: "An address of PRONTO_ALLOWED_PEERS, or whoever shows a credential that is good."
+        case .anyCredential: "Whoever shows a credential that is good."
+        case .tenant(let role): "Role \(role.rawValue) or above."
         case .installation(let role): "Role \(role.rawValue) or above, of the installation."
         }
     }
@@ -101,7 +112,25 @@ package enum OpenAPI {
                 responses.append(.init(String(answer.status), response))
             }
         }
-        var problems = [(405, "The path does not take this method."), (500, "Our own mistake."), (503, "Not now.")]
+        var problems = [(405, "The path does not take this method.")]
+        if !route.isDescribedOnly { problems += Self.problems(route) }
+        for (status, note) in problems.sorted(by: { $0.0 < $1.0 })
+        where !responses.contains(where: { $0.name == String(status) }) {
+            responses.append(
+                .init(
+                    String(status),
+                    [
+                        "description": .string(note),
+                        "content": [
+                            "application/problem+json": ["schema": ["$ref": "#/components/schemas/Problem"]]
+                        ],
+                    ]))
+        }
+        return responses
+    }
+
+    private static func problems(_ route: APIRoute) -> [(Int, String)] {
+        var problems = [(500, "Our own mistake."), (503, "Not now.")]
         if !route.parameters.isEmpty || route.body != nil { problems.append((400, "Parameters are not right.")) }
         if route.path.contains("{") || route.parameters.contains(where: { $0.place == .query }) {
             problems.append((404, "There is nothing here."))
@@ -118,19 +147,7 @@ package enum OpenAPI {
                 (422, "Fields of the body are not right."),
             ]
         }
-        for (status, note) in problems.sorted(by: { $0.0 < $1.0 })
-        where !responses.contains(where: { $0.name == String(status) }) {
-            responses.append(
-                .init(
-                    String(status),
-                    [
-                        "description": .string(note),
-                        "content": [
-                            "application/problem+json": ["schema": ["$ref": "#/components/schemas/Problem"]]
-                        ],
-                    ]))
-        }
-        return responses
+        return problems
     }
 
     private static func collect(_ schema: APISchema, into components: inout [(name: String, schema: JSONValue)]) {

@@ -29,11 +29,15 @@ package struct TokenBucket: Sendable, Equatable {
 
     /// Takes one token; otherwise says how long until there is one.
     package mutating func take(_ rate: Rate, at now: Duration) -> Duration? {
+        if let wait = self.wait(rate, at: now) { return wait }
+        self.level -= 1
+        return nil
+    }
+
+    /// How long until there is a token; nil: there is one. Takes none.
+    package mutating func wait(_ rate: Rate, at now: Duration) -> Duration? {
         self.fill(rate, at: now)
-        guard self.level < 1 else {
-            self.level -= 1
-            return nil
-        }
+        guard self.level < 1 else { return nil }
         guard rate.perSecond > 0 else { return .seconds(60) }
         return .seconds(min((1 - self.level) / rate.perSecond, 3600))
     }
@@ -54,7 +58,7 @@ package struct TokenBucket: Sendable, Equatable {
 
 /// Whose requests are counted together.
 package struct RateKey: Hashable, Sendable {
-    package enum Kind: String, Sendable { case client, tenant, refusals }
+    package enum Kind: String, Sendable { case client, tenant, refusals, routing }
     package var kind: Kind
     package var name: String
     package init(_ kind: Kind, _ name: String) {
@@ -66,6 +70,8 @@ package struct RateKey: Hashable, Sendable {
 /// Counts requests. Nil: go on; else how long to wait. Answers within a moment, whatever the state that it shares does.
 package protocol RateLimiter: Sendable {
     func take(_ key: RateKey, _ rate: Rate, at now: Duration) async -> Duration?
+    /// How long the next one would have to wait, by what this node has counted. Counts nothing.
+    func wait(_ key: RateKey, _ rate: Rate, at now: Duration) async -> Duration?
 }
 
 /// Counts the requests of this node, in a table that is bounded: a stranger who makes up clients cannot fill it.
@@ -87,6 +93,10 @@ package final class LocalRateLimiter: RateLimiter {
             state.buckets[key] = entry
             return wait
         }
+    }
+
+    package func wait(_ key: RateKey, _ rate: Rate, at now: Duration) -> Duration? {
+        self.state.withLock { $0.buckets[key]?.bucket.wait(rate, at: now) }
     }
 
     package var count: Int { self.state.withLock { $0.buckets.count } }

@@ -6,6 +6,8 @@ package enum HTTPClientError: Error, Sendable, Equatable {
     /// Not an `http:` or `https:` URL, or a header that would break the request.
     case badRequest
     case dns
+    /// The host has addresses, and none that `accepts` takes.
+    case forbidden
     case connect
     case tls(TLSFailure)
     case timeout
@@ -20,6 +22,7 @@ package enum HTTPClientError: Error, Sendable, Equatable {
         switch self {
         case .badRequest, .protocolError: "protocol"
         case .dns: "dns"
+        case .forbidden: "forbidden-address"
         case .connect: "connect"
         case .tls: "tls"
         case .timeout: "timeout"
@@ -41,6 +44,8 @@ package struct HTTPClientRequest: Sendable {
     package var connectTimeout: Duration
     /// Bytes of an answer's body.
     package var maximumBody: Int
+    /// Which of the host's addresses may be connected to; nil: all.
+    package var accepts: (@Sendable (SocketAddress) -> Bool)?
 
     package init(
         method: String = "GET", url: String, headers: [(name: String, value: String)] = [], body: [UInt8] = [],

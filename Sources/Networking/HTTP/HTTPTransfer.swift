@@ -60,6 +60,8 @@ package final class HTTPTransfer {
     private func resolved(_ host: String, _ port: UInt16, _ addresses: [SocketAddress]) {
         guard self.end != nil else { return }
         guard !addresses.isEmpty else { return self.fail(.dns) }
+        let addresses = self.request.accepts.map { addresses.filter($0) } ?? addresses
+        guard !addresses.isEmpty else { return self.fail(.forbidden) }
         guard let easy = curl_easy_init() else { return self.fail(.connect) }
         self.easy = easy
         self.configure(easy)

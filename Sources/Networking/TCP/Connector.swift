@@ -6,6 +6,8 @@ import Telephony
 package enum ConnectError: Error, Sendable, Equatable {
     /// The host name has no address, or the resolver is overloaded.
     case dns
+    /// The host has addresses, and none that may be connected to.
+    case forbidden
     /// No address of the host accepted the connection.
     case connect
     case tls(TLSFailure)
@@ -18,6 +20,7 @@ package final class Connector {
     private let loop: EventLoop
     private let host: String
     private let tls: TLSContext?
+    private let accepts: (@Sendable (SocketAddress) -> Bool)?
     private let until: Duration
     private var addresses: [SocketAddress] = []
     private var descriptor: Int32 = -1
@@ -26,15 +29,18 @@ package final class Connector {
     private var attemptDeadline: TimerID?
     private var finished: ((Result<Connection, ConnectError>) -> Void)?
 
-    /// Begins. `finished` is called exactly once, later, on the loop, with a connection that is ready.
+    /// Begins. `finished` is called exactly once, later, on the loop, with a connection that is ready. `accepts`: which of
+    /// the host's addresses may be connected to; nil: all.
     package init(
-        host: String, port: UInt16, tls: TLSContext? = nil, timeout: Duration = .seconds(10), on loop: EventLoop,
+        host: String, port: UInt16, tls: TLSContext? = nil, timeout: Duration = .seconds(10),
+        accepts: (@Sendable (SocketAddress) -> Bool)? = nil, on loop: EventLoop,
         finished: @escaping (Result<Connection, ConnectError>) -> Void
     ) {
         loop.preconditionInLoop()
         self.loop = loop
         self.host = host
         self.tls = tls
+        self.accepts = accepts
         self.until = loop.now + timeout
         self.finished = finished
         self.deadline = loop.schedule(at: self.until) { self.finish(.failure(.timeout)) }
@@ -48,7 +54,8 @@ package final class Connector {
     private func resolved(_ addresses: [SocketAddress]) {
         guard self.finished != nil else { return }
         guard !addresses.isEmpty else { return self.finish(.failure(.dns)) }
-        self.addresses = addresses
+        self.addresses = self.accepts.map { addresses.filter($0) } ?? addresses
+        guard !self.addresses.isEmpty else { return self.finish(.failure(.forbidden)) }
         self.tryNext()
     }
 

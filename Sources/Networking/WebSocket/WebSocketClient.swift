@@ -5,6 +5,8 @@ package enum WebSocketConnectError: Error, Sendable, Equatable {
     /// The URL is not a usable `ws:` or `wss:` URL, or a header of ours is not one.
     case badRequest
     case dns
+    /// The host has addresses, and none that may be connected to.
+    case forbidden
     case connect
     case tls(TLSFailure)
     case timeout
@@ -19,6 +21,7 @@ package enum WebSocketConnectError: Error, Sendable, Equatable {
         switch self {
         case .badRequest, .protocolError: "protocol"
         case .dns: "dns"
+        case .forbidden: "forbidden-address"
         case .connect: "connect"
         case .tls: "tls"
         case .timeout: "timeout"
@@ -49,10 +52,12 @@ package final class WebSocketClient {
     /// `finished` is called exactly once, later, on the loop; set the socket's handlers in it.
     /// `headers` go out as they are, after ours. `request` writes the whole request (of this URL and key) in their
     /// place, for peers that imitate others' handshakes: it has to ask for what `subprotocols` and `options.deflate` say.
+    /// `accepts`: which of the host's addresses may be connected to; nil: all.
     @discardableResult
     package static func connect(
         url: String, headers: [(name: String, value: String)] = [], subprotocols: [String] = [],
         tls: TLSContext? = nil, options: WebSocketOptions = WebSocketOptions(), timeout: Duration = .seconds(10),
+        accepts: (@Sendable (SocketAddress) -> Bool)? = nil,
         request: ((WebSocketURL, _ key: String) -> String)? = nil, on loop: EventLoop,
         finished: @escaping (Result<WebSocket, WebSocketConnectError>) -> Void
     ) -> WebSocketClient? {
@@ -76,13 +81,15 @@ package final class WebSocketClient {
             context = system
         }
         return WebSocketClient(
-            url, headers, subprotocols, url.isSecure ? context : nil, options, timeout, request, loop, finished)
+            url, headers, subprotocols, url.isSecure ? context : nil, options, timeout, accepts, request, loop, finished
+        )
     }
 
     private init(
         _ url: WebSocketURL, _ headers: [(name: String, value: String)], _ subprotocols: [String],
         _ tls: TLSContext?, _ options: WebSocketOptions, _ timeout: Duration,
-        _ request: ((WebSocketURL, String) -> String)?, _ loop: EventLoop,
+        _ accepts: (@Sendable (SocketAddress) -> Bool)?, _ request: ((WebSocketURL, String) -> String)?,
+        _ loop: EventLoop,
         _ finished: @escaping (Result<WebSocket, WebSocketConnectError>) -> Void
     ) {
         self.loop = loop
@@ -93,9 +100,12 @@ package final class WebSocketClient {
         self.request = request
         self.finished = finished
         self.deadline = loop.schedule(after: timeout) { self.finish(.failure(.timeout)) }
-        self.connector = Connector(host: url.host, port: url.port, tls: tls, timeout: timeout, on: loop) { result in
+        self.connector = Connector(
+            host: url.host, port: url.port, tls: tls, timeout: timeout, accepts: accepts, on: loop
+        ) { result in
             switch result {
             case .success(let connection): self.connected(connection)
+            case .failure(.forbidden): self.finish(.failure(.forbidden))
             case .failure(.dns): self.finish(.failure(.dns))
             case .failure(.connect): self.finish(.failure(.connect))
             case .failure(.tls(let failure)): self.finish(.failure(.tls(failure)))

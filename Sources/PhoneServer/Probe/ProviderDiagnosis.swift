@@ -115,6 +115,13 @@ package struct ProviderDiagnosis: Sendable, Equatable {
                     "Look at the base URL for a slip, and at this machine's name servers (/etc/resolv.conf).")
             ),
             (
+                "forbidden-address",
+                Self(
+                    .network, "The provider's host has no address on the internet.",
+                    "A tenant's base_url may not lead into this network: correct it, or set PRONTO_TENANT_PRIVATE_HOSTS."
+                )
+            ),
+            (
                 "tls",
                 Self(
                     .tls, "The provider's certificate is not trusted, not for this name, or expired.",

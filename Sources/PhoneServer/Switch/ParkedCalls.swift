@@ -62,7 +62,7 @@ package final class ParkedCalls: Sendable {
 /// One parked channel: finds who answers, brings the audio, and is the call's way to its channel. Confined to its loop;
 /// kept by the listener of its channel until that is cancelled.
 final class ParkedCall {
-    private let dial: SwitchDial
+    private var dial: SwitchDial
     private let link: ControlLink
     private let gateway: Gateway
     private let loop: EventLoop
@@ -89,6 +89,7 @@ final class ParkedCall {
     }
 
     func begin() {
+        self.dial.resolve(in: self.gateway.directory)
         switch self.gateway.directory.choose(self.dial.hints) {
         case .failure(let error): return self.giveUp(error.slug)
         case .success(let chosen):

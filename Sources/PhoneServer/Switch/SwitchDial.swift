@@ -1,5 +1,6 @@
 import EventSocket
 import Records
+import Routing
 import Telephony
 
 /// What the channel data of an outbound Event Socket says about a call: read once, strictly. Everything in it is the
@@ -20,12 +21,15 @@ package struct SwitchDial: Sendable {
     var stream: StatedStream
     /// Where the dialplan entered: an unanswered transfer returns there.
     var entry: DialplanTarget?
+    /// The row of routing that sent the call: what it says about the call holds here as on any other leg.
+    var route: RouteID?
     /// The dead man's switch, as the dialplan asks for it (and has armed it).
     var fuse: Fuse?
 
     /// The names that the requirements and existing installations use, the newest first.
     private static let tenantNames = ["VOICE_AI_DOMAIN_UUID", "domain_uuid", "voiceai_domain_uuid"]
     private static let assistantNames = ["VOICE_AI_SECRETARY_UUID", "secretary_uuid", "voiceai_secretary_uuid"]
+    private static let routeNames = ["pronto_route", "VOICE_AI_ROUTE"]
     private static let audioNames = ["pronto_mode", "VOICE_AI_AUDIO_MODE", "voiceai_audio_mode"]
 
     /// Nil: the channel has no usable id.
@@ -38,6 +42,7 @@ package struct SwitchDial: Sendable {
         self.hints.tenant = Self.first(Self.tenantNames, of: data).flatMap { TenantID($0) }
         self.hints.channelAssistant = Self.first(Self.assistantNames, of: data).flatMap { AssistantID($0) }
         self.domainName = Self.first(["domain_name"], of: data)
+        self.route = Self.first(Self.routeNames, of: data).flatMap { RouteID($0) }
         self.caller = data.headers["Caller-Caller-ID-Number"].map { Redacted($0) }
         self.dialed = data.headers["Caller-Destination-Number"].map { Redacted($0) }
         self.hints.dialed = self.dialed?.value
@@ -51,8 +56,19 @@ package struct SwitchDial: Sendable {
         }
     }
 
+    /// Finds the ids that names and the row of routing stand for. What the dialplan states itself goes before them; a row
+    /// of another tenant than the stated one is nobody's.
+    mutating func resolve(in directory: AssistantDirectory) {
+        if self.hints.tenant == nil, let name = self.domainName { self.hints.tenant = directory.tenant(named: name) }
+        guard let route = self.route else { return }
+        self.hints.tenant = self.hints.tenant ?? directory.routingTable.owner(of: route)
+        if self.hints.channelAssistant == nil {
+            self.hints.assistant = directory.assistant(by: route, of: self.hints.tenant)
+        }
+    }
+
     /// The call that this channel is, once it is known who answers.
-    func identity(for chosen: CallReception.Chosen) -> CallIdentity {
+    func identity(for chosen: CallReception.Chosen, in directory: AssistantDirectory) -> CallIdentity {
         var identity = CallIdentity(
             call: self.channel, tenant: chosen.entry.tenant.id, assistant: chosen.assistant.id,
             assistantName: chosen.assistant.name)
@@ -61,6 +77,7 @@ package struct SwitchDial: Sendable {
         identity.channel = self.channel
         identity.entry = self.entry
         identity.fuse = self.fuse
+        identity.overrides = self.route.flatMap { directory.overrides(by: $0, of: chosen.entry.tenant.id) }
         return identity
     }
 

@@ -69,9 +69,7 @@ final class SwitchVisit {
         if let live = self.gateway.live(dial.channel), live.loop !== self.loop {
             return self.listener.move(self, data: data, to: live.loop)
         }
-        if dial.hints.tenant == nil, let name = dial.domainName {
-            dial.hints.tenant = self.gateway.directory.tenant(named: name)
-        }
+        dial.resolve(in: self.gateway.directory)
         self.dial = dial
         guard dial.hints.tenant != nil else {
             return self.giveUp("no-tenant", "Set domain_uuid (or domain_name) on the channel before `socket`")
@@ -225,7 +223,9 @@ final class SwitchVisit {
         }
     }
 
-    private func makeIdentity(_ dial: SwitchDial) -> CallIdentity? { self.chosen.map { dial.identity(for: $0) } }
+    private func makeIdentity(_ dial: SwitchDial) -> CallIdentity? {
+        self.chosen.map { dial.identity(for: $0, in: self.gateway.directory) }
+    }
 
     // MARK: A leg is there
 

@@ -173,7 +173,7 @@ package final class RedisLink {
     private static func absence(of error: ConnectError) -> RedisAbsence {
         switch error {
         case .dns: .unresolved
-        case .connect: .unreachable
+        case .connect, .forbidden: .unreachable
         case .tls: .tls
         case .timeout: .timeout
         case .cancelled: .stopped
