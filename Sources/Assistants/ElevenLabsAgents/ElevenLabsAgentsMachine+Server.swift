@@ -281,12 +281,3 @@ extension ElevenLabsAgentsMachine {
         }
     }
 }
-
-extension String {
-    /// Without spaces and line breaks at its ends, as the SDK passes texts on.
-    fileprivate var trimmed: String {
-        let body = self.drop { $0.isWhitespace }
-        guard let last = body.lastIndex(where: { !$0.isWhitespace }) else { return "" }
-        return String(body[...last])
-    }
-}

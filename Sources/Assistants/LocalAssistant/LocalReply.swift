@@ -56,10 +56,8 @@ enum SentenceSplitter {
     }
 
     private static func append(_ piece: inout String, to pieces: inout [String]) {
-        var trimmed: Substring = piece[...]
-        while let first = trimmed.first, first.isWhitespace { trimmed.removeFirst() }
-        while let last = trimmed.last, last.isWhitespace { trimmed.removeLast() }
-        if trimmed.contains(where: { $0.isLetter || $0.isNumber }) { pieces.append(String(trimmed)) }
+        let trimmed = piece.trimmed
+        if trimmed.contains(where: { $0.isLetter || $0.isNumber }) { pieces.append(trimmed) }
         piece = ""
     }
 }

@@ -37,7 +37,15 @@ package struct Transcript: Sendable {
 
     package init() {}
 
-    package var turns: [Turn] { self.open.map(\.turn).filter { !$0.text.value.isEmpty || $0.received > .zero } }
+    /// Without what is empty, and without the blanks at which pieces of a text meet.
+    package var turns: [Turn] {
+        self.open.map { open in
+            var turn = open.turn
+            turn.text = Redacted(turn.text.value.trimmed)
+            turn.heardText = Redacted(turn.heardText.value.trimmed)
+            return turn
+        }.filter { !$0.text.value.isEmpty || $0.received > .zero }
+    }
 
     package mutating func callerSaid(_ text: String, item: Int, session: Int, isFinal: Bool, at now: Duration) {
         let text = self.bounded(text)
