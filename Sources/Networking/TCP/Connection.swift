@@ -418,11 +418,14 @@ package final class Connection {
             return loop.execute { arrived(nil) }
         }
         let handedOver = HandedOver(self)
-        loop.execute {
-            let connection = handedOver.value
-            connection.arrive(on: loop)
-            arrived(connection)
-            connection.resumeWatching()
+        // In the next turn of this loop: a reader that gave its bytes to the handler which moves it looks at it once more.
+        self.loop.execute {
+            loop.execute {
+                let connection = handedOver.value
+                connection.arrive(on: loop)
+                arrived(connection)
+                connection.resumeWatching()
+            }
         }
     }
 

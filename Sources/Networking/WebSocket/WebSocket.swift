@@ -444,13 +444,17 @@ package final class WebSocket {
         }
         self.isStarted = false
         let handedOver = HandedOver(self)
-        loop.execute {
-            let socket = handedOver.value
-            socket.connection.arrive(on: loop)
-            socket.departure = nil
-            socket.attach()
-            arrived(socket)
-            socket.startReceiving()
+        // In the next turn of this loop: whoever delivered the message that the move answers looks at the socket once more
+        // when the handler returns, and the other loop must not have it by then.
+        self.loop.execute {
+            loop.execute {
+                let socket = handedOver.value
+                socket.connection.arrive(on: loop)
+                socket.departure = nil
+                socket.attach()
+                arrived(socket)
+                socket.startReceiving()
+            }
         }
     }
 }
