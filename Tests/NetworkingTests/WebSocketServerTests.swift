@@ -279,6 +279,8 @@ enum Delivery: String, CaseIterable { case whole, byteByByte, gluedToHandshake }
                         home.fulfil(second.isInLoop)
                         socket.onMessage = { [unowned socket] kind, bytes in kind.send(bytes, on: socket) }
                     }
+                    // The other loop has time enough to take what this one still holds.
+                    usleep(20_000)
                 }
             }
         }

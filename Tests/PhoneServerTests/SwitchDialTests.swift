@@ -103,8 +103,9 @@ private func read(_ headers: [(String, String)]) -> SwitchDial? {
             ])
         ).stream
         #expect(stated.rate == .narrowband && stated.wrong == nil)
+        let base = try #require(stated.base)
         #expect(
-            stated.url(base: "ws://127.0.0.1:8085", assistant: secretary, call: call)
+            stated.url(base: base, assistant: secretary, call: call)
                 == "wss://voice.example.com/stream/\(assistant)/\(channel)?rate=8000&dialect=mod-audio-stream-fork")
         for (name, value) in [
             ("pronto_ws_dialect", "morse"), ("pronto_ws_rate", "44100"), ("pronto_ws_base", "http://127.0.0.1"),

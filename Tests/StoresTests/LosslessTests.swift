@@ -131,7 +131,7 @@ struct LosslessTests {
     }
 
     /// A log that takes few rows in the time there is, and refuses some for ever.
-    private final class Slow: RoutingStore {
+    private final class Slow: ActivityOnlyStore {
         let written = Mutex<[String]>([])
         let most: Int
         let refused: String?
@@ -143,20 +143,6 @@ struct LosslessTests {
             guard decisions.count <= self.most else { throw StoreError(.unavailable, "not in time") }
             guard !decisions.contains(where: { $0.reason == self.refused }) else { throw StoreError(.invalid, "no") }
             self.written.withLock { $0 += decisions.map(\.id) }
-        }
-        func routingRows(of tenants: Set<TenantID>?) async throws(StoreError) -> RoutingRows { RoutingRows() }
-        func trunkSettings(of tenant: TenantID) async throws(StoreError) -> [TrunkSettings] { [] }
-        func save(_ settings: TrunkSettings, of tenant: TenantID) async throws(StoreError) {}
-        func removeTrunkSettings(_ id: RouteID, of tenant: TenantID) async throws(StoreError) -> Bool { false }
-        func agents(of tenant: TenantID) async throws(StoreError) -> [AgentRow] { [] }
-        func save(_ agent: AgentRow, of tenant: TenantID) async throws(StoreError) {}
-        func removeAgent(_ id: AssistantID, of tenant: TenantID) async throws(StoreError) -> Bool { false }
-        func calendars(of tenant: TenantID) async throws(StoreError) -> [CalendarRow] { [] }
-        func save(_ calendar: CalendarRow, of tenant: TenantID) async throws(StoreError) {}
-        func removeCalendar(_ id: CalendarID, of tenant: TenantID) async throws(StoreError) -> Bool { false }
-        func save(_ defaults: RoutingTenantRow, of tenant: TenantID) async throws(StoreError) {}
-        func activity(of tenant: TenantID, before: Date?, limit: Int) async throws(StoreError) -> [ActivityRecord] {
-            []
         }
     }
 

@@ -331,7 +331,7 @@ struct RoutingStoreTests {
 @Suite("The activity log")
 struct ActivityLogTests {
     /// A store that takes nothing until it is told to.
-    private final class Moody: RoutingStore {
+    private final class Moody: ActivityOnlyStore {
         let answer = Mutex<StoreError?>(StoreError(.unavailable, "away"))
         let kept = Mutex<[ActivityRecord]>([])
 
@@ -339,20 +339,6 @@ struct ActivityLogTests {
             if let error = self.answer.withLock({ $0 }) { throw error }
             self.kept.withLock { $0 += decisions }
         }
-        func routingRows(of tenants: Set<TenantID>?) async throws(StoreError) -> RoutingRows { RoutingRows() }
-        func trunkSettings(of tenant: TenantID) async throws(StoreError) -> [TrunkSettings] { [] }
-        func save(_ settings: TrunkSettings, of tenant: TenantID) async throws(StoreError) {}
-        func removeTrunkSettings(_ id: RouteID, of tenant: TenantID) async throws(StoreError) -> Bool { false }
-        func agents(of tenant: TenantID) async throws(StoreError) -> [AgentRow] { [] }
-        func save(_ agent: AgentRow, of tenant: TenantID) async throws(StoreError) {}
-        func removeAgent(_ id: AssistantID, of tenant: TenantID) async throws(StoreError) -> Bool { false }
-        func calendars(of tenant: TenantID) async throws(StoreError) -> [CalendarRow] { [] }
-        func save(_ calendar: CalendarRow, of tenant: TenantID) async throws(StoreError) {}
-        func removeCalendar(_ id: CalendarID, of tenant: TenantID) async throws(StoreError) -> Bool { false }
-        func save(_ defaults: RoutingTenantRow, of tenant: TenantID) async throws(StoreError) {}
-        func activity(
-            of tenant: TenantID, before: Date?, limit: Int
-        ) async throws(StoreError) -> [ActivityRecord] { [] }
     }
 
     private func record(_ number: Int) throws -> ActivityRecord {

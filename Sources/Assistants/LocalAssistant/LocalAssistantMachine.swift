@@ -9,7 +9,7 @@ import Telephony
 /// words that announce them.
 package struct LocalAssistantMachine: AssistantMachine {
     /// Where the dialogue is. Replies run beside it: a caller may speak or press a key during any of them.
-    private enum Phase: Sendable, Equatable {
+    enum Phase: Sendable, Equatable {
         /// Before `start`.
         case idle
         /// Open for anything. Leaves to `confirming` on an unsure choice, to `leaving` on a transfer or farewell, to
@@ -26,44 +26,44 @@ package struct LocalAssistantMachine: AssistantMachine {
     }
 
     package let capabilities: AssistantCapabilities
-    private let configuration: LocalAssistantConfiguration
-    private let setup: AssistantSetup
-    private let language: SpokenLanguage
-    private let grammar: LocalGrammar
-    private let takesMessages: Bool
+    let configuration: LocalAssistantConfiguration
+    let setup: AssistantSetup
+    let language: SpokenLanguage
+    let grammar: LocalGrammar
+    let takesMessages: Bool
 
-    private var phase: Phase = .idle
-    private var reply: LocalReply?
+    var phase: Phase = .idle
+    var reply: LocalReply?
     /// Replies already delivered that may still be playing, for `truncate`; bounded.
-    private var delivered: [LocalReply] = []
+    var delivered: [LocalReply] = []
     /// What "repeat" says again.
-    private var lastSaid: [String] = []
-    private var nextChannel = 1
-    private var nextItem = 1
-    private var nextCaller = 1
-    private var nextTool = 1
-    private var detector: ChannelID?
-    private var recogniser: ChannelID?
+    var lastSaid: [String] = []
+    var nextChannel = 1
+    var nextItem = 1
+    var nextCaller = 1
+    var nextTool = 1
+    var detector: ChannelID?
+    var recogniser: ChannelID?
     /// Tool call id → name, for those unanswered; bounded by the conversation answering each.
-    private var pendingTools: [String: String] = [:]
+    var pendingTools: [String: String] = [:]
     /// Caller turns not understood in a row.
-    private var misses = 0
+    var misses = 0
     /// What was understood of a turn that we were not yet asked to answer (`drivenByUs`).
-    private var understood: Understanding?
+    var understood: Understanding?
     /// `respond(.reply)` came before the recogniser's result.
-    private var owesReply = false
+    var owesReply = false
     /// When a promised engine result is overdue.
-    private var deadline: Duration?
+    var deadline: Duration?
 
     /// The result of one turn.
-    private enum Understanding: Sendable, Equatable {
+    enum Understanding: Sendable, Equatable {
         case nothing
         case choice(LocalIntent, confidence: Double)
     }
 
     /// How long an engine may take for its first sound or result: far more than it needs (espeak-ng 20 ms, a
     /// decoding 200 ms) and still shorter than a caller's patience.
-    private static let patience: Duration = .seconds(4)
+    static let patience: Duration = .seconds(4)
 
     package init(configuration: LocalAssistantConfiguration, setup: AssistantSetup) {
         self.configuration = configuration
@@ -180,7 +180,7 @@ package struct LocalAssistantMachine: AssistantMachine {
 
     // MARK: Hearing
 
-    private mutating func recognised(
+    mutating func recognised(
         _ words: String, confidence: Double, at now: Duration, _ output: inout AssistantOutput
     ) {
         // NaN fails every comparison: it counts as not understood.
@@ -193,7 +193,7 @@ package struct LocalAssistantMachine: AssistantMachine {
     }
 
     /// A turn is closed. It is answered now, unless the conversation drives the turns: then when it says so.
-    private mutating func turnEnded(
+    mutating func turnEnded(
         words: String, _ understanding: Understanding, at now: Duration, _ output: inout AssistantOutput
     ) {
         let item = CallerItem(self.nextCaller)
@@ -211,198 +211,9 @@ package struct LocalAssistantMachine: AssistantMachine {
         }
     }
 
-    // MARK: Deciding
-
-    private mutating func answer(
-        _ understanding: Understanding, at now: Duration, _ output: inout AssistantOutput
-    ) {
-        guard case .choice(let intent, let confidence) = understanding else {
-            self.missed(at: now, &output)
-            return
-        }
-        if case .confirming(let asked) = self.phase {
-            self.phase = .listening
-            switch intent {
-            case .yes:
-                self.misses = 0
-                self.act(on: asked, at: now, &output)
-                return
-            case .no:
-                self.say([self.sentence(.askChoice), self.choicesHint()], at: now, &output)
-                return
-            case asked:
-                // Said twice: that is a yes.
-                self.misses = 0
-                self.act(on: asked, at: now, &output)
-                return
-            default: break
-            }
-        }
-        self.misses = 0
-        let isSure: Bool = confidence >= (self.configuration.sureConfidence ?? self.language.sureConfidence)
-        if !isSure, let name = self.confirmable(intent) {
-            self.phase = .confirming(intent)
-            self.say([self.sentence(.didYouSay(name))], at: now, &output)
-        } else {
-            self.act(on: intent, at: now, &output)
-        }
-    }
-
-    /// What a mistake would cost something is asked back when unsure; the rest is harmless.
-    private func confirmable(_ intent: LocalIntent) -> String? {
-        switch intent {
-        case .destination(let index): self.configuration.destinations[index].name
-        case .callOperator: self.configuration.operatorIndex.map { self.configuration.destinations[$0].name }
-        case .goodbye: CarrierPhrases.of(self.language).goodbye.first
-        case .topic(let index): self.configuration.topics[index].name
-        case .yes, .no, .help, .repeatLast, .leaveMessage: nil
-        }
-    }
-
-    private mutating func act(on intent: LocalIntent, at now: Duration, _ output: inout AssistantOutput) {
-        self.phase = .listening
-        switch intent {
-        case .destination(let index): self.transfer(to: index, at: now, &output)
-        case .callOperator: self.callOperator(at: now, &output)
-        case .topic(let index):
-            let answer: [String] = SentenceSplitter.split(self.configuration.topics[index].answer)
-            self.say(answer + [self.sentence(.anythingElse)], at: now, &output)
-        case .goodbye:
-            self.phase = .leaving
-            self.say(
-                [self.sentence(.goodbye)], then: .tool(name: "end_call", arguments: #"{"reason":"caller_goodbye"}"#),
-                at: now, &output)
-        case .no:
-            // "No" to "Is there anything else?" is a farewell; without a question it is one too.
-            self.act(on: .goodbye, at: now, &output)
-        case .yes: self.say([self.sentence(.askChoice), self.choicesHint()], at: now, &output)
-        case .help: self.say([self.choicesHint()] + self.keypadMenu(), at: now, &output)
-        case .repeatLast:
-            self.say(self.lastSaid.isEmpty ? [self.sentence(.askChoice)] : self.lastSaid, at: now, &output)
-        case .leaveMessage:
-            self.phase = .takingMessage
-            self.say([self.sentence(.leaveMessage)], at: now, &output)
-        }
-    }
-
-    private mutating func transfer(to index: Int, at now: Duration, _ output: inout AssistantOutput) {
-        let name: String = self.configuration.destinations[index].name
-        self.phase = .leaving
-        self.say(
-            self.configuration.announcesTransfers ? [self.sentence(.transferring(name))] : [],
-            then: .tool(name: "transfer_call", arguments: "{\"destination\":\(Self.quoted(name))}"), at: now, &output)
-    }
-
-    private mutating func callOperator(at now: Duration, _ output: inout AssistantOutput) {
-        if let index = self.configuration.operatorIndex {
-            self.transfer(to: index, at: now, &output)
-        } else {
-            self.say([self.sentence(.noOperator), self.choicesHint()], at: now, &output)
-        }
-    }
-
-    /// Nothing was understood: ask again, then the keypad, then a person. Never for ever.
-    private mutating func missed(at now: Duration, _ output: inout AssistantOutput) {
-        self.misses += 1
-        if self.misses <= self.configuration.reprompts {
-            var sentences: [String] = [self.sentence(.notUnderstood)]
-            if case .confirming(let intent) = self.phase, let name = self.confirmable(intent) {
-                sentences = [self.sentence(.didYouSay(name))]
-            } else if self.misses > 1 {
-                sentences.append(self.choicesHint())
-            }
-            self.say(sentences, at: now, &output)
-        } else if self.misses == self.configuration.reprompts + 1 || self.configuration.operatorIndex == nil {
-            self.phase = .listening
-            self.offerKeypad(at: now, &output)
-        } else {
-            self.callOperator(at: now, &output)
-        }
-    }
-
-    private mutating func toolAnswered(
-        _ id: String, respond: Bool, at now: Duration, _ output: inout AssistantOutput
-    ) {
-        guard let name = self.pendingTools.removeValue(forKey: id) else { return }
-        // Whatever came of it: a caller who is still here is listened to.
-        self.phase = .listening
-        guard respond else { return }
-        // A transfer or an end that came about leaves nobody to speak to: to be asked for words means that it failed.
-        let news: Sentence =
-            switch name {
-            case "transfer_call": .transferFailed
-            case "take_message": .messageTaken
-            default: .apology
-            }
-        self.say([self.sentence(news), self.sentence(.anythingElse)], at: now, &output)
-    }
-
-    // MARK: Keypad
-
-    private mutating func pressed(_ key: Character, at now: Duration, _ output: inout AssistantOutput) {
-        if self.phase == .leaving { return }
-        self.interruptForKey(&output)
-        self.misses = 0
-        self.understood = nil
-        if self.phase == .takingMessage {
-            if key == "#" {
-                self.phase = .leaving
-                self.call(tool: "take_message", arguments: #"{"kind":"recording"}"#, &output)
-            }
-            return
-        }
-        if case .confirming = self.phase, key == "1" || key == "2" {
-            self.answer(.choice(key == "1" ? .yes : .no, confidence: 1), at: now, &output)
-            return
-        }
-        self.phase = .listening
-        switch key {
-        case "0": self.callOperator(at: now, &output)
-        case "*": self.offerKeypad(at: now, &output)
-        case "#": self.act(on: .help, at: now, &output)
-        default:
-            if let digit = key.wholeNumberValue, (1...9).contains(digit),
-                digit <= self.configuration.destinations.count
-            {
-                self.transfer(to: digit - 1, at: now, &output)
-            } else {
-                self.say([self.sentence(.wrongKey)] + self.keypadMenu(), at: now, &output)
-            }
-        }
-    }
-
-    /// A key stops what is being said; what the conversation holds unplayed it drops on `interrupted`.
-    private mutating func interruptForKey(_ output: inout AssistantOutput) {
-        self.cancelReply(&output)
-        output.event(.interrupted)
-    }
-
-    private mutating func offerKeypad(at now: Duration, _ output: inout AssistantOutput) {
-        let opening: Sentence = self.misses > 0 ? .notUnderstoodAgain : .keypadIntroduction
-        self.say([self.sentence(opening)] + self.keypadMenu(), at: now, &output)
-    }
-
-    private func keypadMenu() -> [String] {
-        var menu: [String] = []
-        for (index, destination) in self.configuration.destinations.prefix(9).enumerated() {
-            guard let digit = String(index + 1).first else { continue }
-            menu.append(self.sentence(.pressFor(digit: digit, name: destination.name)))
-        }
-        if self.configuration.operatorIndex != nil { menu.append(self.sentence(.pressForOperator)) }
-        menu.append(self.sentence(.pressToRepeat))
-        return menu
-    }
-
-    /// "You can say: sales, support or opening hours." Five names are as many as an ear keeps.
-    private func choicesHint() -> String {
-        let names: [String] =
-            self.configuration.destinations.prefix(3).map(\.name) + self.configuration.topics.prefix(2).map(\.name)
-        return names.isEmpty ? self.sentence(.askChoice) : self.sentence(.youCanSay(names))
-    }
-
     // MARK: Speaking
 
-    private mutating func say(
+    mutating func say(
         _ sentences: [String], then sequel: LocalReply.Sequel = .nothing, at now: Duration,
         _ output: inout AssistantOutput
     ) {
@@ -416,7 +227,7 @@ package struct LocalAssistantMachine: AssistantMachine {
     }
 
     /// Starts the sentence that is due, or ends the reply.
-    private mutating func nextSentence(at now: Duration, _ output: inout AssistantOutput) {
+    mutating func nextSentence(at now: Duration, _ output: inout AssistantOutput) {
         guard let reply = self.reply else { return }
         guard reply.current < reply.sentences.count else {
             self.replyDelivered(reply, &output)
@@ -433,7 +244,7 @@ package struct LocalAssistantMachine: AssistantMachine {
         self.expect(at: now, &output)
     }
 
-    private mutating func speak(_ audio: UnsafeRawBufferPointer, _ output: inout AssistantOutput) {
+    mutating func speak(_ audio: UnsafeRawBufferPointer, _ output: inout AssistantOutput) {
         guard let item = self.reply?.item, !audio.isEmpty else { return }
         let start: Int = output.bytes.count
         output.bytes.append(contentsOf: audio)
@@ -442,7 +253,7 @@ package struct LocalAssistantMachine: AssistantMachine {
         if self.deadline != nil { self.disarm(&output) }
     }
 
-    private mutating func replyDelivered(_ reply: LocalReply, _ output: inout AssistantOutput) {
+    mutating func replyDelivered(_ reply: LocalReply, _ output: inout AssistantOutput) {
         self.reply = nil
         self.disarm(&output)
         if !reply.sentences.isEmpty {
@@ -455,7 +266,7 @@ package struct LocalAssistantMachine: AssistantMachine {
         output.event(.responseFinished(.completed))
     }
 
-    private mutating func call(tool name: String, arguments: String, _ output: inout AssistantOutput) {
+    mutating func call(tool name: String, arguments: String, _ output: inout AssistantOutput) {
         let id = "local-\(self.nextTool)"
         self.nextTool += 1
         self.pendingTools[id] = name
@@ -463,7 +274,7 @@ package struct LocalAssistantMachine: AssistantMachine {
     }
 
     /// Ends the reply under way. A tool that it announced is not called: the caller stopped the announcement.
-    private mutating func cancelReply(_ output: inout AssistantOutput) {
+    mutating func cancelReply(_ output: inout AssistantOutput) {
         guard let reply = self.reply else { return }
         if let channel = reply.channel { output.effects.append(.close(channel, code: 1000)) }
         self.reply = nil
@@ -475,7 +286,7 @@ package struct LocalAssistantMachine: AssistantMachine {
     }
 
     /// A question that was not heard has not been asked: "yes" must not answer it.
-    private mutating func truncate(_ item: AgentItem, heard: Duration) {
+    mutating func truncate(_ item: AgentItem, heard: Duration) {
         guard let index = self.delivered.firstIndex(where: { $0.item == item }) else { return }
         let reply: LocalReply = self.delivered.remove(at: index)
         let bytes: Int = self.setup.legFormat.bytes(in: min(max(heard, .zero), .seconds(3600)))
@@ -489,7 +300,7 @@ package struct LocalAssistantMachine: AssistantMachine {
 
     // MARK: Engines
 
-    private mutating func closed(
+    mutating func closed(
         _ channel: ChannelID, _ end: ChannelEnd, at now: Duration, _ output: inout AssistantOutput
     ) {
         if channel == self.reply?.channel {
@@ -518,7 +329,7 @@ package struct LocalAssistantMachine: AssistantMachine {
     }
 
     /// Once more, when nothing of the sentence has sounded; then the next assistant (or a human) has to speak.
-    private mutating func sentenceFailed(_ slug: String, at now: Duration, _ output: inout AssistantOutput) {
+    mutating func sentenceFailed(_ slug: String, at now: Duration, _ output: inout AssistantOutput) {
         guard var reply = self.reply else { return }
         reply.channel = nil
         if !reply.isRetry, reply.bytes == (reply.ends.last ?? 0) {
@@ -538,7 +349,7 @@ package struct LocalAssistantMachine: AssistantMachine {
         output.event(.responseFinished(.failed(AssistantFailure("local-\(slug)", .failOver))))
     }
 
-    private static func slug(_ end: ChannelEnd) -> String {
+    static func slug(_ end: ChannelEnd) -> String {
         switch end {
         case .finished, .closed: "closed"
         case .refused: "refused"
@@ -546,7 +357,7 @@ package struct LocalAssistantMachine: AssistantMachine {
         }
     }
 
-    private mutating func finish(_ output: inout AssistantOutput) {
+    mutating func finish(_ output: inout AssistantOutput) {
         for channel in [self.reply?.channel, self.recogniser, self.detector] {
             if let channel { output.effects.append(.close(channel, code: 1000)) }
         }
@@ -561,42 +372,26 @@ package struct LocalAssistantMachine: AssistantMachine {
 
     // MARK: Small steps
 
-    private func sentence(_ sentence: Sentence) -> String { SentenceCatalogue.text(sentence, in: self.language) }
+    func sentence(_ sentence: Sentence) -> String { SentenceCatalogue.text(sentence, in: self.language) }
 
-    private mutating func newChannel() -> ChannelID {
+    mutating func newChannel() -> ChannelID {
         defer { self.nextChannel += 1 }
         return ChannelID(self.nextChannel)
     }
 
-    private mutating func expect(at now: Duration, _ output: inout AssistantOutput) {
+    mutating func expect(at now: Duration, _ output: inout AssistantOutput) {
         self.deadline = now + Self.patience
         output.effects.append(.wake(at: self.deadline))
     }
 
-    private mutating func disarm(_ output: inout AssistantOutput) {
+    mutating func disarm(_ output: inout AssistantOutput) {
         guard self.deadline != nil else { return }
         self.deadline = nil
         output.effects.append(.wake(at: nil))
     }
 
     /// After a cancellation the only promise left may be a recognition.
-    private mutating func rearm(_ output: inout AssistantOutput) {
+    mutating func rearm(_ output: inout AssistantOutput) {
         if !self.owesReply { self.disarm(&output) }
-    }
-
-    /// `text` as a JSON string (RFC 8259 §7).
-    static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case _ where scalar.value < 0x20:
-                let hex = String(scalar.value, radix: 16)
-                quoted += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
     }
 }

@@ -10,18 +10,31 @@ package enum Backchannel {
 
     /// Whether words that are still coming may turn out to be such an utterance: "Mm-" before "hmm", "o" before "okay".
     package static func mayBecome(_ beginning: String, language: String) -> Bool {
-        let known = Self.words[String(language.prefix(2)).lowercased()] ?? Self.words["en"] ?? []
-        var spoken = beginning.lowercased().split { !$0.isLetter && $0 != "-" && $0 != "'" }.map(String.init)
+        let known = Self.known(in: language)
+        var spoken = Self.split(beginning)
         guard spoken.count <= 3, let last = spoken.popLast() else { return spoken.isEmpty }
-        let isWhole = beginning.last.map { !$0.isLetter && $0 != "-" && $0 != "'" } ?? true
+        let isWhole = beginning.last.map { !Self.isInside($0) } ?? true
         let fits = known.contains(last) || (!isWhole && known.contains { $0.hasPrefix(last) })
         return fits && spoken.allSatisfy { known.contains($0) }
     }
 
     /// Whether `utterance` consists of backchannel words of `language` (BCP 47) only. Empty text is: nothing was said.
     package static func matches(_ utterance: String, language: String) -> Bool {
-        let known = Self.words[String(language.prefix(2)).lowercased()] ?? Self.words["en"] ?? []
-        let spoken = utterance.lowercased().split { !$0.isLetter && $0 != "-" && $0 != "'" }
-        return spoken.count <= 3 && spoken.allSatisfy { known.contains(String($0)) }
+        let known = Self.known(in: language)
+        let spoken = Self.split(utterance)
+        return spoken.count <= 3 && spoken.allSatisfy { known.contains($0) }
+    }
+
+    private static func known(in language: String) -> Set<String> {
+        Self.words[String(language.prefix(2)).lowercased()] ?? Self.words["en"] ?? []
+    }
+
+    private static func split(_ utterance: String) -> [String] {
+        utterance.lowercased().split { !Self.isInside($0) }.map(String.init)
+    }
+
+    /// Of a word, as `uh-huh` is one.
+    private static func isInside(_ character: Character) -> Bool {
+        character.isLetter || character == "-" || character == "'"
     }
 }

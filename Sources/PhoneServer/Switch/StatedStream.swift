@@ -38,9 +38,9 @@ struct StatedStream: Sendable, Equatable {
         }
     }
 
-    /// The address at which the module finds us.
+    /// The address at which the module finds us, below `base`.
     func url(base: String, assistant: AssistantID, call: CallID) -> String {
         let dialect = self.dialect.map { "&dialect=\($0.rawValue)" } ?? ""
-        return "\(self.base ?? base)/stream/\(assistant.text)/\(call.text)?rate=\(self.rate.hertz)\(dialect)"
+        return "\(base)/stream/\(assistant.text)/\(call.text)?rate=\(self.rate.hertz)\(dialect)"
     }
 }

@@ -338,11 +338,6 @@ struct LocalCall {
         #expect(call.tools.map(\.name) == ["take_message"])
     }
 
-    @Test("A name with quotes and controls stays one JSON string")
-    func quoting() {
-        #expect(LocalAssistantMachine.quoted("a\"b\\c\n\u{1F}è") == #""a\"b\\c\u000a\u001fè""#)
-    }
-
     @Test("No language misses a sentence or leaves a name out", arguments: SpokenLanguage.allCases)
     func catalogue(language: SpokenLanguage) {
         let sentences: [Sentence] = [
