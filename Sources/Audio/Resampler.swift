@@ -1,107 +1,88 @@
-import CSpeexDSP
 import Telephony
 
 /// Why no resampler could be made.
 package enum ResamplerError: Error, Equatable {
     /// A rate outside 8 000–48 000 Hz.
     case unsupportedRate(hertz: Int)
-    /// speexdsp answered with this code (1: no memory, 3: bad argument).
-    case engine(code: Int32)
+    /// Rates whose ratio has more than 1 024 steps. Any two multiples of 50 Hz have fewer.
+    case unsupportedRatio(from: Int, to: Int)
 }
 
 /// Changes the rate of mono audio, keeping its state from buffer to buffer, so that no frame border is heard.
 ///
-/// speexdsp at quality 4 (docs/decisions/0016): flat to the band edge of telephony (3.4 kHz); its
-/// cost lies between the 3.7 µs a 20 ms frame of quality 3 and the 5.8 µs of 5 (engineering-notes §3). The filter's delay is skipped at the start, so that output sample 0 belongs to input sample
-/// 0: the first buffer yields less by `latency`, and `flush` yields that rest.
-///
-/// `@unchecked Sendable`: it owns C state that is not locked. It is confined to the one call whose value holds it, which
-/// one loop's thread mutates; a copy of that value shares this state and must not be used beside it.
-package final class Resampler: @unchecked Sendable {
+/// A polyphase filter (`PolyphaseFilter`), in whole numbers: flat to the band edge of telephony (3.4 kHz), alias and image
+/// below -70 dB (docs/decisions/0025). The filter's delay is skipped at the start, so that output sample 0 belongs to input
+/// sample 0: the first buffer yields less by `latency`, and `flush` yields that rest.
+package struct Resampler: Sendable {
     package let source: SampleRate
     package let target: SampleRate
-    private let state: OpaquePointer
-    private var silence: [Int16]
+    private let filter: PolyphaseFilter
+    /// The input that coming output still needs: before its first sample lies silence of half a filter.
+    private var pending: [Int16] = []
+    /// Of the next output sample: which phase of the filter it takes.
+    private var phase = 0
 
     package init(from source: SampleRate, to target: SampleRate) throws(ResamplerError) {
         for rate in [source, target] where !(8000...48000).contains(rate.hertz) {
             throw .unsupportedRate(hertz: rate.hertz)
         }
-        var code: Int32 = 0
-        guard
-            let state = speex_resampler_init(1, UInt32(source.hertz), UInt32(target.hertz), 4, &code),
-            code == 0
-        else { throw .engine(code: code) }
+        guard let filter = PolyphaseFilter.between(source, target) else {
+            throw .unsupportedRatio(from: source.hertz, to: target.hertz)
+        }
         self.source = source
         self.target = target
-        self.state = state
-        self.silence = [Int16](repeating: 0, count: Int(speex_resampler_get_input_latency(state)))
-        speex_resampler_skip_zeros(state)
+        self.filter = filter
+        self.pending.reserveCapacity(filter.taps + Self.piece)
+        self.reset()
     }
-
-    deinit { speex_resampler_destroy(self.state) }
 
     /// How much of the input is still in the filter.
     package var latency: Duration {
-        .nanoseconds(Int64(self.silence.count) * 1_000_000_000 / Int64(self.source.hertz))
+        .nanoseconds(Int64(self.filter.taps / 2) * 1_000_000_000 / Int64(self.source.hertz))
     }
 
     /// Appends what `samples` become.
-    ///
-    /// By the library's floating-point entrance: Debian's build computes in floating point anyway, and its conversion from
-    /// and to 16 bits is a quarter of a frame's cost. The pieces are small enough for the stack.
-    package func resample(_ samples: UnsafeBufferPointer<Int16>, into output: inout [Int16]) {
-        guard let input = samples.baseAddress else { return }
-        // Rounding makes the filter yield a sample more at times, at most one for each call.
-        let most: Int = (Self.piece - 8) * self.source.hertz / self.target.hertz
-        let length: Int = min(Self.piece, most)
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.piece) { raw in
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.piece) { resampled in
-                guard let rawBase = raw.baseAddress, let resampledBase = resampled.baseAddress else { return }
-                var done = 0
-                while done < samples.count {
-                    let count: Int = min(length, samples.count - done)
-                    for index in 0..<count { rawBase[index] = Float(input[done &+ index]) }
-                    var consumed = UInt32(count)
-                    var produced = UInt32(Self.piece)
-                    _ = speex_resampler_process_float(self.state, 0, rawBase, &consumed, resampledBase, &produced)
-                    Self.append(resampledBase, Int(produced), to: &output)
-                    guard consumed > 0 || produced > 0 else { return }
-                    done += Int(consumed)
-                }
-            }
+    package mutating func resample(_ samples: UnsafeBufferPointer<Int16>, into output: inout [Int16]) {
+        var done = 0
+        while done < samples.count {
+            let count: Int = min(Self.piece, samples.count - done)
+            self.pending.append(contentsOf: UnsafeBufferPointer(rebasing: samples[done..<(done + count)]))
+            self.drain(into: &output)
+            done += count
         }
     }
 
-    /// Samples of a piece: what Swift puts on the stack without asking, 1 KB.
-    private static let piece = 256
+    /// Input that is taken in at once: 32 ms at 16 kHz. It bounds what a call keeps.
+    private static let piece = 512
 
-    /// Rounds to 16 bits, clipped at full scale.
-    private static func append(_ samples: UnsafePointer<Float>, _ count: Int, to output: inout [Int16]) {
+    private mutating func drain(into output: inout [Int16]) {
+        let (up, down, taps) = (self.filter.up, self.filter.down, self.filter.taps)
+        // Output n begins at sample (phase + n · down) / up, and needs `taps` from there on.
+        let steps: Int = (self.pending.count - taps + 1) * up - self.phase
+        guard steps > 0 else { return }
+        let count: Int = (steps + down - 1) / down
         let start: Int = output.count
         output.append(contentsOf: repeatElement(0, count: count))
-        output.withUnsafeMutableBufferPointer { output in
-            for index in 0..<count {
-                var sample: Float = samples[index]
-                sample = sample < -32768 ? -32768 : sample
-                sample = sample > 32767 ? 32767 : sample
-                // 1.5 × 2²³: after it a float has no bits below one, so the sum is rounded, and its lowest bits are the
-                // whole number. `rounded()` would be a call of the C library for each sample without SSE 4.1.
-                let shifted: UInt32 = (sample + 12_582_912).bitPattern
-                output[start &+ index] = Int16(truncatingIfNeeded: shifted)
-            }
+        let last: (phase: Int, position: Int) = output.withUnsafeMutableBufferPointer { output in
+            let new = UnsafeMutableBufferPointer(rebasing: output[start...])
+            return self.pending.withUnsafeBufferPointer { self.filter.run(from: $0, phase: self.phase, into: new) }
         }
+        self.phase = last.phase
+        // The next output begins at most a few samples after one that had all of its `taps`.
+        self.pending.removeFirst(last.position)
     }
 
     /// Appends what is still in the filter (the end of an item), then forgets it all.
-    package func flush(into output: inout [Int16]) {
-        self.silence.withUnsafeBufferPointer { self.resample($0, into: &output) }
+    package mutating func flush(into output: inout [Int16]) {
+        self.pending.append(contentsOf: repeatElement(0, count: self.filter.taps / 2))
+        self.drain(into: &output)
         self.reset()
     }
 
     /// Forgets what came before: the next buffer begins something new.
-    package func reset() {
-        speex_resampler_reset_mem(self.state)
-        speex_resampler_skip_zeros(self.state)
+    package mutating func reset() {
+        self.pending.removeAll(keepingCapacity: true)
+        self.pending.append(contentsOf: repeatElement(0, count: self.filter.taps / 2 - 1))
+        self.phase = 0
     }
 }

@@ -5,12 +5,10 @@ import Telephony
 /// Equal formats pass through untouched. Anything else goes by way of 16-bit mono samples. Bytes may come in any
 /// lengths: half a sample waits for the rest of it. A stereo source becomes the mean of both sides; a stereo target is
 /// refused, since no leg takes one.
-///
-/// Copies share the resampler's state (see `Resampler`): one value, one stream.
 package struct Transcoder: Sendable {
     package let source: AudioFormat
     package let target: AudioFormat
-    private let resampler: Resampler?
+    private var resampler: Resampler?
     /// Bytes of a sample whose rest has not come, at most 3.
     private var partial: [UInt8] = []
     private var joined: [UInt8] = []
@@ -67,9 +65,8 @@ package struct Transcoder: Sendable {
     /// Ends an item: appends what the filter still holds, and begins anew. Half a sample is dropped.
     package mutating func finish(into output: inout [UInt8]) {
         self.partial.removeAll(keepingCapacity: true)
-        guard let resampler = self.resampler else { return }
         self.resampled.removeAll(keepingCapacity: true)
-        resampler.flush(into: &self.resampled)
+        self.resampler?.flush(into: &self.resampled)
         self.resampled.withUnsafeBufferPointer { self.encode($0, into: &output) }
     }
 
@@ -87,12 +84,14 @@ package struct Transcoder: Sendable {
             self.linear.appendLittleEndian(bytes)
         }
         if self.source.channels == 2 { self.linear.mixPairs() }
-        guard let resampler = self.resampler else {
+        guard self.resampler != nil else {
             self.linear.withUnsafeBufferPointer { self.encode($0, into: &output) }
             return
         }
         self.resampled.removeAll(keepingCapacity: true)
-        self.linear.withUnsafeBufferPointer { resampler.resample($0, into: &self.resampled) }
+        // Another name for the same buffer, for the loan: it is read only.
+        let linear: [Int16] = self.linear
+        linear.withUnsafeBufferPointer { self.resampler?.resample($0, into: &self.resampled) }
         self.resampled.withUnsafeBufferPointer { self.encode($0, into: &output) }
     }
 

@@ -35,6 +35,46 @@ private func converted(
         #expect(abs(ears.amplitude - 0.5) < 0.01)
     }
 
+    @Test("The band of a telephone comes through as it was, to 3.4 kHz", arguments: [300, 1800, 2700, 3400])
+    func band(hertz: Int) throws {
+        for (from, to) in [(8000, 24000), (24000, 8000), (8000, 16000), (16000, 8000), (48000, 8000)] {
+            let (source, target) = (SampleRate(hertz: from), SampleRate(hertz: to))
+            let input: [Int16] = Tone(Double(hertz), amplitude: 0.5, rate: source).samples(for: .seconds(1))
+            let output: [Int16] = try converted(input.asBytes, from: .l16(source), to: .l16(target)).asSamples
+            let ears = Ears(listeningTo: output[(to / 10)..<(to * 9 / 10)], for: Double(hertz), at: target)
+            // A tenth of a decibel.
+            #expect(abs(ears.amplitude - 0.5) < 0.006)
+            #expect(ears.ratio > 70)
+        }
+    }
+
+    @Test("The loudest input that a filter can meet is clipped, never turned over", arguments: pairs)
+    func loudest(from: Int, to: Int) throws {
+        // Every sample at full scale, its sign that of a sinc: what sums up highest.
+        let step: Double = max(1, Double(from) / Double(to))
+        for sign in [1.0, -1.0] {
+            let input: [Int16] = (0..<2000).map { index in
+                let time: Double = (Double(index) - 1000) / step
+                let lobe = Int(abs(time).rounded(.down))
+                return sign * (lobe % 2 == 0 ? 1 : -1) * (lobe == 0 ? 1 : -1) < 0 ? .min : .max
+            }
+            let output: [Int16] = try converted(
+                input.asBytes, from: .l16(SampleRate(hertz: from)), to: .l16(SampleRate(hertz: to))
+            ).asSamples
+            let middle: Int = 1000 * to / from
+            #expect(sign > 0 ? output[middle] == .max : output[middle] == .min)
+        }
+    }
+
+    @Test("A level stays a level, in every phase", arguments: pairs)
+    func level(from: Int, to: Int) throws {
+        let input = [Int16](repeating: 10_000, count: from / 4)
+        let output: [Int16] = try converted(
+            input.asBytes, from: .l16(SampleRate(hertz: from)), to: .l16(SampleRate(hertz: to))
+        ).asSamples
+        #expect(output[(to / 20)..<(to / 5)].allSatisfy { $0 == 10_000 })
+    }
+
     @Test("Output sample 0 belongs to input sample 0: the filter's delay is not heard")
     func aligned() throws {
         let input: [Int16] = Tone(500, amplitude: 0.5, rate: .narrowband).samples(for: .milliseconds(200))
@@ -121,6 +161,9 @@ private func converted(
         }
         #expect(throws: Transcoder.Failure.resampler(.unsupportedRate(hertz: 0))) {
             try Transcoder(from: .l16(SampleRate(hertz: 0)), to: .pcmu)
+        }
+        #expect(throws: Transcoder.Failure.resampler(.unsupportedRatio(from: 8001, to: 16000))) {
+            try Transcoder(from: .l16(SampleRate(hertz: 8001)), to: .l16(.wideband))
         }
     }
 }

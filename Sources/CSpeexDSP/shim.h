@@ -1,3 +1,0 @@
-// libspeexdsp: the stateful band-limited resampler.
-#pragma once
-#include <speex/speex_resampler.h>
