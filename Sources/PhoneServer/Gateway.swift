@@ -257,6 +257,8 @@ package final class Gateway: Sendable {
     }
 
     func callFinished(_ shell: CallShell, termination: CallTermination, record: FinishedCall) {
+        // Before the place is given back: who waits for the last call to end finds its record under way.
+        self.finished(record)
         self.dismiss(shell.identity.call)
         self.tellOthers(
             .ended, shell.identity,
@@ -265,7 +267,6 @@ package final class Gateway: Sendable {
                 "duration_ms": String((shell.loop.now - shell.startedAt).milliseconds),
             ])
         self.metrics.callEnded(provider: shell.currentProvider, fault: termination.fault)
-        self.finished(record)
         self.observer?.callEnded(shell.identity, record: record.call)
     }
 

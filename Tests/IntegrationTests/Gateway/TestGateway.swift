@@ -124,6 +124,8 @@ final class TestGateway: Sendable {
     let voice = BeepingVoice()
     let notes = CallNotes()
     let finished = Observed<[FinishedCall]>([])
+    /// How many calls had a place when each record came.
+    let livedWhenFinished = Observed<[Int]>([])
     var port: UInt16 { self.server.address.port }
 
     /// One simulator a script, in the order of the ladder. `change` may alter the assistant and the defaults.
@@ -197,7 +199,8 @@ final class TestGateway: Sendable {
         }
         configure(&configuration)
         let voice = self.voice
-        let finished = self.finished
+        let (finished, lived) = (self.finished, self.livedWhenFinished)
+        let live = Observed<@Sendable () -> Int?>({ nil })
         self.gateway = Gateway(
             configuration: configuration, directory: directory, logger: logger, metrics: GatewayMetrics(),
             speech: speech ?? voice,
@@ -205,8 +208,12 @@ final class TestGateway: Sendable {
                 ?? SeveralOpenAIs(directory, defaults, self.simulators.map(\.port), pipeline),
             plans: StandardPlans(defaults: defaults), control: { [control] _ in controls?(control) ?? control },
             observer: self.notes, others: others, sentences: { sentence, _ in sentence.slug },
-            finished: { call in finished.change { $0.append(call) } })
+            finished: { call in
+                if let count = live.value() { lived.change { $0.append(count) } }
+                finished.change { $0.append(call) }
+            })
         let gateway = self.gateway
+        live.change { $0 = { [weak gateway] in gateway?.liveCalls } }
         self.server = try HTTPServer(
             on: group.loops, address: SocketAddress("127.0.0.1", port: Int(phonePort))!
         ) { loop in

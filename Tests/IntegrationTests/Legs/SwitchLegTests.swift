@@ -34,7 +34,7 @@ import Testing
         #expect(gateway.unicastAsks == 3)
         #expect(gateway.log.value.contains { $0.contains("unicast-no-datagrams") && $0.contains("refusal.repair") })
         try await eventually("ports") { gateway.ports.taken == 0 && gateway.switchPorts.taken == 0 }
-        #expect(gateway.base.gateway.liveCalls == 0)
+        try await eventually("its place is given back") { gateway.base.gateway.liveCalls == 0 }
         try await gateway.stop()
     }
 
