@@ -14,6 +14,8 @@ import Testing
             var tasks: Set<Int> = []
             var given = 0
             var holds = false
+            /// The socket ends before it answers.
+            var breaks = false
             var held: [@Sendable () -> Void] = []
         }
         let state = Mutex(State())
@@ -28,12 +30,17 @@ import Testing
             let words = command.line.split(separator: " ").map(String.init)
             let answer = self.state.withLock { state -> (@Sendable () -> Void)? in
                 guard words[0] == "sched_api" else {
-                    if words.count > 1, let task = Int(words[1]) { state.tasks.remove(task) }
-                    return nil
+                    if words.count > 1, let task = Int(words[1]) {
+                        state.tasks.remove(task)
+                    } else if words == ["sched_del", DeadMansSwitchTests.channel.text] {
+                        state.tasks = []
+                    }
+                    return { done(.success(EventSocketReply(text: "+OK Deleted: 1"))) }
                 }
                 state.given += 1
                 let task = state.given
                 state.tasks.insert(task)
+                if state.breaks { return { done(.failure(.outcomeUnknown)) } }
                 let answer: @Sendable () -> Void = { done(.success(EventSocketReply(text: "+OK Added: \(task)"))) }
                 guard state.holds else { return answer }
                 state.held.append(answer)
@@ -42,6 +49,7 @@ import Testing
             answer?()
         }
 
+        func mend(_ breaks: Bool) { self.state.withLock { $0.breaks = breaks } }
         func hold() { self.state.withLock { $0.holds = true } }
         /// Answers what was held, in the order of `indices`.
         func answer(_ indices: [Int]) {
@@ -52,9 +60,11 @@ import Testing
         func unwatch(_ channel: CallID) {}
     }
 
+    static let channel = CallID("708cb2e8-5f6e-4238-a18d-3b64fd03d8a1")!
+
     private static func fuse(_ exchange: Exchange, lastTask: Int?, on loop: EventLoop) -> DeadMansSwitch {
         DeadMansSwitch(
-            channel: CallID("708cb2e8-5f6e-4238-a18d-3b64fd03d8a1")!,
+            channel: Self.channel,
             target: DialplanTarget(extension: "2000", context: "default"), seconds: 4, lastTask: lastTask,
             control: exchange, on: loop)
     }
@@ -112,6 +122,46 @@ import Testing
         }
         #expect(exchange.tasks == [2])
         exchange.answer([0])
+        try await loop.run {}
+        #expect(exchange.tasks.isEmpty)
+    }
+
+    @Test(
+        "A socket that ends before its answer leaves a task of unknown number: it is taken back with the channel's others"
+    )
+    func lostAnswer() async throws {
+        let group = EventLoopGroup(count: 1, name: "fuse")
+        defer { group.stop() }
+        let loop = group.loops[0]
+        let exchange = Exchange()
+        let fuses = try await loop.run {
+            LoopBound(
+                (Self.fuse(exchange, lastTask: nil, on: loop), Self.fuse(exchange, lastTask: nil, on: loop)), on: loop)
+        }
+        exchange.mend(true)
+        try await loop.run {
+            fuses.value.0.arm()
+            fuses.value.0.stop()
+        }
+        exchange.mend(false)
+        #expect(exchange.tasks == [1])
+        try await loop.run {
+            fuses.value.0.handOver(to: fuses.value.1)
+            fuses.value.1.arm()
+            fuses.value.1.stop()
+        }
+        #expect(exchange.tasks == [2], "taken back, and a new one in its place")
+        try await loop.run {
+            fuses.value.1.arm()
+            fuses.value.1.stop()
+        }
+        try await loop.run {}
+        #expect(exchange.tasks == [3], "once")
+        exchange.mend(true)
+        try await loop.run {
+            fuses.value.1.arm()
+            fuses.value.1.disarm()
+        }
         try await loop.run {}
         #expect(exchange.tasks.isEmpty)
     }

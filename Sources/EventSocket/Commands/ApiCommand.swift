@@ -116,6 +116,11 @@ package struct ApiCommand: Sendable, Equatable, CustomStringConvertible, CustomR
     /// Takes back one task by its number.
     package static func cancelTask(_ task: Int) -> ApiCommand { ApiCommand("sched_del", [String(task)]) }
 
+    /// Takes back all tasks of a channel, whoever made them: their group is the channel's id.
+    package static func cancelTasks(of channel: CallID) throws(EventSocketCommandError) -> ApiCommand {
+        ApiCommand("sched_del", [try self.id(channel)])
+    }
+
     /// What follows a ringing that nobody answered.
     package enum WayBack: Sendable, Equatable {
         /// The dialplan, as if the caller had called anew.

@@ -41,6 +41,8 @@ final class DeadMansSwitch {
     private var successor: DeadMansSwitch?
     /// A task of our own is armed: those of others are not needed any more.
     private var isArmed = false
+    /// A socket ended between an arming and its answer: there may be a task whose number nobody knows.
+    private var isUnsure = false
 
     init(
         channel: CallID, target: DialplanTarget, seconds: Int, lastTask: Int?, control: any CallControl,
@@ -58,11 +60,22 @@ final class DeadMansSwitch {
         guard !self.isDisarmed,
             let command = try? ApiCommand.scheduleFuse(self.channel, to: self.target, seconds: self.seconds)
         else { return }
-        let control = self.control
         let box = LoopBound(self, on: self.loop)
-        control.ask(command, timeout: nil) { result in
-            guard case .success(let reply) = result, let task = SwitchTask.number(in: reply.text) else { return }
-            box.loop.execute { box.value.armed(task) }
+        if self.isUnsure {
+            // All of the channel's tasks, other people's too (a dialplan's `sched_hangup`): better than a caller who is
+            // fetched out of a conversation. The new one follows in the same write.
+            self.isUnsure = false
+            self.tasks = []
+            self.cancelAll()
+        }
+        self.control.ask(command, timeout: nil) { result in
+            box.loop.execute {
+                switch result {
+                case .success(let reply): SwitchTask.number(in: reply.text).map(box.value.armed)
+                case .failure(.refused), .failure(.notSent), .failure(.queueFull), .failure(.down): break
+                case .failure: box.value.lostAnswer()
+                }
+            }
         }
         self.timer = self.loop.schedule(after: .seconds(1)) { [unowned self] in self.arm() }
     }
@@ -76,6 +89,16 @@ final class DeadMansSwitch {
         self.isArmed = true
     }
 
+    private func lostAnswer() {
+        if let successor = self.successor {
+            successor.lostAnswer()
+        } else if self.isDisarmed {
+            self.cancelAll()
+        } else {
+            self.isUnsure = true
+        }
+    }
+
     /// Another takes the place of this one, by another way to the same channel: what is armed here is taken back as soon
     /// as something is armed there, so that there is no gap.
     func handOver(to successor: DeadMansSwitch) {
@@ -83,6 +106,7 @@ final class DeadMansSwitch {
         self.successor = successor
         successor.inherit(self.tasks)
         self.tasks = []
+        if self.isUnsure { successor.lostAnswer() }
     }
 
     private func inherit(_ tasks: [Int]) {
@@ -97,6 +121,15 @@ final class DeadMansSwitch {
 
     private func cancel(_ task: Int) { self.control.ask(.cancelTask(task)) }
 
+    private func cancelAll() {
+        guard let command = try? ApiCommand.cancelTasks(of: self.channel) else { return }
+        let box = LoopBound(self, on: self.loop)
+        self.control.ask(command, timeout: nil) { result in
+            guard case .failure = result else { return }
+            box.loop.execute { box.value.isUnsure = true }
+        }
+    }
+
     /// Takes it back: the channel goes elsewhere, or is there.
     ///
     /// - Parameter control: another way to the switch than the one by which it was armed.
@@ -106,6 +139,7 @@ final class DeadMansSwitch {
         self.isDisarmed = true
         for task in self.tasks { self.cancel(task) }
         self.tasks = []
+        if self.isUnsure { self.cancelAll() }
     }
 
     /// Stops putting it off; what is armed stays.
