@@ -3,6 +3,7 @@ import Observability
 import RTPMedia
 import Records
 import SIPSignalling
+import Synchronization
 import Telephony
 
 /// What the SIP side is told at its start.
@@ -23,25 +24,40 @@ package final class SIPListener: Sendable {
     private let gateway: Gateway
     private let group: EventLoopGroup
     private let configuration: SIPListenerConfiguration
-    private let desks: [LoopBound<SIPDesk>]
+    private let desks = SIPDesks()
 
     package init(gateway: Gateway, group: EventLoopGroup, configuration: SIPListenerConfiguration) {
         self.gateway = gateway
         self.group = group
         self.configuration = configuration
-        self.desks = group.loops.map { loop in
-            LoopBound(sending: SIPDesk(gateway: gateway, loop: loop, configuration: configuration), on: loop)
+        for loop in group.loops {
+            self.desks.add(
+                LoopBound(
+                    sending: SIPDesk(gateway: gateway, loop: loop, configuration: configuration, desks: self.desks),
+                    on: loop))
         }
     }
 
     /// How many calls the range of ports holds; said at start.
     package var capacity: Int { self.configuration.ports.capacity }
 
-    /// On SIP's thread: only passes on. A call that lives is served on its loop.
+    /// On SIP's thread: only passes on. A call that lives is served on its loop; one that only a token names is passed on
+    /// by the desk that has read it.
     @Sendable package func invited(_ invitation: SIPInvitation) {
         let named = invitation.request.parameters["call"].flatMap { CallID($0) }.flatMap { self.gateway.live($0) }
-        let loop = named?.loop ?? self.group.next()
-        guard let desk = self.desks.first(where: { $0.loop === loop }) else { return }
+        self.desks.pass(invitation, to: named?.loop ?? self.group.next())
+    }
+}
+
+/// The desks of all loops.
+final class SIPDesks: Sendable {
+    private let desks = Mutex<[LoopBound<SIPDesk>]>([])
+
+    func add(_ desk: LoopBound<SIPDesk>) { self.desks.withLock { $0.append(desk) } }
+
+    func pass(_ invitation: SIPInvitation, to loop: EventLoop) {
+        let desk = self.desks.withLock { desks in desks.first { $0.loop === loop } }
+        guard let desk else { preconditionFailure("A loop of another group has no desk") }
         loop.execute { desk.value.take(invitation) }
     }
 }
@@ -53,9 +69,12 @@ final class SIPDesk {
     private let configuration: SIPListenerConfiguration
     private let reception: CallReception
     private let clock: FrameClock
+    /// Weak: they keep this desk.
+    private weak var desks: SIPDesks?
 
-    init(gateway: Gateway, loop: EventLoop, configuration: SIPListenerConfiguration) {
+    init(gateway: Gateway, loop: EventLoop, configuration: SIPListenerConfiguration, desks: SIPDesks) {
         self.gateway = gateway
+        self.desks = desks
         self.loop = loop
         self.configuration = configuration
         self.reception = CallReception(gateway: gateway, loop: loop)
@@ -142,15 +161,11 @@ final class SIPDesk {
             media.release()
             self.reject(invitation, .full(), "full")
         case .alive(let tenant, let owner, let live):
-            guard tenant == identity.tenant, owner === self.loop, let shell = live.value.call, shell.mayBeTakenOver
-            else {
-                media.release()
+            media.release()
+            guard tenant == identity.tenant else {
                 return self.reject(invitation, SIPRejection(.busy), "call-exists")
             }
-            self.answer(invitation, media) { leg in
-                shell.takeOver(leg)
-            } failed: {
-            }
+            self.takeOver(invitation, .init(tenant: tenant, loop: owner, call: live))
         case .admitted:
             self.gateway.claim(identity, on: self.loop) { [self] claim in
                 if let refusal = self.gateway.refusal(of: claim, identity) {
@@ -170,6 +185,7 @@ final class SIPDesk {
 
     /// The caller is back, or the peer has replaced a leg that was lost.
     private func takeOver(_ invitation: SIPInvitation, _ live: Gateway.Live) {
+        if live.loop !== self.loop, let desks = self.desks { return desks.pass(invitation, to: live.loop) }
         guard live.loop === self.loop, let shell = live.call.value.call, shell.mayBeTakenOver else {
             return self.reject(invitation, SIPRejection(.busy), "call-exists")
         }

@@ -6,7 +6,7 @@ import Telephony
 package struct PhoneTarget: Sendable, CustomStringConvertible, CustomReflectable {
     /// `ws:` or `wss:`; for `unicast` `esl://HOST:PORT/NUMBER?variable=value`; for `rtp` `sip:NUMBER@HOST:PORT;…`.
     package var url: String
-    /// As `STREAM_EXTRA_HEADERS`.
+    /// As `STREAM_EXTRA_HEADERS`; for `rtp` those of the INVITE.
     package var headers: [(name: String, value: String)]
     /// For `wss:`; nil: the system's certificate authorities.
     package var tls: TLSContext?
@@ -49,7 +49,7 @@ package final class PhoneSimulator {
         switch configuration.dialect.carrier {
         case .webSocket: self.line = WebSocketPhoneLine(configuration.dialect, target, on: loop)
         case .unicast: self.line = SwitchPhoneLine(target.url, timeout: target.timeout, on: loop)
-        case .rtp: self.line = SIPPhoneLine(target.url, timeout: target.timeout, on: loop)
+        case .rtp: self.line = SIPPhoneLine(target.url, headers: target.headers, timeout: target.timeout, on: loop)
         }
     }
 

@@ -26,9 +26,12 @@ final class SIPPhoneLine: PhoneLine {
     private(set) var packetsLost = 0
     private(set) var referredTo: Redacted<String>?
     private let declinesTransfers: Bool
+    private let headers: [(name: String, value: String)]
 
     /// Nil: `url` is no `sip:` address with a numeric host.
-    init?(_ url: String, timeout: Duration, on loop: EventLoop) {
+    init?(
+        _ url: String, headers: [(name: String, value: String)] = [], timeout: Duration, on loop: EventLoop
+    ) {
         // `;x-decline` is for us: a phone that will not be transferred.
         let declines = url.hasSuffix(";x-decline")
         guard let target = SIPCallerCore.Target(declines ? String(url.dropLast(10)) : url),
@@ -39,6 +42,7 @@ final class SIPPhoneLine: PhoneLine {
         self.timeout = timeout
         self.loop = loop
         self.declinesTransfers = declines
+        self.headers = headers
     }
 
     func start(_ listener: any PhoneLineListener) {
@@ -56,6 +60,7 @@ final class SIPPhoneLine: PhoneLine {
             target: self.target, local: signalling.address.description, mediaPort: Int(media.address.port),
             identity: UUID().uuidString.lowercased().replacing("-", with: ""), timeout: self.timeout)
         core.referOutcome = self.declinesTransfers ? .declines : .accepts
+        core.headers = self.headers
         self.core = core
         self.step { $0.start(at: $1, into: &$2) }
     }

@@ -58,6 +58,8 @@ package struct SIPCallerCore: Sendable {
     }
 
     package var referOutcome = ReferOutcome.accepts
+    /// Of the INVITE, beside its own.
+    package var headers: [(name: String, value: String)] = []
     private let target: Target
     private let local: String
     private let mediaPort: Int
@@ -259,6 +261,7 @@ package struct SIPCallerCore: Sendable {
         switch method {
         case "INVITE":
             lines += ["Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, REFER, NOTIFY", "Content-Type: application/sdp"]
+            lines += self.headers.map { "\($0.name): \($0.value)" }
         case "NOTIFY":
             lines += ["Event: refer", "Subscription-State: terminated", "Content-Type: message/sipfrag;version=2.0"]
         case "BYE": lines.append("Reason: Q.850;cause=16;text=\"NORMAL_CLEARING\"")

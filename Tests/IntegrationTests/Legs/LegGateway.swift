@@ -101,12 +101,15 @@ final class LegGateway: Sendable {
         try await self.base.stop()
     }
 
+    /// SIP alone ends, with a BYE to every call, and is gone when this returns.
+    func stopSIP() { self.sipServer.stop(within: .milliseconds(200)) }
+
     // MARK: Phones
 
     /// Calls over `leg`; the phone stays on the line when its script is over.
     func call(
         _ leg: Leg, _ script: [PhoneStep] = [], channel: CallID? = nil, sip address: String? = nil,
-        variables: [String: String] = [:]
+        headers: [(name: String, value: String)] = [], variables: [String: String] = [:]
     ) async throws -> LegPhone {
         var configuration = PhoneConfiguration(
             dialect: leg == .rtp ? .rtp : .unicast, rate: .narrowband, script: script)
@@ -120,6 +123,7 @@ final class LegGateway: Sendable {
         let all = ["domain_uuid": TestGateway.tenant.text, "read_rate": "8000"].merging(variables) { $1 }
         let exchange = self.base.freeSwitch.exchange
         let url = address ?? "sip:8000@\(self.sipAddress);tenant=\(TestGateway.tenant)"
+        let given = headers
         let events = Observed(LegPhone.Events())
         let phone = try await loop.run {
             let phone: PhoneSimulator
@@ -129,7 +133,8 @@ final class LegGateway: Sendable {
                     configuration: fixed, channel: channel, number: number, variables: all, of: exchange.value)
             case .rtp:
                 phone = PhoneSimulator(
-                    configuration: fixed, target: PhoneTarget(url: url, timeout: .seconds(5)), on: loop)
+                    configuration: fixed, target: PhoneTarget(url: url, headers: given, timeout: .seconds(5)),
+                    on: loop)
             }
             phone.start(
                 onEvent: { report, samples in LegPhone.note(report, samples, events) },
