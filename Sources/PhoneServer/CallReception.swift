@@ -46,6 +46,12 @@ struct CallReception {
             ])
         gateway.tellOthers(.began, identity, ["dialect": leg.dialect])
         shell.start()
+        // Its place was taken before the drain, and its media comes only now.
+        switch gateway.departure {
+        case .staying: break
+        case .handingOver: shell.handOver()
+        case .gone: shell.abandon(.draining)
+        }
     }
 
     /// Why a leg of a controlled channel was not taken.

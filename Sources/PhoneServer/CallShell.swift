@@ -77,6 +77,8 @@ final class CallShell {
     /// A transfer that rings, and may bring the caller back.
     var ringing: Ringing?
     var lastDigit: (digit: Redacted<Character>, source: DigitSource, at: Duration)?
+    private var isHandedOver = false
+    private var isAbandoned = false
     private var isSettling = false
     private var timer: TimerID?
     private var timerAt: Duration?
@@ -373,6 +375,19 @@ final class CallShell {
     /// An operator or a drain ends the call.
     func end(_ termination: CallTermination) { self.step { $0.endRequested(termination, at: $1, &$2) } }
 
+    /// The process leaves: the caller is told so and goes to the fallback. Once, whoever says it.
+    func handOver() {
+        guard !self.isHandedOver else { return }
+        self.isHandedOver = true
+        self.end(.draining)
+    }
+
+    /// The process ends now, whatever the call is doing: what there is of it is written down.
+    func abandon(_ termination: CallTermination) {
+        self.isAbandoned = true
+        self.step { $0.abandoned(termination, at: $1, &$2) }
+    }
+
     /// An operator hands the caller over. False: the call is leaving already.
     func transferRequested(to destination: TransferDestination) -> Bool {
         var isTaken = false
@@ -409,7 +424,8 @@ final class CallShell {
         }
         let leg = self.leg
         self.dropLeg()
-        leg?.close(termination.isAgreed ? .hangUp : .callEnded)
+        // Nobody has found anyone for a caller whom we abandon: the dialplan is to.
+        leg?.close(self.isAbandoned ? .tryLater : termination.isAgreed ? .hangUp : .callEnded)
         let recording = self.recorder?.finish(at: self.loop.now)
         self.recorder = nil
         let record = self.report.close(

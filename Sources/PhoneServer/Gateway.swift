@@ -102,6 +102,7 @@ package final class Gateway: Sendable {
         var perTenant: [TenantID: Int] = [:]
         var isDraining = false
         var isLeaving = false
+        var departure = Departure.staying
         var offers: [CallID: Offer] = [:]
     }
     private let state = Mutex(State())
@@ -157,6 +158,14 @@ package final class Gateway: Sendable {
     package var isDraining: Bool { self.state.withLock { $0.isDraining } }
     /// `/health` says 503, so that a balancer sends new calls elsewhere. Those that still come are taken until the drain.
     package var isLeaving: Bool { self.state.withLock { $0.isLeaving || $0.isDraining } }
+
+    /// What becomes of a call that begins although the process leaves: it had its place before the drain.
+    enum Departure: Sendable {
+        case staying
+        case handingOver
+        case gone
+    }
+    var departure: Departure { self.state.withLock { $0.departure } }
 
     // MARK: The register
 
@@ -280,8 +289,24 @@ package final class Gateway: Sendable {
 
     /// Phase three: hands the calls that are left to their fallback, with a sentence.
     package func handOverRemaining() {
-        for live in self.state.withLock({ Array($0.live.values) }) {
-            live.loop.execute { live.call.value.call?.end(.draining) }
+        for live in self.depart(.handingOver) {
+            live.loop.execute { live.call.value.call?.handOver() }
+        }
+    }
+
+    /// The last phase: ends every call that is left, at once and in silence, so that each has its record. Its dialplan
+    /// goes on to the fallback.
+    package func endRemaining() {
+        for live in self.depart(.gone) {
+            live.loop.execute { live.call.value.call?.abandon(.draining) }
+        }
+    }
+
+    /// In one step: a call that begins meanwhile either is among those returned, begun, or sees the departure itself.
+    private func depart(_ departure: Departure) -> [Live] {
+        self.state.withLock { state in
+            state.departure = departure
+            return Array(state.live.values)
         }
     }
 

@@ -288,25 +288,32 @@ final class GatewayProcess: Sendable {
         }
     }
 
-    /// Leaves in three phases, after a notice to the balancer: no new calls; those that live end by themselves; the rest go to their fallback.
-    func stop(patience: Duration) async {
+    /// Leaves in phases, after a notice to the balancer: no new calls; those that live end by themselves; the rest go to
+    /// their fallback; and what still lives then ends at once, so that every call has its record.
+    ///
+    /// - Parameter farewell: the last words have 20 s at most, and a hand-over to the fallback does not ring: as long again
+    ///   for the switch to do it.
+    func stop(patience: Duration, farewell: Duration = .seconds(40)) async {
         await self.giveNotice()
+        // Those that live may still come back: by `socket`, by SIP, by a park.
         self.gateway.drain()
-        self.parked.stop()
         self.sip?.server.isDraining = true
         self.logger.info("Draining", ["calls": .integer(self.gateway.liveCalls)])
         await self.waitForCalls(patience)
         if self.gateway.liveCalls > 0 {
             self.gateway.handOverRemaining()
-            // The last words and a transfer have 35 s between them.
-            await self.waitForCalls(.seconds(40))
+            await self.waitForCalls(farewell)
         }
+        await self.endRemainingCalls()
+        self.parked.stop()
         self.media.close()
         self.proxy?.close()
         self.switches?.close()
         if let sip = self.sip?.server {
             // Waits for the BYEs of the calls that are left.
             await Task.detached { _ = sip.stop() }.value
+            // Invitations that were never confirmed end only now.
+            await self.waitForCalls(.seconds(1))
         }
         self.admin.close()
         self.secureAdmin?.close()
@@ -318,6 +325,21 @@ final class GatewayProcess: Sendable {
         await self.store.close()
         await self.nodes?.stop()
         self.group.stop()
+        // What a loop has told since: without loops there comes no more.
+        await self.records.finish()
+    }
+
+    /// Ends what nothing else has ended, while there is still somebody to write it down.
+    private func endRemainingCalls() async {
+        let left = self.gateway.liveCalls
+        guard left > 0 else { return }
+        self.logger.warning("Calls are left at the end of the drain: they end now", ["calls": .integer(left)])
+        self.gateway.endRemaining()
+        await self.waitForCalls(.seconds(2))
+        let late = self.gateway.liveCalls
+        guard late > 0 else { return }
+        // A loop that does not come to it, or a place whose media never came.
+        self.logger.error("Calls have not ended", ["calls": .integer(late)])
     }
 
     /// Says that no new calls should come, while those that do are still taken (PRONTO_DRAIN_NOTICE_SECONDS).

@@ -13,6 +13,10 @@ final class RecordsQueue: Sendable {
     private struct State {
         var waiting: [(call: FinishedCall, since: ContinuousClock.Instant)] = []
         var isFinishing = false
+        /// The writer has returned: nobody takes what comes now.
+        var isOver = false
+        /// On their way to the spool.
+        var late: [Task<Void, Never>] = []
         /// The writer, where it waits for a call.
         var wake: CheckedContinuation<Void, Never>?
     }
@@ -42,7 +46,11 @@ final class RecordsQueue: Sendable {
 
     /// Takes a finished call. Never blocks.
     @Sendable func add(_ finished: FinishedCall) {
-        let wake = self.state.withLock { state in
+        let wake = self.state.withLock { state -> CheckedContinuation<Void, Never>? in
+            guard !state.isOver else {
+                state.late.append(Task { [self] in await self.spool(finished) })
+                return nil
+            }
             state.waiting.append((finished, .now))
             defer { state.wake = nil }
             return state.wake
@@ -53,7 +61,8 @@ final class RecordsQueue: Sendable {
     /// Calls that are in memory only.
     var waiting: Int { self.state.withLock { $0.waiting.count } }
 
-    /// Waits until all is written.
+    /// Waits until all is written. What comes later goes to the spool; another `finish`, when nothing can come any more,
+    /// waits for that too.
     func finish() async {
         let wake = self.state.withLock { state in
             state.isFinishing = true
@@ -66,12 +75,19 @@ final class RecordsQueue: Sendable {
         await tasks.first?.value
         tasks.last?.cancel()
         await tasks.last?.value
+        let late = self.state.withLock { state in
+            defer { state.late = [] }
+            return state.late
+        }
+        for task in late { await task.value }
     }
 
     private func write() async {
         while true {
-            let (next, isFinishing) = self.state.withLock { state in
-                (state.waiting.isEmpty ? nil : state.waiting.removeFirst().call, state.isFinishing)
+            let (next, isFinishing) = self.state.withLock { state -> (FinishedCall?, Bool) in
+                guard state.waiting.isEmpty else { return (state.waiting.removeFirst().call, state.isFinishing) }
+                state.isOver = state.isFinishing
+                return (nil, state.isFinishing)
             }
             guard let next else {
                 if isFinishing { return }
@@ -127,6 +143,19 @@ final class RecordsQueue: Sendable {
             }
             // Cancelled when there is nothing left to do, which the loop's condition sees.
             try? await Task.sleep(for: min(self.patience / 4, .milliseconds(250)))
+        }
+    }
+
+    /// A call that ended when the database is no longer asked: it waits for the next start.
+    private func spool(_ finished: FinishedCall) async {
+        do throws(StoreError) {
+            try await self.calls.spool(finished)
+            self.metrics.spooledRecords.increment()
+            self.logger.warning(
+                "Call spooled: it ended after the others were written",
+                ["call.id": .string(finished.call.id.text)])
+        } catch {
+            self.lost(finished, error)
         }
     }
 

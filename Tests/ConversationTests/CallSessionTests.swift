@@ -673,6 +673,26 @@ import Testing
         call.phone(.hungUp(.normalClearing))
         call.perform { $0.wake(at: $1, &$2) }
         call.perform { $0.endRequested(.draining, at: $1, &$2) }
+        call.perform { $0.abandoned(.draining, at: $1, &$2) }
         #expect(call.trace.count == count)
+    }
+
+    @Test("An abandoned call ends at once and in silence, whatever it waited for")
+    func abandoned() {
+        let leaving = SessionDriver()
+        leaving.startTalking()
+        leaving.perform { $0.endRequested(.draining, at: $1, &$2) }
+        let ringing = SessionDriver()
+        ringing.startTalking()
+        ringing.assistant(
+            .toolCalled(ToolCall(id: "t", name: "transfer_call", arguments: #"{"destination":"sales"}"#)))
+        ringing.advance(by: .seconds(3))
+        for call in [SessionDriver(), leaving, ringing] {
+            let count = call.trace.count
+            call.perform { $0.abandoned(.draining, at: $1, &$2) }
+            #expect(call.trace[count...] == ["close", "finish draining"])
+            #expect(call.finished == [.draining])
+            #expect(call.session.nextWake == nil)
+        }
     }
 }

@@ -93,6 +93,22 @@ import Testing
         }
     }
 
+    @Test("A call that ends after the others were written waits on the disk for the next start, and is told")
+    func late() async throws {
+        try await self.withQueue(limit: 1000, patience: .seconds(30)) { queue, store, spool, lines in
+            store.open()
+            let calls = try self.calls(3)
+            queue.add(calls[0])
+            await queue.finish()
+            for call in calls.dropFirst() { queue.add(call) }
+            await queue.finish()
+            #expect(store.written == [calls[0].call.id])
+            #expect(lines.all.count { $0.contains("Call spooled") } == 2)
+            #expect(try await spool.replay(into: store).written == 2)
+            #expect(Set(store.written) == Set(calls.map(\.call.id)))
+        }
+    }
+
     @Test("A database that keeps up gets every call, in order, and the disk none")
     func keepsUp() async throws {
         try await self.withQueue(limit: 1000, patience: .seconds(30)) { queue, store, spool, _ in

@@ -117,6 +117,23 @@ struct WholeCallTests {
         }
     }
 
+    @Test(
+        "A call that outlives the stop's last wait has its record all the same, and the caller the dialplan's fallback")
+    func outlived() async throws {
+        try await withFolder { folder in
+            let house = try await House(folder)
+            let live = try await house.dial(self.call)
+            #expect(await live.perform([.waitForAgent(quietFor: .milliseconds(200), timeout: .seconds(10))]) == .done)
+            await house.process.stop(patience: .zero, farewell: .zero)
+            #expect(await live.result().end == .closedByGateway(code: 1013))
+            await house.stop()
+            let kept = try #require(try await house.kept(self.call))
+            #expect(kept.call.termination == .draining)
+            #expect(kept.turns.first?.heardText?.value == House.greeting)
+            #expect(house.lines.all.contains { $0.contains("Calls are left at the end of the drain") })
+        }
+    }
+
     @Test("A stop whose patience ends says a sentence and closes the call properly")
     func impatience() async throws {
         var script = House.script()

@@ -90,6 +90,14 @@ extension CallSession {
         }
     }
 
+    /// The process ends now: nobody waits for last words, or for what becomes of a transfer. The caller's dialplan goes on,
+    /// to its fallback.
+    package mutating func abandoned(
+        _ termination: CallTermination, at now: Duration, _ output: inout SessionOutput
+    ) {
+        self.end(termination, at: now, &output)
+    }
+
     /// An operator hands the caller over: at once, whatever the agent was saying. False: the call is leaving already.
     package mutating func transferRequested(
         to destination: TransferDestination, at now: Duration, _ output: inout SessionOutput

@@ -120,7 +120,9 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
         case .ended(let ending):
             self.hasSaidBye = true
             switch ending.initiator {
-            case .peer, .us: call.leg(self, ended: .hungUp(ending.cause))
+            case .peer: call.leg(self, ended: .hungUp(ending.cause))
+            // A BYE of ours that this leg has not said is the server's, at its stop.
+            case .us: call.abandon(.draining)
             case .deadline, .lost, .protocolFailure: call.leg(self, ended: .lost("sip-lost"))
             }
             // The call has let go of it: nobody else gives its ports back.
