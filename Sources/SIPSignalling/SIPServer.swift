@@ -10,10 +10,10 @@ import Telephony
 package final class SIPCounters: Sendable {
     /// INVITEs that reached the owner.
     package let invitations = Counter()
-    /// INVITEs refused by the server itself: no place, too many a second, draining.
+    /// INVITEs refused by the server itself: no place, too many a second, stopping.
     package let refusedFull = Counter()
     package let refusedRate = Counter()
-    package let refusedDraining = Counter()
+    package let refusedStopping = Counter()
     /// INVITEs whose session description or request could not be served.
     package let refusedRequest = Counter()
     /// Requests from outside of the allowed networks (UDP; the kernel drops TCP's).
@@ -58,7 +58,8 @@ package final class SIPServer: Sendable {
         self.invited = invited
     }
 
-    /// While true, INVITE and OPTIONS get 503 with Retry-After; calls that are up go on.
+    /// While true, OPTIONS gets 503 with Retry-After. Calls that are up go on; an INVITE reaches the owner all the same,
+    /// who alone knows whether it is the next leg of one of them.
     package var isDraining: Bool {
         get { self.isDrainingFlag.load(ordering: .relaxed) }
         set { self.isDrainingFlag.store(newValue, ordering: .relaxed) }

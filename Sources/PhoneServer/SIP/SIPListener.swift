@@ -89,7 +89,6 @@ final class SIPDesk {
     }
 
     func take(_ invitation: SIPInvitation) {
-        guard !self.gateway.isDraining else { return self.reject(invitation, .draining(), "draining") }
         guard var ids = self.ids(of: invitation) else {
             return self.reject(invitation, SIPRejection(.forbidden), "token")
         }
@@ -99,6 +98,7 @@ final class SIPDesk {
             // A call that lives: who answers was decided long ago.
             return self.takeOver(invitation, live)
         }
+        guard !self.gateway.isDraining else { return self.reject(invitation, .draining(), "draining") }
         // The outbound socket of this very channel waits: it has said who answers.
         if let call = ids.call, let offer = self.gateway.peekOffer(of: call) {
             ids.hints.tenant = offer.identity.tenant

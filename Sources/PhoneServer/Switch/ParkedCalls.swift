@@ -35,6 +35,7 @@ package final class ParkedCalls: Sendable {
         }
     }
 
+    /// No channel comes any more, also none of a call that lives: for the end of the process, after the drain.
     package func stop() {
         for listener in self.listeners.withLock({ Array($0.values) }) { listener.cancel() }
     }
@@ -47,6 +48,14 @@ package final class ParkedCalls: Sendable {
         // One that came by `socket` is parked too, and its socket serves it.
         guard event.headers["variable_current_application"] != "socket" else { return }
         let live = self.gateway.live(dial.channel)
+        guard live != nil || !self.gateway.isDraining else {
+            // A call that lives gets its channel back; a new one has its dead man's switch.
+            self.gateway.metrics.refused()
+            self.gateway.logger.warning(
+                "Parked call not answered: its dead man's switch is the fallback",
+                ["refusal.reason": .string("draining")])
+            return
+        }
         guard let clock = self.clocks.first(where: { $0.loop === live?.loop }) ?? self.clocks.randomElement() else {
             return
         }

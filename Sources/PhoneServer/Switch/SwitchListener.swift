@@ -82,13 +82,10 @@ package final class SwitchListener {
     }
 
     /// A connection of the switch. What is not taken is left again: the dialplan goes on behind `socket`, to its fallback.
+    /// Whether a drain refuses it is known when its channel is (`SwitchVisit.began`): calls that live come back.
     package func accept(_ connection: Connection) {
         guard self.gateway.configuration.acceptsAnybody || self.configuration.isTrustedPeer(connection.peer) else {
             self.refuse("peer-not-allowed", "Add the switch's address to ESL_ALLOWED_PEERS")
-            return self.turnAway(connection)
-        }
-        guard !self.gateway.isDraining else {
-            self.refuse("draining", "Another node takes new calls")
             return self.turnAway(connection)
         }
         guard self.shared.enter(limit: self.configuration.maximumConnections) else {

@@ -66,8 +66,11 @@ final class SwitchVisit {
 
     private func began(_ data: SwitchEvent) {
         guard var dial = SwitchDial(data) else { return self.giveUp("no-channel", "The switch sent no channel id") }
-        if let live = self.gateway.live(dial.channel), live.loop !== self.loop {
-            return self.listener.move(self, data: data, to: live.loop)
+        let live = self.gateway.live(dial.channel)
+        if let live, live.loop !== self.loop { return self.listener.move(self, data: data, to: live.loop) }
+        // A caller whom nobody answered comes back to the conversation, however soon we leave.
+        guard live != nil || !self.gateway.isDraining else {
+            return self.giveUp("draining", "Another node takes new calls")
         }
         dial.resolve(in: self.gateway.directory)
         self.dial = dial

@@ -76,8 +76,9 @@ extension SIPStack {
                 self.sip, message, rejection.status.code, rejection.status.phrase.description, rejection.headers)
             return
         }
-        if self.isDraining() || self.isStopping {
-            self.counters.refusedDraining.increment()
+        // A drain is the owner's to decide on: the call may live, and this be its next leg.
+        if self.isStopping {
+            self.counters.refusedStopping.increment()
             return self.refuse(message, .draining())
         }
         guard self.sessions.count < self.configuration.mostDialogs else {
