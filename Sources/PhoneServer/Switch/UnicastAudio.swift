@@ -151,7 +151,8 @@ final class UnicastAudio {
             return nil
         }
         self.ends = Ends(socket: socket, port: port, remote: remote)
-        socket.onDatagram = { [unowned self] bytes, sender, _ in self.first(bytes, from: sender) }
+        // Weak: a leg that waits for its place among the nodes keeps the socket, and the channel may end meanwhile.
+        socket.onDatagram = { [weak self] bytes, sender, _ in self?.first(bytes, from: sender) }
         return UnicastPorts(
             switchAddress: self.switchPorts.host, switchPort: remote.port, ourAddress: self.ports.host, ourPort: port)
     }
@@ -195,7 +196,7 @@ final class UnicastAudio {
         }
         self.ends = nil
         self.leg = leg
-        leg.onDatagram = { [unowned self] now in self.link.heard(at: now) }
+        leg.onDatagram = { [weak self] now in self?.link.heard(at: now) }
         let (ports, switchPorts) = (self.ports, self.switchPorts)
         leg.onClose = { [weak self] in
             ports.giveBack(ends.port)
