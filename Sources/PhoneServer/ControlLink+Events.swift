@@ -39,15 +39,17 @@ extension ControlLink {
 
     /// Calls `handler`, on the link's loop, with each event of these names. It must not wait for anything.
     ///
-    /// - Parameter channel: nil: of any channel, also of those that no call of ours has.
+    /// - Parameters:
+    ///   - channel: nil: of any channel, also of those that no call of ours has.
+    ///   - gone: the channel ended while the connection was away: no event of it will come.
     package func onEvent(
         _ names: [SwitchEvent.Name], subclasses: [String] = [], of channel: CallID? = nil,
-        _ handler: @escaping @Sendable (SwitchEvent) -> Void
+        gone: @escaping @Sendable () -> Void = {}, _ handler: @escaping @Sendable (SwitchEvent) -> Void
     ) -> Listener {
         let listener = Listener(self)
         let interest = EventInterest(names, subclasses: subclasses, of: channel)
         self.loop.execute { [self] in
-            if !listener.begin(interest, .init(event: handler, channelGone: {})) {
+            if !listener.begin(interest, .init(event: handler, channelGone: gone)) {
                 self.logger.error("An event listener names what cannot be asked of the switch")
             }
         }

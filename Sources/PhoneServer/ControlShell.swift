@@ -87,6 +87,9 @@ final class ControlShell {
         return id
     }
 
+    /// How many listen.
+    var listenerCount: Int { self.handlers.count }
+
     func stopListening(_ id: EventListeners.ID) {
         self.handlers[id] = nil
         guard let channel = self.listeners.remove(id)?.channel else { return }

@@ -110,7 +110,8 @@ final class ParkedCall {
         }
         let box = LoopBound(self, on: self.loop)
         let names: [SwitchEvent.Name] = [.playbackStart, .channelBridge, .channelUnpark, .channelHangup]
-        self.listener = self.link.onEvent(names, of: self.dial.channel) { event in
+        let gone: @Sendable () -> Void = { box.loop.execute { box.value.end() } }
+        self.listener = self.link.onEvent(names, of: self.dial.channel, gone: gone) { event in
             box.loop.execute { box.value.happened(event) }
         }
         let link = self.link
@@ -156,6 +157,7 @@ final class ParkedCall {
         self.dismiss()
         self.tellLost()
         let (link, channel, logger) = (self.link, self.dial.channel, self.gateway.logger)
+        let box = LoopBound(self, on: self.loop)
         self.whenQuiet {
             link.ask(try? .park(channel)) { isParked in
                 guard !isParked else { return }
@@ -163,6 +165,8 @@ final class ParkedCall {
                 logger.warning(
                     "The switch would not park a channel whose raw audio has ended",
                     ["call.id": .string(channel.text)])
+                // No event of this park is of use any more, and none may ever come: the channel may be gone.
+                box.loop.execute { box.value.end() }
             }
         }
     }

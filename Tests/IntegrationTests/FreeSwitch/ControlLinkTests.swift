@@ -179,6 +179,8 @@ import Testing
                 for: [.channelPark, .channelUnpark], of: channel, timeout: .seconds(5),
                 after: .transfer(channel, to: DialplanTarget(extension: "5900", context: "default")))
             let waiting = Task { try await link.wait(for: [.channelAnswer], of: channel, timeout: .seconds(60)) }
+            let gone = Observed(0)
+            let listener = link.onEvent([.channelHangup], of: channel, gone: { gone.change { $0 += 1 } }) { _ in }
             try await running.restart()
             try await eventually(within: .seconds(40), "the call hears that its channel is gone") {
                 heard.value == ["CRASH"]
@@ -188,6 +190,8 @@ import Testing
             let next = try await link.originate(Self.park)
             #expect(try await link.exists(next))
             #expect(heard.value == ["CRASH"])
+            #expect(gone.value == 1, "a listener of the channel is told too")
+            listener.cancel()
         }
     }
 }
