@@ -29,6 +29,8 @@ package struct RTCPSession: Sendable {
     package private(set) var roundTripMost: Duration?
     package private(set) var peerHasLeft = false
     package private(set) var invalid = 0
+    /// When a report from the peer's host last came that could be read; nil: none has.
+    private(set) var lastAccepted: Duration?
 
     private let configuration: Configuration
     private var lastSenderReport: (middle: UInt32, at: Duration)?
@@ -50,6 +52,7 @@ package struct RTCPSession: Sendable {
             self.invalid += 1
             return
         }
+        self.lastAccepted = max(self.lastAccepted ?? now, now)
         for message in self.messages {
             switch message {
             case .senderReport(let ssrc, let ntp, _, _, _):

@@ -48,6 +48,8 @@ package struct RTPReceiver: Sendable {
     /// The next audio packet is of a source whose clock has nothing to do with the last one's.
     private var isNewSource = false
     private var origin: Duration?
+    /// When a packet of the source that is heard last came; nil: none has.
+    private(set) var lastAccepted: Duration?
     /// Of sources that are gone.
     private var past = RTPStatistics()
 
@@ -88,6 +90,7 @@ package struct RTPReceiver: Sendable {
             self.past.packetsInvalid += 1
             return
         }
+        self.lastAccepted = max(self.lastAccepted ?? now, now)
         let number: Int64
         switch self.sequence.accept(packet.sequenceNumber) {
         case .ahead(let extended, _), .reordered(let extended): number = extended

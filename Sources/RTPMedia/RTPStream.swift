@@ -13,6 +13,8 @@ package struct RTPStream: Sendable {
     /// Where the peer takes RTCP, when signalling said so (`a=rtcp`, RFC 3605); else the port above its RTP port.
     private var announcedControl: RTPAddress?
     private var hasReportedLeaving = false
+    /// Since when the peer is expected to send.
+    private var expectedSince: Duration
 
     package init(
         receiver: RTPReceiver.Configuration, sender: RTPSender.Configuration, canonicalName: String, ntpAtZero: UInt64,
@@ -25,6 +27,7 @@ package struct RTPStream: Sendable {
                 ssrc: sender.ssrc, canonicalName: canonicalName, ntpAtZero: ntpAtZero),
             at: now, random: random)
         self.announcedControl = announcedControl
+        self.expectedSince = now
     }
 
     // MARK: What comes
@@ -62,6 +65,18 @@ package struct RTPStream: Sendable {
             self.hasReportedLeaving = true
             events.append(.peerLeft)
         }
+    }
+
+    /// The leg is on hold: a peer that sends nothing does as it should.
+    package mutating func silenceExpected(at now: Duration) { self.expectedSince = now }
+
+    /// How long nothing has come from the peer, neither RTP nor RTCP; what anybody else sends is no sign of its life.
+    /// Mutating in name only: see `destination`.
+    package mutating func silence(at now: Duration) -> Duration {
+        var last: Duration = self.expectedSince
+        if let time = self.receiver.lastAccepted { last = max(last, time) }
+        if let time = self.control.lastAccepted { last = max(last, time) }
+        return now - last
     }
 
     // MARK: What goes

@@ -37,9 +37,8 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     private var isHeld = false
     private var isClosed = false
     private var hasSaidBye = false
-    /// When any datagram last came. A peer that vanished says no BYE.
-    private var lastPacket: Duration
-    /// Longer than any pause of a phone that suppresses silence is likely to be: such phones send comfort noise now and then.
+    /// A peer that vanished says no BYE. Longer than any pause of a phone that suppresses silence is likely to be: such
+    /// phones send comfort noise now and then.
     private static let silenceLimit: Duration = .seconds(30)
     /// Set by `attach`, cleared by `detach`: the call outlives that.
     private unowned(unsafe) var call: CallShell?
@@ -63,7 +62,6 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
         self.rtcp = sockets.rtcp
         self.pacer = FramePacer(format: format)
         self.lastHeard = loop.now
-        self.lastPacket = loop.now
         self.stream = RTPStream(
             receiver: RTPReceiver.Configuration(
                 law: law, acceptsOtherLaw: true, telephoneEvent: agreement.telephoneEvent, limits: limits,
@@ -85,12 +83,10 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     func attach(to call: CallShell) {
         self.call = call
         self.rtp.onDatagram = { [unowned self] bytes, sender, arrival in
-            self.lastPacket = arrival
             self.stream.received(bytes, from: RTPAddress(sender), at: arrival, into: &self.events)
             if !self.events.isEmpty { self.tell() }
         }
         self.rtcp?.onDatagram = { [unowned self] bytes, sender, _ in
-            self.lastPacket = self.loop.now
             self.stream.receivedControl(bytes, from: RTPAddress(sender), at: self.loop.now, into: &self.events)
             if !self.events.isEmpty { self.tell() }
         }
@@ -167,8 +163,8 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
             self.speak(at: now)
         }
         if self.stream.isReportDue(at: now) { self.report(at: now) }
-        if self.isHeld { self.lastPacket = now }
-        if now - self.lastPacket > Self.silenceLimit, let call = self.call {
+        if self.isHeld { self.stream.silenceExpected(at: now) }
+        if self.stream.silence(at: now) > Self.silenceLimit, let call = self.call {
             // The phone, or its switch, is gone without a word: nobody could hear that caller, a human neither.
             call.end(.phoneLost)
         }
