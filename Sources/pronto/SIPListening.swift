@@ -20,10 +20,12 @@ enum SIPListening {
         guard let address = SocketAddress(settings.sipHost, port: port) else {
             throw StartError("PRONTO_SIP_HOST: an IP address of this machine, such as 127.0.0.1")
         }
+        try self.checkMedia(settings, sip: address)
         var configuration = SIPListenerConfiguration(
             ports: try SwitchListening.ports(
                 settings.datagramHost, settings.datagramFirst, settings.datagramLast, step: 2, "RTP_PORT_MIN",
                 "RTP_PORT_MAX"))
+        configuration.reachable = address
         do throws(JitterLimitsError) {
             configuration.jitter = try JitterBuffer.Limits(
                 minimum: settings.jitterMinimum, maximum: settings.jitterMaximum, target: settings.jitterTarget)
@@ -43,6 +45,21 @@ enum SIPListening {
             return Running(server: server, address: addresses.plain)
         } catch {
             throw StartError("PRONTO_SIP_PORT: \(error)")
+        }
+    }
+
+    /// Where RTP is taken: tried once, so that a wrong address is not found out by each caller.
+    private static func checkMedia(_ settings: Settings, sip: SocketAddress) throws {
+        guard let address = SocketAddress(settings.datagramHost, port: 0) else {
+            throw StartError("RTP_BIND_ADDRESS: an IP address of this machine, such as 127.0.0.1 or 0.0.0.0")
+        }
+        // Only then does the switch have to be told another address: PRONTO_SIP_HOST's.
+        guard !address.isWildcard || address.isIPv6 || !sip.isIPv6 else {
+            throw StartError(
+                "RTP_BIND_ADDRESS: 0.0.0.0 takes no audio at PRONTO_SIP_HOST's IPv6 address; set :: or that address")
+        }
+        do throws(ListenError) { try UDPSocket.check(address) } catch {
+            throw GatewayProcess.startError(error, "RTP_BIND_ADDRESS", "RTP_BIND_ADDRESS")
         }
     }
 

@@ -38,7 +38,7 @@ enum SwitchListening {
         }
     }
 
-    private static func configuration(
+    static func configuration(
         _ settings: Settings, _ media: SocketAddress, _ sip: SocketAddress?, _ unicast: Unicast
     ) -> SwitchListenerConfiguration {
         var configuration = SwitchListenerConfiguration()
@@ -47,7 +47,8 @@ enum SwitchListening {
         configuration.maximumConnections = settings.socketConnections
         configuration.audio = CallAudio(rawValue: settings.audioMode.rawValue) ?? .esl
         configuration.matchTimeout = settings.matchTimeout
-        configuration.streamURL = settings.streamURL ?? "ws://\(media)"
+        // The media port speaks TLS to everybody, or to nobody.
+        configuration.streamURL = settings.streamURL ?? "\(settings.certificate == nil ? "ws" : "wss")://\(media)"
         configuration.sipAddress = sip?.description
         configuration.sipProfile = settings.sipProfile
         configuration.ports = unicast.ours

@@ -191,6 +191,18 @@ struct StartTests {
         (["PRONTO_ADMIN_HOST": "gateway.example"], ["PRONTO_ADMIN_HOST", "IP address"]),
         // TEST-NET-1 (RFC 5737) is no address of any machine.
         (["REALTIME_HOST": "192.0.2.1"], ["REALTIME_HOST", "not an address of this machine"]),
+        (
+            ["PRONTO_SIP_PORT": "0", "RTP_BIND_ADDRESS": "gateway.example"],
+            ["RTP_BIND_ADDRESS", "IP address of this machine"]
+        ),
+        (
+            ["PRONTO_SIP_PORT": "0", "RTP_BIND_ADDRESS": "192.0.2.1"],
+            ["RTP_BIND_ADDRESS", "not an address of this machine"]
+        ),
+        (
+            ["PRONTO_SIP_PORT": "0", "PRONTO_SIP_HOST": "::1", "RTP_BIND_ADDRESS": "0.0.0.0"],
+            ["RTP_BIND_ADDRESS", "PRONTO_SIP_HOST"]
+        ),
         (["PRONTO_PROXY_PORT": "0"], ["PRONTO_PROXY_PORT"]),
         (["REALTIME_PORT": "70000"], ["REALTIME_PORT", "\"70000\"", "65535"]),
         (["HEALTH_PORT": "http"], ["HEALTH_PORT", "\"http\""]),

@@ -15,6 +15,9 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// 127.0.0.0/8 or ::1.
     package var isLoopback: Bool { self.isIPv6 ? self.high == 0 && self.low == 1 : self.low >> 24 == 127 }
 
+    /// 0.0.0.0 or ::, which mean every address of the machine.
+    package var isWildcard: Bool { self.high == 0 && self.low == 0 }
+
     /// 4 or 16 bytes, network order: for allow-lists.
     package var bytes: [UInt8] {
         let low = (0..<8).map { UInt8(truncatingIfNeeded: self.low >> (56 - 8 * $0)) }

@@ -29,13 +29,7 @@ package final class UDPSocket {
     /// Binds now; port 0: any free one.
     package init(_ address: SocketAddress, on loop: EventLoop, reading: Reading = .asItComes) throws(ListenError) {
         loop.preconditionInLoop()
-        let descriptor = pronto_socket(address.family, Int32(SOCK_DGRAM.rawValue), 0)
-        guard descriptor >= 0 else { throw .failed(address, SystemError("socket")) }
-        guard address.withSockaddr({ Glibc.bind(descriptor, $0, $1) }) == 0 else {
-            let error = ListenError(address, "bind")
-            Glibc.close(descriptor)
-            throw error
-        }
+        let descriptor = try Self.bind(address)
         self.loop = loop
         self.descriptor = descriptor
         self.address = SocketAddress.local(of: descriptor) ?? address
@@ -51,6 +45,22 @@ package final class UDPSocket {
             Glibc.close(descriptor)
             throw .failed(address, error)
         }
+    }
+
+    /// Whether a socket can be bound to `address` now. Any thread: for what a start finds out before there is a call.
+    package static func check(_ address: SocketAddress) throws(ListenError) {
+        Glibc.close(try self.bind(address))
+    }
+
+    private static func bind(_ address: SocketAddress) throws(ListenError) -> Int32 {
+        let descriptor = pronto_socket(address.family, Int32(SOCK_DGRAM.rawValue), 0)
+        guard descriptor >= 0 else { throw .failed(address, SystemError("socket")) }
+        guard address.withSockaddr({ Glibc.bind(descriptor, $0, $1) }) == 0 else {
+            let error = ListenError(address, "bind")
+            Glibc.close(descriptor)
+            throw error
+        }
+        return descriptor
     }
 
     deinit {

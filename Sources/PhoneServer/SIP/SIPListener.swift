@@ -11,7 +11,16 @@ package struct SIPListenerConfiguration: Sendable {
     /// Pairs of ports for RTP and RTCP.
     package var ports: DatagramPorts
     package var jitter = JitterBuffer.Limits.standard
+    /// What the switch is told when the ports are bound to every address of the machine: where it finds the SIP listener.
+    package var reachable: SocketAddress?
     package init(ports: DatagramPorts) { self.ports = ports }
+
+    /// The address for `c=`. Every address (0.0.0.0, `::`) is none that anybody could send to, and there it means hold
+    /// (RFC 2543 §B.5; RFC 3264 §8.4 keeps the reading).
+    func announced(_ bound: SocketAddress) -> SocketAddress {
+        guard bound.isWildcard, let reachable = self.reachable else { return bound }
+        return reachable.with(port: bound.port)
+    }
 }
 
 /// Takes SIP's invitations and turns them into calls, each on one of the loops.
@@ -218,7 +227,9 @@ final class SIPDesk {
             leg.onClose = media.giveBack
             return leg
         }
-        invitation.dialog.accept(LocalMedia(address: media.rtp.address, rtcpPort: media.rtcp.address.port))
+        invitation.dialog.accept(
+            LocalMedia(
+                address: self.configuration.announced(media.rtp.address), rtcpPort: media.rtcp.address.port))
         if let agreement = invitation.agreement { return begin(makeLeg(agreement)) }
         relay.onEvent = { event in
             switch event {

@@ -185,8 +185,3 @@ extension SIPStack {
             ["peer.address": .string(SocketAddress(libre: source)?.description ?? "unknown")])
     }
 }
-
-extension SocketAddress {
-    /// 0.0.0.0 or ::.
-    var isWildcard: Bool { self.bytes.allSatisfy { $0 == 0 } }
-}
