@@ -95,7 +95,7 @@ private func read(_ headers: [(String, String)]) -> SwitchDial? {
         let silent = try #require(read([])).stream
         #expect(
             silent.url(base: "ws://127.0.0.1:8085", assistant: secretary, call: call)
-                == "ws://127.0.0.1:8085/stream/\(assistant)/\(channel)?rate=16000")
+                == "ws://127.0.0.1:8085/stream/\(assistant)/\(channel)?rate=16000&encoding=l16")
         let stated = try #require(
             read([
                 ("variable_pronto_ws_dialect", "fork"), ("variable_pronto_ws_rate", "8k"),
@@ -106,7 +106,8 @@ private func read(_ headers: [(String, String)]) -> SwitchDial? {
         let base = try #require(stated.base)
         #expect(
             stated.url(base: base, assistant: secretary, call: call)
-                == "wss://voice.example.com/stream/\(assistant)/\(channel)?rate=8000&dialect=mod-audio-stream-fork")
+                == "wss://voice.example.com/stream/\(assistant)/\(channel)?rate=8000&encoding=l16&dialect=mod-audio-stream-fork"
+        )
         for (name, value) in [
             ("pronto_ws_dialect", "morse"), ("pronto_ws_rate", "44100"), ("pronto_ws_base", "http://127.0.0.1"),
             ("pronto_ws_base", "ws://127.0.0.1/?a=b"),

@@ -38,9 +38,10 @@ struct StatedStream: Sendable, Equatable {
         }
     }
 
-    /// The address at which the module finds us, below `base`.
+    /// The address at which the module finds us, below `base`. It states the whole format: a module of this kind always
+    /// sends linear samples at the rate of its `start`, whatever the gateway takes for usual (PRONTO_PHONE_ENCODING).
     func url(base: String, assistant: AssistantID, call: CallID) -> String {
         let dialect = self.dialect.map { "&dialect=\($0.rawValue)" } ?? ""
-        return "\(base)/stream/\(assistant.text)/\(call.text)?rate=\(self.rate.hertz)\(dialect)"
+        return "\(base)/stream/\(assistant.text)/\(call.text)?rate=\(self.rate.hertz)&encoding=l16\(dialect)"
     }
 }
