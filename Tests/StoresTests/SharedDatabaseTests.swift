@@ -144,4 +144,29 @@ struct SharedDatabaseTests {
             await store.close()
         }
     }
+
+    @Test("Limits, retention and audio of a tenant are each set by themselves", arguments: StoreUnderTest.allCases)
+    func policies(kind: StoreUnderTest) async throws {
+        try await kind.withStore { store in
+            let (one, other) = (try Sample.tenant(1), try Sample.tenant(2))
+            for tenant in [one, other] { try await store.save(tenant) }
+            var expected = TenantPolicy()
+            expected.audio = .dual
+            try await store.change(.audio(.dual), of: one.id)
+            #expect(try await store.policy(of: one.id) == expected)
+            expected.retention = Retention(conversations: 1, recordings: 2, calls: 3, activity: 4)
+            try await store.change(.retention(expected.retention), of: one.id)
+            #expect(try await store.policy(of: one.id) == expected)
+            expected.limits = TenantLimits(calls: 5, spendMicros: 6, requests: 7)
+            try await store.change(.limits(expected.limits), of: one.id)
+            #expect(try await store.policy(of: one.id) == expected)
+            expected.retention = Retention(calls: 0)
+            expected.audio = nil
+            try await store.change(.retention(expected.retention), of: one.id)
+            try await store.change(.audio(nil), of: one.id)
+            #expect(try await store.policies() == [one.id: expected])
+            let negative = TenantPolicy.Change.retention(Retention(recordings: -1))
+            #expect(await code { try await store.change(negative, of: one.id) } == .invalid)
+        }
+    }
 }
