@@ -158,7 +158,14 @@ package struct ConfigurationCopy: Sendable {
                 return (state.columns, true)
             }
             if isNew { try self.line(Line(table: table, columns: columns)) }
-            try self.line(Line(row: columns.map { values[$0] ?? .null }))
+            try self.line(
+                Line(
+                    row: columns.map { column in
+                        // JSON has no NaN and no infinity, and both stand for nothing that could be set: one of them in
+                        // some row must not keep every tenant out of the copy.
+                        if case .real(let number)? = values[column], !number.isFinite { return .null }
+                        return values[column] ?? .null
+                    }))
         }
 
         func end() throws(StoreError) {
