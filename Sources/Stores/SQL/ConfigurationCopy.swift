@@ -64,6 +64,7 @@ package struct ConfigurationCopy: Sendable {
         try self.each { name, row in
             // A table that this version does not read, and those of others' readings, are passed over.
             if let table = ConfigurationTable(rawValue: name) { gathering.take(row, of: table) }
+            if let table = OlderTable(rawValue: name) { gathering.take(row, of: table) }
         }
         return gathering.reading(of: nil)
     }
