@@ -190,7 +190,10 @@ package struct CalendarFile: Sendable {
         let known = Set(starts.map(Self.minute))
         starts += added.filter { !known.contains(Self.minute($0)) }
         var rows: [CalendarDateRow] = []
-        for start in self.without(excluded, starts, span) { rows += try self.rows(from: start, span, name, number) }
+        for start in self.without(excluded, starts, span) {
+            rows += try self.rows(from: start, span, name, number)
+            guard rows.count <= self.limits.dates else { throw refuse("more than \(self.limits.dates) dates") }
+        }
         return rows
     }
 
@@ -212,16 +215,17 @@ package struct CalendarFile: Sendable {
         if !isWholeDay { zone = try Self.zone(of: property, start, number) }
         guard let endProperty = icalcomponent_get_first_property(event, ICAL_DTEND_PROPERTY) else {
             // RFC 5545 §3.6.1: without an end an all-day event is one day, a timed one no time at all.
-            let duration = icaldurationtype_as_int(icalcomponent_get_duration(event))
+            let duration = Self.seconds(icalcomponent_get_duration(event))
             guard !isWholeDay || duration <= 0 else {
                 guard duration % 86400 == 0, duration / 86400 <= 3660 else {
                     throw refuse("DURATION: whole days, ten years at most")
                 }
-                return Span(start: start, length: Int(duration) / 86400, isWholeDay: true, zone: nil)
+                return Span(start: start, length: duration / 86400, isWholeDay: true, zone: nil)
             }
             if isWholeDay { return Span(start: start, length: 1, isWholeDay: true, zone: nil) }
             guard duration > 0 else { throw refuse("DTEND is missing: a time without an end closes nothing") }
-            return Span(start: start, length: Int(duration), isWholeDay: false, zone: zone)
+            guard duration <= Self.longest else { throw refuse("DURATION: a year at most") }
+            return Span(start: start, length: duration, isWholeDay: false, zone: zone)
         }
         let end = icalproperty_get_dtend(endProperty)
         guard let last = Self.day(end) else { throw refuse("DTEND: a date that exists") }
@@ -237,8 +241,18 @@ package struct CalendarFile: Sendable {
             throw refuse("DTSTART: a time that exists")
         }
         let seconds = to.timeIntervalSince(from)
-        guard seconds > 0, seconds <= 366 * 86400 else { throw refuse("DTEND: after DTSTART, a year at most") }
+        guard seconds > 0, seconds <= Double(Self.longest) else { throw refuse("DTEND: after DTSTART, a year at most") }
         return Span(start: start, length: Int(seconds), isWholeDay: false, zone: zone)
+    }
+
+    /// In seconds, of an event with hours.
+    private static let longest = 366 * 86400
+
+    /// libical's own sum is 32 bits wide: of P50000D it makes 289 days.
+    private static func seconds(_ duration: icaldurationtype) -> Int {
+        let days = Int(duration.weeks) * 7 + Int(duration.days)
+        let seconds = ((days * 24 + Int(duration.hours)) * 60 + Int(duration.minutes)) * 60 + Int(duration.seconds)
+        return duration.is_neg == 0 ? seconds : -seconds
     }
 
     /// The zone of a time; nil: floating, by the calendar's clocks.

@@ -186,7 +186,10 @@ package protocol TenantPolicyStore: Sendable {
     func policy(of tenant: TenantID) async throws(StoreError) -> TenantPolicy
     /// Of every tenant that has one: the gateway's own question.
     func policies() async throws(StoreError) -> [TenantID: TenantPolicy]
+    /// All of it.
     func save(_ policy: TenantPolicy, of tenant: TenantID) async throws(StoreError)
+    /// The one subject, whatever the others are meanwhile.
+    func change(_ change: TenantPolicy.Change, of tenant: TenantID) async throws(StoreError)
 
     /// Policies and keys of the tenants that are named, or of all: the gateway's own question.
     func access(of tenants: Set<TenantID>?) async throws(StoreError) -> AccessReading

@@ -26,4 +26,12 @@ package struct ProviderAccount: Sendable, Equatable {
         self.secret = secret.map { Redacted($0) }
         self.hasSecret = secret != nil
     }
+
+    /// Where its service is, when its settings say so: the only place that its key goes to.
+    package var baseURL: String? { Self.baseURL(in: self.configuration) }
+
+    /// The same, of a configuration's text.
+    package static func baseURL(in configuration: String) -> String? {
+        JSONValue(json: configuration)?["base_url"]?.text.flatMap { $0.isEmpty ? nil : $0 }
+    }
 }

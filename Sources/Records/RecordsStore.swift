@@ -57,7 +57,8 @@ package protocol ProviderAccountStore: Sendable {
     ) async throws(StoreError) -> ProviderAccount?
     /// Without keys.
     func accounts(of tenant: TenantID) async throws(StoreError) -> [ProviderAccount]
-    /// Adds or changes. A nil `secret` with `hasSecret` keeps the stored key.
+    /// Adds or changes. A nil `secret` with `hasSecret` keeps the stored key, if there is one; `invalid` when `base_url` is
+    /// not the one that it is stored with.
     func save(_ account: ProviderAccount, of tenant: TenantID) async throws(StoreError)
     @discardableResult
     func removeAccount(

@@ -27,6 +27,20 @@ package struct SwitchAccount: Sendable, Equatable {
         self.isEnabled = isEnabled
     }
 
+    /// A name or an address, as it may be stored.
+    package static func isHost(_ text: String) -> Bool {
+        (1...253).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                    || ".-_:".utf8.contains(byte)
+            }
+    }
+
+    /// One line: the Event Socket's protocol ends the password with the line.
+    package static func isPassword(_ text: String) -> Bool {
+        (1...256).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x1F && $0 != 0x7F }
+    }
+
     package static func == (one: SwitchAccount, other: SwitchAccount) -> Bool {
         one.tenant == other.tenant && one.host == other.host && one.port == other.port
             && one.password?.value == other.password?.value && one.connectTimeout == other.connectTimeout

@@ -13,6 +13,13 @@ package struct TenantPolicy: Sendable, Equatable {
         self.retention = retention
         self.audio = audio
     }
+
+    /// One subject of it. Different people set them, perhaps at the same moment: to set one leaves the others as they are.
+    package enum Change: Sendable, Equatable {
+        case limits(TenantLimits)
+        case retention(Retention)
+        case audio(CallAudio?)
+    }
 }
 
 /// How a call that comes by the outbound Event Socket brings its audio (`AUDIO_MODE`).
@@ -29,7 +36,7 @@ package enum CallAudio: String, Sendable, CaseIterable {
 
 /// The most that a tenant may use. Set by the installation, not by the tenant.
 package struct TenantLimits: Sendable, Equatable {
-    /// Calls at a time, on one node.
+    /// Calls at a time: on one node, with Redis on all nodes together.
     package var calls: Int?
     /// Of a calendar month (UTC), in millionths of the currency that costs are recorded in.
     package var spendMicros: Int?

@@ -10,8 +10,7 @@ import Telephony
 /// All rows and a sync to the disk take seconds in a large installation. Changes do not wait for that: whoever follows them
 /// only leaves a word here.
 final class CopyKeeping: Sendable {
-    private static let pause = Duration.seconds(60)
-
+    private let pause: Duration
     /// Nil: the database is a file itself.
     private let copy: ConfigurationCopy?
     private let store: SQLStore
@@ -20,7 +19,9 @@ final class CopyKeeping: Sendable {
     private let words: AsyncStream<Void>
     private let word: AsyncStream<Void>.Continuation
 
-    init(_ copy: ConfigurationCopy?, _ store: SQLStore, _ logger: Logger) {
+    /// - Parameter pause: the least time from one look to the next.
+    init(_ copy: ConfigurationCopy?, _ store: SQLStore, _ logger: Logger, pause: Duration = .seconds(60)) {
+        self.pause = pause
         self.copy = copy
         self.store = store
         self.logger = logger
@@ -43,7 +44,7 @@ final class CopyKeeping: Sendable {
         var written: ContinuousClock.Instant?
         for await _ in self.words {
             let now = ContinuousClock.now
-            guard written.map({ now - $0 > Self.pause }) ?? true else { continue }
+            guard written.map({ now - $0 > self.pause }) ?? true else { continue }
             written = now
             let isOld = self.isOld.withLock { isOld in
                 defer { isOld = false }

@@ -1,5 +1,6 @@
 import AdminAPI
 import SharedState
+import Stores
 import Telephony
 
 /// Counts requests for all nodes together: this node's own count first, which costs nothing, then the shared one. While
@@ -14,14 +15,15 @@ struct SharedRateLimiter: RateLimiter {
         if let wait = self.local.take(key, rate, at: now) { return wait }
         let limit = max(1, Int(rate.burst))
         guard rate.perSecond > 0 else { return nil }
-        // What may stand in a key of Redis: clients' names have spaces.
-        let name = "\(key.kind.rawValue):\(key.name)".utf8.prefix(64).map { $0 > 0x20 && $0 < 0x7F ? $0 : 0x2D }
         let verdict = await self.nodes.spend(
-            String(decoding: name, as: UTF8.self), limit: limit,
-            window: .seconds(Double(limit) / rate.perSecond), within: Self.patience)
+            Self.bucket(of: key), limit: limit, window: .seconds(Double(limit) / rate.perSecond), within: Self.patience)
         guard let verdict, !verdict.isAllowed else { return nil }
         return verdict.retryAfter
     }
+
+    /// What its count is called in Redis. A client's name may be long and hold anything (a signing key's id is of its
+    /// tenant's choosing), and no two may share a count because they begin alike: so it is a digest of the whole name.
+    static func bucket(of key: RateKey) -> String { "\(key.kind.rawValue):\(TextDigest.hex(key.name))" }
 
     func wait(_ key: RateKey, _ rate: Rate, at now: Duration) async -> Duration? {
         self.local.wait(key, rate, at: now)

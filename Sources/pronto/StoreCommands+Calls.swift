@@ -33,8 +33,12 @@ extension StoreCommands {
     static func rotateSecrets(_ store: SQLStore) async throws -> String {
         let count = try await store.rotateSecrets()
         let open = try await store.openSecrets().map { found in
-            "still in the clear: \(found.table).\(found.column), \(found.rows) rows, which Pronto does not read: "
-                + "empty it once nothing else needs it"
+            let place = "\(found.table).\(found.column)" + (found.setting.map { " of \($0)" } ?? "")
+            let use =
+                found.setting == "esl_password"
+                ? "which Pronto reads for tenants without an Event Socket of their own: run pronto tenant set NAME --adopt-esl, and "
+                : "which Pronto does not read: "
+            return "still in the clear: \(place), \(found.rows) rows, \(use)empty it once nothing else needs it"
         }
         return (["encrypted again: \(count)"] + open).joined(separator: "\n")
     }

@@ -21,7 +21,7 @@ enum StoreCommands {
 
     static let usage = """
         pronto tenant add NAME [--id UUID] [--disabled] [--audio M|default] [--esl-host H …] | list
-        pronto tenant set NAME [--audio M|default] [--esl-host H] [--esl-port P] [--esl-password-file FILE|-] … | --no-esl
+        pronto tenant set NAME [--audio M|default] [--esl-host H] [--esl-port P] [--esl-password-file FILE|-] … | --no-esl | --adopt-esl
         pronto assistant add NAME [--tenant T] [--number N] [--language L] [--provider P]… [--replace] [--unchecked] … | list | remove NAME
         pronto destination add NAME NUMBER [--tenant T] [--context C] [--alias A]… … | list | remove NAME
         pronto provider set-key PROVIDER [--kind realtime|stt|llm|tts]… [--base-url URL] [--model M] [--voice V] [--tenant T]
@@ -68,7 +68,7 @@ enum StoreCommands {
     ]
 
     private static let flags: [String: Set<String>] = [
-        "tenant": ["--disabled", TenantSwitch.none],
+        "tenant": ["--disabled", TenantSwitch.none, TenantSwitch.adopt],
         "assistant": [
             "--replace", "--disabled", "--caller-first", "--no-barge-in", "--record", "--no-record", "--unchecked",
         ],
@@ -169,13 +169,12 @@ enum StoreCommands {
             let tenant = try await Self.tenant(named: try Self.word(arguments, 1, "the tenant's name or id"), store)
             let isAudioSet = try await TenantAudio.apply(arguments, tenant.id, store)
             guard try await TenantSwitch.apply(arguments, tenant.id, store, readInput) || isAudioSet else {
-                throw ArgumentError.missing("--audio, --esl-host, --no-esl or another of the tenant's options")
+                throw ArgumentError.missing(
+                    "--audio, --esl-host, --no-esl, --adopt-esl or another of the tenant's options")
             }
             return tenant.id.text
         case "list", nil:
-            let switches = Dictionary(
-                try await store.switchAccounts().map { ($0.tenant, TenantSwitch.text($0)) },
-                uniquingKeysWith: { first, _ in first })
+            let switches = try await TenantSwitch.texts(store)
             let (tenants, faults) = try await store.listedTenants()
             for fault in faults { Pronto.complain("warning: left out: \(fault)") }
             let policies = try await store.policies()

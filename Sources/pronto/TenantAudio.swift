@@ -21,9 +21,10 @@ enum TenantAudio {
             text == "default" ? .installation : CallAudio(rawValue: text).map { .mode($0) }
         }
         guard let choice else { return false }
-        var policy = try await store.policy(of: tenant)
-        if case .mode(let audio) = choice { policy.audio = audio } else { policy.audio = nil }
-        try await store.save(policy, of: tenant)
+        switch choice {
+        case .mode(let audio): try await store.change(.audio(audio), of: tenant)
+        case .installation: try await store.change(.audio(nil), of: tenant)
+        }
         return true
     }
 }

@@ -9,6 +9,7 @@ enum TenantSwitch {
         "--esl-host", "--esl-port", "--esl-password-file", "--esl-connect-timeout", "--esl-read-timeout",
     ]
     static let none = "--no-esl"
+    static let adopt = "--adopt-esl"
 
     /// Changes what the options name; false when they name nothing. A password is read from a file, or from standard
     /// input for `-`: on a command line anybody on the machine could read it.
@@ -22,10 +23,15 @@ enum TenantSwitch {
             try await store.removeSwitchAccount(of: tenant)
             return true
         }
+        if arguments.has(Self.adopt) {
+            guard given.isEmpty else { throw ArgumentError.tooMany(given.sorted()[0]) }
+            try await Self.adopt(tenant, store)
+            return true
+        }
         guard !given.isEmpty else { return false }
         let known = try await store.switchAccounts().first { $0.tenant == tenant }
         let host = try arguments.optional("--esl-host", allowed: "a host's name or address") { text in
-            Self.isHost(text) ? text.lowercased() : nil
+            SwitchAccount.isHost(text) ? text.lowercased() : nil
         }
         guard let host = host ?? known?.host else { throw ArgumentError.missing("--esl-host") }
         var account = SwitchAccount(tenant: tenant, host: host, password: nil)
@@ -42,7 +48,33 @@ enum TenantSwitch {
         return true
     }
 
-    /// For lists: never the password.
+    /// Keeps what an older system's settings say, the password encrypted. Theirs stay as they are: others may read them.
+    private static func adopt(_ tenant: TenantID, _ store: any RecordsStore) async throws {
+        guard try await !store.switchAccounts().contains(where: { $0.tenant == tenant }) else {
+            throw CommandFailure(
+                "the tenant has an Event Socket of its own already: take it away with \(Self.none) first")
+        }
+        let reading = try await store.configuration(of: [tenant])
+        guard let account = reading.tenants.first?.switchAccount else {
+            let faults = reading.faults.filter { $0.tenant == tenant }.map { "\n\($0)" }.joined()
+            throw CommandFailure(
+                "v_voice_secretary_settings has no esl_host and esl_password of this tenant that can be used\(faults)")
+        }
+        try await store.save(account, of: tenant)
+    }
+
+    /// For lists: of every tenant that has one, also by an older system's settings.
+    static func texts(_ store: any RecordsStore) async throws -> [TenantID: String] {
+        let own = Set(try await store.switchAccounts().map(\.tenant))
+        var texts: [TenantID: String] = [:]
+        for account in try await store.configuration(of: nil).tenants.compactMap(\.switchAccount) {
+            texts[account.tenant] =
+                Self.text(account) + (own.contains(account.tenant) ? "" : " (v_voice_secretary_settings)")
+        }
+        return texts
+    }
+
+    /// Never the password.
     static func text(_ account: SwitchAccount) -> String {
         "\(account.host):\(account.port)" + (account.password == nil ? " (password unreadable)" : "")
     }
@@ -60,8 +92,7 @@ enum TenantSwitch {
             text = String(decoding: data, as: UTF8.self)
         }
         let password = text.trimmingCharacters(in: .newlines)
-        guard !password.isEmpty, password.utf8.count <= 256, password.utf8.allSatisfy({ $0 > 0x1F && $0 != 0x7F })
-        else {
+        guard SwitchAccount.isPassword(password) else {
             throw CommandFailure("the password must be one line of 1 to 256 bytes without control characters")
         }
         return Redacted(password)
@@ -73,13 +104,5 @@ enum TenantSwitch {
         try arguments.optional(option, allowed: "\(range.lowerBound) to \(range.upperBound) seconds") { text in
             Double(text).flatMap { range.contains($0) ? .milliseconds(Int($0 * 1000)) : nil }
         }
-    }
-
-    private static func isHost(_ text: String) -> Bool {
-        (1...253).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-                    || ".-_:".utf8.contains(byte)
-            }
     }
 }

@@ -14,7 +14,7 @@ struct TenantCrossingTests {
         case "putAssistant": ["name": "crossed"]
         case "putDestination": ["name": "crossed", "number": "1002", "context": "default"]
         case "putProvider": ["secret": "crossed"]
-        case "putRetention", "putLimits": [:]
+        case "putRetention", "putLimits", "putAudio": [:]
         case "createToken": ["name": "crossed", "role": "viewer"]
         case "putSigningKey":
             [

@@ -60,6 +60,20 @@ struct CalendarFileTests {
             ])
     }
 
+    @Test(
+        "An event that lasts for ever is refused before its days are written out",
+        arguments: [
+            ("DURATION:P20000D\nRRULE:FREQ=DAILY", "DURATION: a year at most"), ("DURATION:P367D", "DURATION"),
+            // More seconds than 32 bits hold: it would be 289 days.
+            ("DURATION:P50000D", "DURATION: a year at most"), ("DURATION:P7102W", "DURATION: a year at most"),
+            ("DTEND:20271202T080000\nRRULE:FREQ=DAILY;COUNT=900", "more than 5000 dates"),
+            ("DURATION:P366D\nRRULE:FREQ=DAILY;COUNT=900", "more than 5000 dates"),
+        ])
+    func endless(end: String, problem: String) throws {
+        let error = #expect(throws: CalendarFileError.self) { try self.rows("DTSTART:20261201T080000\n\(end)") }
+        #expect(error?.event == 1 && error?.problem.hasPrefix(problem) == true, "\(String(describing: error))")
+    }
+
     @Test("Recurrences are written out from today for five years, without the dates that are excluded")
     func recurrences() throws {
         let mondays = try self.rows(

@@ -103,6 +103,31 @@ struct AdoptedTablesTests {
         }
     }
 
+    @Test("A caller is forgotten beside a call table whose ids are UUIDs")
+    func uuids() async throws {
+        try await withPostgres { options in
+            let database = try PostgresDatabase(options: options.database)
+            try database.execute("CREATE TABLE voip_cdr (number bigserial PRIMARY KEY, call_uuid uuid)")
+            let store = try await SQLStore(postgres: options, migrates: true)
+            let tenant = try Sample.tenantID(1)
+            var call = try Sample.finished(1, of: tenant).call
+            call.id = try #require(CallID(Sample.uuid(77)))
+            try await store.finish(FinishedCall(call: call), of: tenant)
+            var activity = ActivityRecord(
+                id: Sample.uuid(78), tenant: tenant, decidedAt: Sample.moment(0), isAI: true, reason: "open",
+                latency: .milliseconds(1))
+            activity.call = call.id
+            try await store.log([activity])
+            let caller = try #require(call.caller?.value)
+            #expect(try await store.forgetActivities(ofCaller: [caller], calls: [], tenant: tenant) == 1)
+            #expect(try await store.activity(of: tenant, before: nil, limit: 9) == [])
+            let traces = try await store.calls(ofCaller: [caller], tenant: tenant, limit: 9)
+            #expect(try await store.forgetCaller(of: traces, tenant: tenant, noting: []).calls == 1)
+            #expect(try await store.removeCalls(traces, tenant: tenant, noting: []) == 1)
+            await store.close()
+        }
+    }
+
     @Test("Secrets that others left in the clear are told, by table and column and never by value")
     func openSecrets() async throws {
         try await withPostgres { options in

@@ -10,7 +10,7 @@ import Testing
 @Suite("The configuration is read as a whole, and followed", .timeLimit(.minutes(3)))
 struct ConfigurationLoadingTests {
     /// Two tenants with one of everything in the first.
-    private func fill(_ store: any RecordsStore) async throws -> (TenantConfiguration, TenantConfiguration) {
+    func fill(_ store: any RecordsStore) async throws -> (TenantConfiguration, TenantConfiguration) {
         let (one, other) = (try Sample.tenant(1), try Sample.tenant(2))
         for tenant in [one, other] { try await store.save(tenant) }
         let assistants = [try Sample.assistant(1, of: one.id), try Sample.assistant(2, of: one.id)]
@@ -28,7 +28,7 @@ struct ConfigurationLoadingTests {
         )
     }
 
-    private func sorted(_ reading: ConfigurationReading) -> [TenantConfiguration] {
+    func sorted(_ reading: ConfigurationReading) -> [TenantConfiguration] {
         reading.tenants.sorted { $0.tenant.name < $1.tenant.name }
     }
 
@@ -349,6 +349,33 @@ struct ConfigurationLoadingTests {
                     try torn.write(to: URL(fileURLWithPath: copy.path))
                     let error = #expect(throws: StoreError.self) { _ = try copy.read(secretKeys: keys) }
                     #expect(error?.code == .corrupt)
+                }
+            }
+        }
+    }
+}
+
+extension ConfigurationLoadingTests {
+    @Test(
+        "A number that JSON does not have, in one row, keeps nobody out of the copy",
+        arguments: [.sqliteFile, .postgres] as [StoreUnderTest])
+    func copyOfNoNumber(kind: StoreUnderTest) async throws {
+        try await withFolder { folder in
+            try await kind.withStore { store in
+                let (one, other) = try await self.fill(store)
+                let sql = try #require(store as? SQLStore)
+                let copy = ConfigurationCopy(path: folder + "/copy")
+                for number in kind == .postgres ? ["'NaN'", "'Infinity'", "'-Infinity'"] : ["9e999", "-9e999"] {
+                    try await sql.perform { database throws(StoreError) in
+                        _ = try database.run(
+                            "UPDATE v_voice_secretaries SET vad_threshold = \(number) WHERE voice_secretary_uuid = ?",
+                            [.text(one.assistants[0].id.text)])
+                    }
+                    try await copy.write(from: sql)
+                    var expected = one
+                    expected.assistants[0].turns.threshold = nil
+                    let read = try copy.read(secretKeys: SecretKeys(Sample.secretKey))
+                    #expect(self.sorted(read) == [expected, other], "\(number)")
                 }
             }
         }

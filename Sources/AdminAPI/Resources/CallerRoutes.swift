@@ -23,7 +23,8 @@ extension APIBackEnd {
                             APIField("activities", counts),
                             APIField(
                                 "left", counts,
-                                "Recordings that the disk would not let go; the retention sweep tries again"),
+                                "Recordings that are still to go: this disk would not let go of them, or another node has them. Each gateway catches up every minute."
+                            ),
                         ]), "What was erased.")
                 ]
             ) { asked throws(APIProblem) in

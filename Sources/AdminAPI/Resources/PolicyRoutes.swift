@@ -1,7 +1,8 @@
 import Records
 import Telephony
 
-/// What a tenant may use (set by the installation) and how long its records are kept (set by the tenant).
+/// What a tenant may use (set by the installation); how long its records are kept, and how its calls bring their audio (set
+/// by the tenant).
 extension APIBackEnd {
     /// A hundred years: beyond that "for ever" (0) is meant.
     private static let days = APISchema.whole(0...36_500)
@@ -23,11 +24,24 @@ extension APIBackEnd {
         return .named(
             required ? "Limits" : "LimitsInput",
             .object([
-                open("calls", 0...100_000, "Calls at a time, on one node; null: MAX_SESSIONS_PER_DOMAIN"),
+                open(
+                    "calls", 0...100_000,
+                    "Calls at a time: on one node, with Redis on all nodes together; null: MAX_SESSIONS_PER_DOMAIN"),
                 open(
                     "spend_micros", 0...1_000_000_000_000_000,
                     "Of a calendar month (UTC), in millionths of the currency of the costs; null: no limit"),
-                open("requests", 1...1_000_000, "Requests a minute to the API; null: PRONTO_API_RATE"),
+                open("requests", 1...1_000_000, "Requests a minute to the API; null: PRONTO_API_TENANT_RATE"),
+            ]))
+    }
+
+    private static func audio(required: Bool) -> APISchema {
+        .named(
+            required ? "Audio" : "AudioInput",
+            .object([
+                APIField(
+                    "mode", .nullable(.word(CallAudio.allCases.map(\.rawValue))), required: required,
+                    "esl: the switch's own datagrams; rtp: SIP and RTP; dual and websocket: mod_audio_stream; null: AUDIO_MODE"
+                )
             ]))
     }
 
@@ -59,7 +73,7 @@ extension APIBackEnd {
                 let retention = Retention(
                     conversations: days(.conversations), recordings: days(.recordings), calls: days(.calls),
                     activity: days(.activity))
-                try await self.change(asked) { $0.retention = retention }
+                try await self.change(asked, .retention(retention))
                 return .json(Self.json(retention))
             },
             APIRoute(
@@ -80,8 +94,27 @@ extension APIBackEnd {
                     calls: body["calls"].flatMap(APISchema.whole),
                     spendMicros: body["spend_micros"].flatMap(APISchema.whole),
                     requests: body["requests"].flatMap(APISchema.whole))
-                try await self.change(asked) { $0.limits = limits }
+                try await self.change(asked, .limits(limits))
                 return .json(Self.json(limits))
+            },
+            APIRoute(
+                .get, "/api/audio", .tenant(.viewer), name: "getAudio",
+                "How calls bring their audio that come by the outbound Event Socket and do not say.",
+                answers: [
+                    APIAnswer(200, Self.audio(required: true), "Null: as the installation's AUDIO_MODE has it.")
+                ]
+            ) { asked throws(APIProblem) in .json(Self.json(try await self.policy(asked).audio)) },
+            APIRoute(
+                .put, "/api/audio", .tenant(.admin), name: "putAudio",
+                "Sets how calls bring their audio that come by the outbound Event Socket and do not say.",
+                body: Self.audio(required: false),
+                answers: [
+                    APIAnswer(200, Self.audio(required: true), "As it is kept; for calls that begin from now on.")
+                ]
+            ) { asked throws(APIProblem) in
+                let audio = asked.body["mode"]?.text.flatMap { CallAudio(rawValue: $0) }
+                try await self.change(asked, .audio(audio))
+                return .json(Self.json(audio))
             },
         ]
     }
@@ -91,20 +124,17 @@ extension APIBackEnd {
         return try await self.ask { store throws(StoreError) in try await store.policy(of: tenant) }
     }
 
-    private func change(
-        _ asked: APIRequest, _ edit: (inout TenantPolicy) -> Void
-    ) async throws(APIProblem) {
+    private func change(_ asked: APIRequest, _ change: TenantPolicy.Change) async throws(APIProblem) {
         let tenant = try asked.tenant()
-        var policy = try await self.policy(asked)
-        edit(&policy)
-        let saved = policy
-        try await self.ask { store throws(StoreError) in try await store.save(saved, of: tenant) }
+        try await self.ask { store throws(StoreError) in try await store.change(change, of: tenant) }
         await self.changed()
     }
 
     private static func json(_ retention: Retention) -> JSONValue {
         .object(Retention.Subject.allCases.map { .init($0.rawValue, .of(retention[$0])) })
     }
+
+    private static func json(_ audio: CallAudio?) -> JSONValue { ["mode": .of(audio?.rawValue)] }
 
     private static func json(_ limits: TenantLimits) -> JSONValue {
         ["calls": .of(limits.calls), "spend_micros": .of(limits.spendMicros), "requests": .of(limits.requests)]

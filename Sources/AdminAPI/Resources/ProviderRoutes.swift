@@ -93,14 +93,10 @@ extension APIBackEnd {
 }
 
 extension ProviderAccount {
-    private var baseURL: String? {
-        JSONValue(json: self.configuration)?["base_url"]?.text.flatMap { $0.isEmpty ? nil : $0 }
-    }
-
     /// What is wrong with where the account says that its service is.
     ///
     /// A key that is kept goes where it was given for and nowhere else: whoever could send it elsewhere could read it,
-    /// although it is never given back.
+    /// although it is never given back. The store looks again when it saves: meanwhile another may have changed it.
     func addressProblems(_ known: ProviderAccount?, mayBePrivate: Bool) -> [APIProblem.Field] {
         var problems: [APIProblem.Field] = []
         if self.secret == nil, let known, known.hasSecret, known.baseURL != self.baseURL {

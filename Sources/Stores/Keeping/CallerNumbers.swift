@@ -1,4 +1,3 @@
-import COpenSSL
 import Telephony
 
 /// The ways in which one number is written in records: carriers and switches disagree about `+` and `00`.
@@ -18,9 +17,6 @@ package enum CallerNumbers {
     /// stays of an erased caller while other nodes have still to look at their disks. (A number can be guessed and hashed;
     /// the rows go after a month, see `RecordKeeper`.)
     package static func hash(_ number: String, of tenant: TenantID) -> String {
-        let bytes = Array("\(tenant.text) \(Self.spellings(of: number)[0])".utf8)
-        var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
-        SHA256(bytes, bytes.count, &digest)
-        return digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        TextDigest.hex("\(tenant.text) \(Self.spellings(of: number)[0])")
     }
 }

@@ -34,19 +34,8 @@ extension APIToken {
 extension TenantPolicy {
     static let table = "voip_tenant_settings"
 
-    func row(of tenant: TenantID) -> Row {
-        var row = Row()
-        row.set("domain_uuid", tenant.text)
-        row.set("max_calls", self.limits.calls)
-        row.set("max_spend_micros", self.limits.spendMicros)
-        row.set("max_requests", self.limits.requests)
-        row.set("keep_conversations", self.retention.conversations)
-        row.set("keep_recordings", self.retention.recordings)
-        row.set("keep_cdr", self.retention.calls)
-        row.set("keep_activity", self.retention.activity)
-        row.set("audio_mode", self.audio?.rawValue)
-        return row
-    }
+    /// All of it, subject by subject.
+    var changes: [Change] { [.limits(self.limits), .retention(self.retention), .audio(self.audio)] }
 
     init(row: Row) throws(StoreError) {
         self.init(
@@ -59,17 +48,23 @@ extension TenantPolicy {
                 activity: try row.countIfAny("keep_activity")),
             audio: try row.valueIfAny("audio_mode") { CallAudio(rawValue: $0) })
     }
+}
 
-    /// What may be stored: nothing is negative.
-    func check() throws(StoreError) {
-        let fields = [
-            ("max_calls", self.limits.calls), ("max_spend_micros", self.limits.spendMicros),
-            ("max_requests", self.limits.requests), ("keep_conversations", self.retention.conversations),
-            ("keep_recordings", self.retention.recordings), ("keep_cdr", self.retention.calls),
-            ("keep_activity", self.retention.activity),
-        ]
-        for case (let column, let value?) in fields where value < 0 {
-            throw StoreError(.invalid, "\(column) must not be negative")
+extension TenantPolicy.Change {
+    /// Sets the subject's columns. What may be stored: nothing is negative.
+    func put(to row: inout Row) throws(StoreError) {
+        switch self {
+        case .limits(let limits):
+            try row.set("max_calls", count: limits.calls)
+            try row.set("max_spend_micros", count: limits.spendMicros)
+            try row.set("max_requests", count: limits.requests)
+        case .retention(let retention):
+            try row.set("keep_conversations", count: retention.conversations)
+            try row.set("keep_recordings", count: retention.recordings)
+            try row.set("keep_cdr", count: retention.calls)
+            try row.set("keep_activity", count: retention.activity)
+        case .audio(let audio):
+            row.set("audio_mode", audio?.rawValue)
         }
     }
 }
@@ -87,6 +82,11 @@ extension SigningKeyRecord {
 }
 
 extension Row {
+    fileprivate mutating func set(_ column: String, count: Int?) throws(StoreError) {
+        if let count, count < 0 { throw StoreError(.invalid, "\(column) must not be negative") }
+        self.set(column, count)
+    }
+
     /// A count that somebody may have written by hand.
     fileprivate func countIfAny(_ column: String) throws(StoreError) -> Int? {
         guard let count = try self.integerIfAny(column) else { return nil }

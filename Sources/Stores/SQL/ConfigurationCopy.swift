@@ -64,6 +64,7 @@ package struct ConfigurationCopy: Sendable {
         try self.each { name, row in
             // A table that this version does not read, and those of others' readings, are passed over.
             if let table = ConfigurationTable(rawValue: name) { gathering.take(row, of: table) }
+            if let table = OlderTable(rawValue: name) { gathering.take(row, of: table) }
         }
         return gathering.reading(of: nil)
     }
@@ -158,7 +159,14 @@ package struct ConfigurationCopy: Sendable {
                 return (state.columns, true)
             }
             if isNew { try self.line(Line(table: table, columns: columns)) }
-            try self.line(Line(row: columns.map { values[$0] ?? .null }))
+            try self.line(
+                Line(
+                    row: columns.map { column in
+                        // JSON has no NaN and no infinity, and both stand for nothing that could be set: one of them in
+                        // some row must not keep every tenant out of the copy.
+                        if case .real(let number)? = values[column], !number.isFinite { return .null }
+                        return values[column] ?? .null
+                    }))
         }
 
         func end() throws(StoreError) {

@@ -54,20 +54,23 @@ struct KnownConfiguration: Sendable {
 struct WatchedTable: Sendable {
     let name: String
     let tenant: String
+    /// The number of the transaction that wrote a row.
+    var version = "xmin::text::bigint"
 
     static let all =
         ConfigurationTable.allCases.map { WatchedTable(name: $0.name, tenant: "domain_uuid") }
         + RoutingRows.tables.map { WatchedTable(name: $0, tenant: "tenant_id") }
         + AccessTable.allCases.map { WatchedTable(name: $0.rawValue, tenant: "domain_uuid") }
+        + OlderTable.allCases.map { WatchedTable(name: $0.source, tenant: "domain_uuid", version: "version") }
 
     // A row that was written bears the number of its transaction (`xmin`), which only grows: how many rows there are and
     // the sum of these numbers differ whenever one was added, changed or removed. Asks for no trigger, and no right but to
     // read.
-    private static let print = "count(*) || ':' || coalesce(sum(xmin::text::bigint), 0)"
+    private var print: String { "count(*) || ':' || coalesce(sum(\(self.version)), 0)" }
 
     /// One text for all tables.
     static var fingerprint: String {
-        "SELECT " + Self.all.map { "(SELECT \(Self.print) FROM \($0.name))" }.joined(separator: " || '/' || ")
+        "SELECT " + Self.all.map { "(SELECT \($0.print) FROM \($0.name))" }.joined(separator: " || '/' || ")
             + " AS fingerprint"
     }
 
@@ -76,7 +79,8 @@ struct WatchedTable: Sendable {
         let parts = Self.all.enumerated().map { number, table in
             let marks = Array(repeating: "?", count: count ?? 0).joined(separator: ", ")
             let condition = count == nil ? "" : "WHERE \(table.tenant) IN (\(marks)) "
-            return "SELECT coalesce(lower(\(table.tenant)::text), '') AS tenant, '\(number):' || \(Self.print) AS part "
+            return
+                "SELECT coalesce(lower(\(table.tenant)::text), '') AS tenant, '\(number):' || \(table.print) AS part "
                 + "FROM \(table.name) \(condition)GROUP BY 1"
         }
         return "SELECT tenant, string_agg(part, '/' ORDER BY part) AS fingerprint FROM ("

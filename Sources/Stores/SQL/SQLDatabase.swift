@@ -31,6 +31,15 @@ package protocol SQLDatabase: AnyObject {
 }
 
 extension SQLDatabase {
+    /// Ends a question for rows that its transaction goes on to change: no other node's may change them in between. It waits
+    /// for one that has them, and then sees them as they are. SQLite has one writer at a time, whose transaction this is.
+    var holding: String {
+        switch self.dialect {
+        case .sqlite: ""
+        case .postgres: "FOR UPDATE"
+        }
+    }
+
     @discardableResult
     package func run(_ sql: String) throws(StoreError) -> Int { try self.run(sql, []) }
 

@@ -78,10 +78,21 @@ extension SQLStore: TenantPolicyStore {
     }
 
     package func save(_ policy: TenantPolicy, of tenant: TenantID) async throws(StoreError) {
-        try policy.check()
-        let row = policy.row(of: tenant)
+        try await self.save(policy.changes, of: tenant)
+    }
+
+    package func change(_ change: TenantPolicy.Change, of tenant: TenantID) async throws(StoreError) {
+        try await self.save([change], of: tenant)
+    }
+
+    /// Writes the columns of these subjects and no others.
+    private func save(_ changes: [TenantPolicy.Change], of tenant: TenantID) async throws(StoreError) {
+        var row = Row()
+        row.set("domain_uuid", tenant.text)
+        for change in changes { try change.put(to: &row) }
+        let saved = row
         try await self.perform { database throws(StoreError) in
-            try database.upsert(row, into: TenantPolicy.table, key: "domain_uuid")
+            try database.upsert(saved, into: TenantPolicy.table, key: "domain_uuid")
         }
     }
 
@@ -135,7 +146,7 @@ extension SQLStore: TenantPolicyStore {
 
     /// Encrypts the keys again with the first key, in the transaction of `rotateSecrets`; how many.
     static func rotateSigningKeys(in database: any SQLDatabase, _ box: SecretBox) throws(StoreError) -> Int {
-        let rows = try database.rows("SELECT * FROM voip_signing_keys")
+        let rows = try database.rows("SELECT * FROM voip_signing_keys ORDER BY domain_uuid, key_id \(database.holding)")
         for row in rows {
             let key = try SigningKeyRecord(row: row)
             let secret = try box.opened(try row.text("key_data"), for: key.owner)

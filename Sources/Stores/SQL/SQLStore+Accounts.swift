@@ -55,7 +55,7 @@ extension SQLStore: ProviderAccountStore {
         try await self.perform { database throws(StoreError) in
             try database.transaction { () throws(StoreError) in
                 var (saved, kept) = (new, Set(["voice_ai_provider_uuid"]))
-                let before = try database.rows(Self.one, given.key).first
+                let before = try database.rows("\(Self.one) \(database.holding)", given.key).first
                 let known = try before.flatMap { row throws(StoreError) in
                     try row.textIfAny("config").flatMap { PlainKey(in: $0) }
                 }
@@ -66,9 +66,15 @@ extension SQLStore: ProviderAccountStore {
                     saved.set(
                         "config", try PlainKey.adding(others, to: given.configuration, secrets, for: given.owner))
                 }
-                if given.secret == nil, given.hasSecret {
+                // By the row that is held: whoever asked may have seen an older one.
+                if given.secret == nil, given.hasSecret, let before, try ProviderAccount(row: before).hasSecret {
+                    let address = ProviderAccount.baseURL(in: try before.textIfAny("config") ?? "{}")
+                    guard address == given.baseURL else {
+                        throw StoreError(
+                            .invalid, "base_url: another address than the one that the kept key was given for")
+                    }
                     // The one that is stored stays: encrypted from now on, where it was not.
-                    if let plain = known?.key, try before?.textIfAny("secret") == nil {
+                    if let plain = known?.key, try before.textIfAny("secret") == nil {
                         guard let secrets else { throw Self.noKey }
                         saved.set("secret", try secrets.sealed(plain.value, for: given.owner))
                     } else {
@@ -96,13 +102,15 @@ extension SQLStore: ProviderAccountStore {
         "SELECT * FROM v_voice_ai_providers WHERE domain_uuid = ? AND provider_type = ? AND provider_name = ?"
 
     /// Encrypts every secret of every tenant again with the first key, and the keys that lie unencrypted among an account's
-    /// settings; returns how many. All or none.
+    /// settings; returns how many. All or none. Rows are held while it works: a key that somebody saves meanwhile stays.
     package func rotateSecrets() async throws(StoreError) -> Int {
         let box = try self.box()
         return try await self.perform(within: Migrator.time) { database throws(StoreError) in
             try database.transaction { () throws(StoreError) in
                 var count = 0
-                for row in try database.rows("SELECT * FROM v_voice_ai_providers") {
+                for row in try database.rows(
+                    "SELECT * FROM v_voice_ai_providers ORDER BY voice_ai_provider_uuid \(database.holding)")
+                {
                     // One that cannot be read stops everything: its key would be lost with the old one.
                     let account = try ProviderAccount(row: row)
                     let plain = try row.textIfAny("config").flatMap { PlainKey(in: $0) }

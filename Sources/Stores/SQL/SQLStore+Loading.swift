@@ -19,6 +19,9 @@ extension SQLStore: ConfigurationStore {
                     "SELECT * FROM \(table.name) \(asked.condition("domain_uuid"))", asked.ids
                 ) { row throws(StoreError) in gathering.take(row, of: table) }
             }
+            try OlderTable.each(asked, in: database) { table, row throws(StoreError) in
+                gathering.take(row, of: table)
+            }
             return gathering.reading(of: asked.tenants)
         }
     }
@@ -60,6 +63,9 @@ extension SQLStore: ConfigurationStore {
                 }
             }
             let everybody = Asked(nil)
+            try OlderTable.each(everybody, in: database) { table, row throws(StoreError) in
+                try body(table.rawValue, row)
+            }
             for table in RoutingQuery.allCases {
                 try database.each(table.sql(everybody), []) { row throws(StoreError) in try body(table.rawValue, row) }
             }
@@ -99,6 +105,10 @@ struct ConfigurationGathering {
     let secrets: SecretBox?
     private var tenants: [TenantID: TenantConfiguration] = [:]
     private var faults: [ConfigurationFault] = []
+    /// Tenants that have a row of their own of an Event Socket, good or not: an older system's settings are not theirs.
+    private var owners: Set<TenantID> = []
+    private var older: [TenantID: OlderSettings] = [:]
+    private var rules: [Row] = []
 
     init(secrets: SecretBox?) { self.secrets = secrets }
 
@@ -124,6 +134,7 @@ struct ConfigurationGathering {
                 }
                 self.tenants[account.tenant]?.accounts.append(account)
             case .switches:
+                self.owners.insert(try row.value("domain_uuid") { TenantID($0) })
                 var account = try SwitchAccount(row: row)
                 account.password = self.opened(
                     try row.text("esl_password"), for: account.owner, row, table, "esl_password")
@@ -134,7 +145,57 @@ struct ConfigurationGathering {
         }
     }
 
+    mutating func take(_ row: Row, of table: OlderTable) {
+        switch table {
+        case .rules: self.rules.append(row)
+        case .settings:
+            guard let tenant = row[column: "domain_uuid"]?.tenant else { return }
+            do throws(StoreError) {
+                try self.older[tenant, default: OlderSettings(tenant: tenant)].take(row)
+            } catch {
+                self.fault(table, tenant.text, tenant, error.message)
+            }
+        }
+    }
+
     func reading(of asked: Set<TenantID>?) -> ConfigurationReading {
+        var whole = self
+        whole.addOlder()
+        return whole.ordered(of: asked)
+    }
+
+    /// What an older system says, where ours says nothing.
+    private mutating func addOlder() {
+        for (tenant, settings) in self.older where self.tenants[tenant] != nil && !self.owners.contains(tenant) {
+            let (account, messages) = settings.account
+            self.tenants[tenant]?.switchAccount = account
+            for message in messages { self.fault(.settings, tenant.text, tenant, message) }
+        }
+        for row in self.rules {
+            guard let id = row[column: "domain_uuid"]?.tenant, let entry = self.tenants[id] else { continue }
+            do throws(StoreError) {
+                guard let destination = try DestinationRecord(rule: row, of: entry.tenant) else { continue }
+                // A destination of the same name, for the same assistant, is the newer word.
+                let isKnown = entry.destinations.contains { known in
+                    known.name.lowercased() == destination.name.lowercased()
+                        && (known.assistant == nil || destination.assistant == nil
+                            || known.assistant == destination.assistant)
+                }
+                guard !isKnown else { continue }
+                self.tenants[id]?.destinations.append(destination)
+            } catch {
+                let rule = row[column: "transfer_rule_uuid"]?.tenant?.text ?? "(no id)"
+                self.fault(.rules, rule, id, error.message)
+            }
+        }
+    }
+
+    private mutating func fault(_ table: OlderTable, _ row: String, _ tenant: TenantID, _ message: String) {
+        self.faults.append(
+            ConfigurationFault(table: table.rawValue, row: row, tenant: tenant, message: message))
+    }
+
+    private func ordered(of asked: Set<TenantID>?) -> ConfigurationReading {
         let tenants = self.tenants.values.map { tenant in
             var tenant = tenant
             tenant.assistants.sort { ($0.name, $0.id.text) < ($1.name, $1.id.text) }

@@ -320,7 +320,7 @@ extension SQLStore: ActivityErasure {
                 removed += try database.run(
                     """
                     DELETE FROM voip_activity_log WHERE tenant_id = ? AND (did IN (\(marks)) OR call_id IN (
-                        SELECT call_uuid FROM voip_cdr WHERE domain_uuid = ? AND caller_id_number IN (\(marks))))
+                        SELECT CAST(call_uuid AS text) FROM voip_cdr WHERE domain_uuid = ? AND caller_id_number IN (\(marks))))
                     """, [tenant] + values + [tenant] + values)
             }
             for batch in calls.batches() {

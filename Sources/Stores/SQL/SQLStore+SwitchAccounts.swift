@@ -62,7 +62,7 @@ extension SQLStore: SwitchAccountStore {
 
     /// Encrypts the passwords again with the first key, in the transaction of `rotateSecrets`; how many.
     static func rotateSwitchPasswords(in database: any SQLDatabase, _ box: SecretBox) throws(StoreError) -> Int {
-        let rows = try database.rows("SELECT * FROM v_voice_event_sockets")
+        let rows = try database.rows("SELECT * FROM v_voice_event_sockets ORDER BY domain_uuid \(database.holding)")
         for row in rows {
             let account = try SwitchAccount(row: row)
             let password = try box.opened(try row.text("esl_password"), for: account.owner)

@@ -24,12 +24,9 @@ package enum APITokenSecret {
 
     /// What the store is asked for; nil: the text is no token's.
     package static func hash(of text: String) -> String? {
-        let bytes = Array(text.utf8)
-        guard bytes.count == Self.length, text.hasPrefix(Self.mark),
-            bytes.dropFirst(Self.mark.count).allSatisfy(Base64URL.isDigit)
+        guard text.utf8.count == Self.length, text.hasPrefix(Self.mark),
+            text.utf8.dropFirst(Self.mark.count).allSatisfy(Base64URL.isDigit)
         else { return nil }
-        var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
-        SHA256(bytes, bytes.count, &digest)
-        return digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return TextDigest.hex(text)
     }
 }

@@ -1,0 +1,1 @@
+-- Nothing: an SQLite file is ours alone, and no older system's tables are in it.
