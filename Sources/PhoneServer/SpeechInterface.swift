@@ -432,7 +432,7 @@ package final class SpeechInterface: Sendable {
             "transfer_extension": target.map { .string($0.transferDestination.number.value) } ?? .null,
             "transfer_department": target.map { .string($0.name) } ?? .null, "intent": .null, "rag_sources": [],
             "provider": .string(provider),
-            "tokens_used": .integer(answer.usage.inputTextTokens + answer.usage.outputTextTokens),
+            "tokens_used": .integer(AssistantUsage.sum(answer.usage.inputTextTokens, answer.usage.outputTextTokens)),
         ]
     }
 

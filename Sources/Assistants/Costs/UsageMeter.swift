@@ -23,10 +23,10 @@ extension AssistantUsage {
     package func quantity(_ meter: UsageMeter) -> Int {
         let quantity =
             switch meter {
-            case .textIn: self.inputTextTokens - min(self.cachedTextTokens, self.inputTextTokens)
+            case .textIn: Self.others(than: self.cachedTextTokens, of: self.inputTextTokens)
             case .textInCached: self.cachedTextTokens
             case .textOut: self.outputTextTokens
-            case .audioIn: self.inputAudioTokens - min(self.cachedAudioTokens, self.inputAudioTokens)
+            case .audioIn: Self.others(than: self.cachedAudioTokens, of: self.inputAudioTokens)
             case .audioInCached: self.cachedAudioTokens
             case .audioOut: self.outputAudioTokens
             case .characters: self.characters
@@ -35,4 +35,7 @@ extension AssistantUsage {
             }
         return max(0, quantity)
     }
+
+    /// What was not kept. Neither below zero before the subtraction: it could overflow.
+    private static func others(than kept: Int, of all: Int) -> Int { max(0, all) - min(max(0, kept), max(0, all)) }
 }

@@ -431,24 +431,22 @@ extension GeminiLiveMachine {
 
     private func usage(_ value: JSONScan) -> AssistantUsage {
         var usage = AssistantUsage(service: "gemini", model: self.setup.model ?? self.configuration.model)
-        func count(_ key: JSONScan?) -> Int { max(0, key?.integer ?? 0) }
-        var (inputAudio, outputAudio) = (0, 0)
-        value["promptTokensDetails"]?.forEachElement {
-            if $0["modality"]?.isText("AUDIO") ?? false { inputAudio += count($0["tokenCount"]) }
+        func count(_ key: JSONScan?) -> Int { AssistantUsage.count(key) }
+        func audio(_ details: JSONScan?) -> Int {
+            var counts: [Int] = []
+            details?.forEachElement {
+                if $0["modality"]?.isText("AUDIO") ?? false { counts.append(count($0["tokenCount"])) }
+            }
+            return AssistantUsage.sum(counts)
         }
-        value["responseTokensDetails"]?.forEachElement {
-            if $0["modality"]?.isText("AUDIO") ?? false { outputAudio += count($0["tokenCount"]) }
-        }
+        let (inputAudio, outputAudio) = (audio(value["promptTokensDetails"]), audio(value["responseTokensDetails"]))
         usage.inputAudioTokens = inputAudio
         usage.outputAudioTokens = outputAudio
-        usage.inputTextTokens =
-            max(0, count(value["promptTokenCount"]) - inputAudio) + count(value["toolUsePromptTokenCount"])
-        usage.outputTextTokens =
-            max(0, count(value["responseTokenCount"]) - outputAudio) + count(value["thoughtsTokenCount"])
-        value["cacheTokensDetails"]?.forEachElement {
-            if $0["modality"]?.isText("AUDIO") ?? false { usage.cachedAudioTokens += count($0["tokenCount"]) }
-        }
-        usage.cachedAudioTokens = min(usage.cachedAudioTokens, inputAudio)
+        usage.inputTextTokens = AssistantUsage.sum(
+            max(0, count(value["promptTokenCount"]) - inputAudio), count(value["toolUsePromptTokenCount"]))
+        usage.outputTextTokens = AssistantUsage.sum(
+            max(0, count(value["responseTokenCount"]) - outputAudio), count(value["thoughtsTokenCount"]))
+        usage.cachedAudioTokens = min(audio(value["cacheTokensDetails"]), inputAudio)
         usage.cachedTextTokens = max(0, count(value["cachedContentTokenCount"]) - usage.cachedAudioTokens)
         return usage
     }

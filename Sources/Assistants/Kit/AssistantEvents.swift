@@ -100,7 +100,7 @@ package struct AssistantUsage: Sendable, Equatable {
         self.model = model
     }
 
-    package var cachedTokens: Int { self.cachedTextTokens + self.cachedAudioTokens }
+    package var cachedTokens: Int { Self.sum(self.cachedTextTokens, self.cachedAudioTokens) }
 }
 
 /// What an assistant is asked for.

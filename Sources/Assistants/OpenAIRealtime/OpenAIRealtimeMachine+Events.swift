@@ -285,7 +285,6 @@ extension OpenAIRealtimeMachine {
 
     /// Input transcription is billed apart, by tokens or by its time (providers.md §1.4).
     private func transcriptionUsage(_ scan: JSONScan, _ output: inout AssistantOutput) {
-        func count(_ value: JSONScan?) -> Int { max(0, value?.integer ?? 0) }
         var usage = AssistantUsage(service: self.billedService, model: self.messages.transcriptionModel)
         if scan["type"]?.isText("duration") ?? false {
             let seconds: Double =
@@ -296,9 +295,9 @@ extension OpenAIRealtimeMachine {
                 }
             usage.heard = .milliseconds(Int64((min(max(seconds, 0), 86_400) * 1000).rounded()))
         } else {
-            usage.inputTextTokens = count(scan["input_token_details"]?["text_tokens"])
-            usage.inputAudioTokens = count(scan["input_token_details"]?["audio_tokens"])
-            usage.outputTextTokens = count(scan["output_tokens"])
+            usage.inputTextTokens = AssistantUsage.count(scan["input_token_details"]?["text_tokens"])
+            usage.inputAudioTokens = AssistantUsage.count(scan["input_token_details"]?["audio_tokens"])
+            usage.outputTextTokens = AssistantUsage.count(scan["output_tokens"])
         }
         output.event(.usage(usage))
     }
@@ -307,7 +306,7 @@ extension OpenAIRealtimeMachine {
     private var billedService: String { if case .openAI = self.configuration.service { "openai" } else { "azure" } }
 
     private func usage(_ scan: JSONScan) -> AssistantUsage {
-        func count(_ value: JSONScan?) -> Int { max(0, value?.integer ?? 0) }
+        func count(_ value: JSONScan?) -> Int { AssistantUsage.count(value) }
         let input = scan["input_token_details"]
         let made = scan["output_token_details"]
         var usage = AssistantUsage(

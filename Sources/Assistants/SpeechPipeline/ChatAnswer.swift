@@ -211,16 +211,18 @@ struct ChatAnswer: Sendable {
 
     /// Both protocols' names. What comes later is cumulative and replaces.
     private mutating func count(_ usage: JSONValue) {
-        if let tokens = (usage["prompt_tokens"] ?? usage["input_tokens"])?.whole { self.usage.inputTextTokens = tokens }
-        if let tokens = (usage["completion_tokens"] ?? usage["output_tokens"])?.whole {
+        if let tokens = AssistantUsage.count(usage["prompt_tokens"] ?? usage["input_tokens"]) {
+            self.usage.inputTextTokens = tokens
+        }
+        if let tokens = AssistantUsage.count(usage["completion_tokens"] ?? usage["output_tokens"]) {
             self.usage.outputTextTokens = tokens
         }
         let cached = usage[["prompt_tokens_details", "cached_tokens"]] ?? usage["cache_read_input_tokens"]
-        if let tokens = cached?.whole {
+        if let tokens = AssistantUsage.count(cached) {
             self.usage.cachedTextTokens = tokens
             // Anthropic counts kept tokens beside the others, OpenAI among them.
-            if usage["cache_read_input_tokens"] != nil, let read = usage["input_tokens"]?.whole {
-                self.usage.inputTextTokens = read + tokens
+            if usage["cache_read_input_tokens"] != nil, let read = AssistantUsage.count(usage["input_tokens"]) {
+                self.usage.inputTextTokens = AssistantUsage.sum(read, tokens)
             }
         }
     }

@@ -96,6 +96,16 @@ import Testing
         account.add(usage, of: "p", at: .seconds(1))
         #expect(account.knownMicros > 0)
         #expect(account.micros(ofTurns: [.zero]).count == 1)
+        let negative = self.usage {
+            $0.inputTextTokens = 1
+            $0.cachedTextTokens = .min
+            $0.inputAudioTokens = .max
+            $0.cachedAudioTokens = .min
+        }
+        #expect(negative.quantity(.textIn) == 1)
+        #expect(negative.quantity(.audioIn) == .max)
+        #expect(negative.quantity(.textInCached) == 0)
+        #expect(negative.cachedTokens == 0)
     }
 
     @Test("A call's cost is whole or unknown; the known part stays known")

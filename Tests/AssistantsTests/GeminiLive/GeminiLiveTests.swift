@@ -339,6 +339,25 @@ import Testing
         #expect(trace.events == [.usage(usage)])
     }
 
+    @Test("Counts that a server made up lie between nothing and some billions")
+    func hostileUsage() {
+        var trace = Self.ready()
+        let most = Int.max
+        let audio = #"[{"modality":"AUDIO","tokenCount":\#(most)},{"modality":"AUDIO","tokenCount":\#(most)}]"#
+        trace.server(
+            #"{"usageMetadata":{"promptTokenCount":\#(most),"toolUsePromptTokenCount":\#(most),"#
+                + #""responseTokenCount":\#(most),"thoughtsTokenCount":\#(most),"cachedContentTokenCount":-1,"#
+                + #""promptTokensDetails":\#(audio),"responseTokensDetails":\#(audio),"cacheTokensDetails":\#(audio)}}"#
+        )
+        var usage = AssistantUsage(service: "gemini", model: "gemini-3.8-live")
+        usage.inputTextTokens = 1_000_000_000
+        usage.inputAudioTokens = 1_000_000_000
+        usage.cachedAudioTokens = 1_000_000_000
+        usage.outputTextTokens = 1_000_000_000
+        usage.outputAudioTokens = 1_000_000_000
+        #expect(trace.events == [.usage(usage)])
+    }
+
     @Test(
         "Each way of ending has its verdict",
         arguments: [

@@ -135,6 +135,39 @@ import Testing
         )
     }
 
+    /// A tenant names its own model's server: a trap would end everybody's calls.
+    @Test(
+        "Counts that a server made up lie between nothing and a billion",
+        arguments: [
+            (#"{"input_tokens":9223372036854775807,"cache_read_input_tokens":1}"#, 1_000_000_001, 1, 0),
+            (#"{"prompt_tokens":9223372036854775807,"completion_tokens":1e18}"#, 1_000_000_000, 0, 1_000_000_000),
+            (#"{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":-9223372036854775808}}"#, 1, 0, 0),
+            (#"{"prompt_tokens":-9223372036854775808,"completion_tokens":-1,"total_tokens":1}"#, 0, 0, 0),
+            (
+                #"{"input_tokens":9223372036854775807,"cache_read_input_tokens":9223372036854775807}"#, 2_000_000_000,
+                1_000_000_000, 0
+            ),
+        ])
+    func hostileCounts(usage: String, input: Int, cached: Int, output: Int) {
+        let chat =
+            self.chunk("{}", finish: "\"stop\"") + "data: {\"choices\":[],\"usage\":\(usage)}\n\ndata: [DONE]\n\n"
+        let messages =
+            "data: {\"type\":\"message_start\",\"message\":{\"usage\":\(usage)}}\n\n"
+            + "data: {\"type\":\"message_stop\"}\n\n"
+        let whole = "{\"choices\":[{\"message\":{\"content\":\"Yes.\"}}],\"usage\":\(usage)}"
+        for events in [
+            self.read(.compatible, chat), self.read(.anthropic, messages),
+            self.read(.compatible, whole, type: "application/json"),
+        ] {
+            let told = events.compactMap { if case .usage(let usage) = $0 { usage } else { nil } }.first
+            let usage = told ?? AssistantUsage()
+            #expect(usage.inputTextTokens == input)
+            #expect(usage.cachedTextTokens == cached)
+            #expect(usage.outputTextTokens == output)
+            #expect(UsageMeter.allCases.allSatisfy { usage.quantity($0) >= 0 })
+        }
+    }
+
     @Test("A server that does not stream is understood")
     func whole() {
         let text = #"{"choices":[{"message":{"content":"Yes."},"finish_reason":"stop"}]}"#
