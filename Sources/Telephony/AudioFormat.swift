@@ -13,7 +13,12 @@ package struct SampleRate: Hashable, Sendable, Comparable, CustomStringConvertib
 
     /// Samples of one channel in `duration`, rounded down.
     package func samples(in duration: Duration) -> Int {
-        Int(duration.nanoseconds * Int64(self.hertz) / 1_000_000_000)
+        let nanoseconds = duration.nanoseconds
+        let (product, isOver) = nanoseconds.multipliedReportingOverflow(by: Int64(self.hertz))
+        guard isOver else { return Int(product / 1_000_000_000) }
+        // From six days at 16 kHz on: whole seconds and the rest of one, each for itself.
+        let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        return Int(seconds) * self.hertz + Int(rest * Int64(self.hertz) / 1_000_000_000)
     }
 }
 

@@ -51,6 +51,10 @@ struct ConfigurationLoadingTests {
     static let nonsense = [
         ("v_voice_secretaries", "vad_type = 'shout'", "column vad_type must be one of server_vad, semantic_vad, none"),
         ("v_voice_secretaries", "silence_duration_ms = -5", "column silence_duration_ms must be milliseconds"),
+        (
+            "v_voice_secretaries", "prefix_padding_ms = 315360000000",
+            "column prefix_padding_ms must be milliseconds, 0 to"
+        ),
         ("v_voice_secretaries", "provider_order = '{\"a\":1}'", "column provider_order must be a JSON array"),
         ("v_voice_secretaries", "provider_order = '[\"Open AI\"]'", "column provider_order must be a JSON array"),
         ("v_voice_secretaries", "topics = '[7]'", "column topics must be a JSON array of {name, phrases, answer}"),

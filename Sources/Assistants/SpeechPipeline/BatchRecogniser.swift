@@ -19,6 +19,10 @@ struct BatchRecogniser: Sendable {
 
     /// Longer than a caller speaks in one turn; the newest is kept.
     private static let longest: Duration = .seconds(60)
+    /// What the realtime services take at most: before that nobody was about to speak.
+    private static let longestPadding: Duration = .seconds(2)
+    /// What a detector hears of speech before it says so.
+    private static let onset: Duration = .milliseconds(200)
 
     init(_ configuration: RecogniserConfiguration, setup: AssistantSetup, timeout: Duration) {
         self.configuration = configuration
@@ -26,7 +30,7 @@ struct BatchRecogniser: Sendable {
         self.timeout = timeout
         // Linear, so that every service takes the file; the conversation decodes.
         self.format = .l16(setup.legFormat.rate)
-        self.lead = self.format.bytes(in: setup.turns.prefixPadding + .milliseconds(200))
+        self.lead = self.format.bytes(in: min(max(setup.turns.prefixPadding, .zero), Self.longestPadding) + Self.onset)
     }
 
     mutating func audio(_ frame: UnsafeRawBufferPointer) {

@@ -23,6 +23,10 @@ extension Tenant {
 extension Assistant {
     static let table = "v_voice_secretaries"
 
+    /// Milliseconds. The services take two seconds and say so themselves; the API once took a minute, and rows of then
+    /// still answer calls elsewhere.
+    private static let longestPadding = 60_000
+
     /// How topics stand in their column.
     private struct StoredTopic: Codable {
         var name: String
@@ -101,7 +105,7 @@ extension Assistant {
             ?? self.turns.eagerness
         self.turns.threshold = try row.realIfAny("vad_threshold")
         self.turns.silence = try row.millisecondsIfAny("silence_duration_ms")
-        self.turns.prefixPadding = try row.millisecondsIfAny("prefix_padding_ms")
+        self.turns.prefixPadding = try row.millisecondsIfAny("prefix_padding_ms", atMost: Self.longestPadding)
         self.bargeIn.isEnabled = try row.boolIfAny("barge_in_enabled")
         self.bargeIn.resumeWindow = try row.millisecondsIfAny("barge_in_resume_ms")
         self.noInput.isEnabled = try row.boolIfAny("silence_fallback_enabled") ?? self.noInput.isEnabled

@@ -184,6 +184,13 @@ package struct Row: Sendable, Equatable {
         return .milliseconds(number)
     }
 
+    /// Milliseconds of which `limit` is more than makes sense: what takes them would be led astray by ten years.
+    func millisecondsIfAny(_ column: String, atMost limit: Int) throws(StoreError) -> Duration? {
+        guard let number = try self.integerIfAny(column) else { return nil }
+        guard (0...limit).contains(number) else { throw Row.corrupt(column, "milliseconds, 0 to \(limit)") }
+        return .milliseconds(number)
+    }
+
     func seconds(_ column: String) throws(StoreError) -> Duration {
         guard let duration = try self.secondsIfAny(column) else { throw Row.corrupt(column, "seconds, 0 to ten years") }
         return duration

@@ -18,9 +18,13 @@ import Testing
         var events: [AssistantEvent] = []
         var requests = 0
 
-        init(speaker: SpeakerConfiguration.Service = .piper, silence: Duration = .milliseconds(500)) {
+        init(
+            speaker: SpeakerConfiguration.Service = .piper, silence: Duration = .milliseconds(500),
+            padding: Duration = .milliseconds(300)
+        ) {
             var setup = AssistantSetup(instructions: "Be brief.", greeting: "Hello.", language: "en", legFormat: .pcmu)
             setup.turns.silence = silence
+            setup.turns.prefixPadding = padding
             let configuration = SpeechPipelineConfiguration(
                 recogniser: RecogniserConfiguration(.sherpa),
                 writer: WriterConfiguration(.compatible, baseURL: "http://127.0.0.1:1/v1", model: "m"),
@@ -111,6 +115,19 @@ import Testing
         desk.hear(.milliseconds(500))
         #expect(desk.turns == ["When do you open"])
         #expect(desk.requests == 1 && desk.recordings.isEmpty)
+    }
+
+    @Test(
+        "Whatever lead a row asks for, a recording begins two seconds before the speech at most",
+        arguments: [.milliseconds(315_360_000_000), .seconds(60), .milliseconds(-1)] as [Duration])
+    func padding(asked: Duration) {
+        var desk = Desk(padding: asked)
+        desk.hear(.seconds(6))
+        desk.speech(true)
+        desk.hear(.milliseconds(1000))
+        desk.speech(false)
+        let most: Duration = asked < .zero ? .milliseconds(1300) : .milliseconds(3300)
+        #expect((.milliseconds(1100)...most).contains(desk.recordings.first?.length ?? .zero))
     }
 
     @Test("A caller who goes on is written down again as a whole, and the first writing is called off")
