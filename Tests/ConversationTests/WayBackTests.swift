@@ -54,6 +54,63 @@ import Testing
         #expect(call.trace.last?.hasPrefix("open 1 as 2") == true, "a verdict of the ladder is kept")
     }
 
+    @Test("The longest time of a call holds for a caller who comes back after it, and leaves them a sentence")
+    func limitAfterReturn() {
+        let call = self.transferring(
+            SessionDriver.plan {
+                $0.maximumDuration = .seconds(10)
+                $0.noInput = .init(patience: .zero)
+            })
+        call.advance(by: .seconds(12))
+        #expect(call.trace.last == "transfer to Sales", "nobody is cut off while it rings")
+        call.phone(.transferFailed(reason: "unanswered"))
+        call.houseSpeaks(1...1)
+        call.advance(by: .seconds(7))
+        #expect(call.finished.isEmpty && !call.trace.contains("say maximum-duration"))
+        call.advance(by: .seconds(4))
+        #expect(call.trace.last == "say maximum-duration")
+        call.houseSpeaks(2...2)
+        call.advance(by: .seconds(2))
+        #expect(call.finished == [.maximumDuration])
+    }
+
+    @Test("The longest time of a call is not moved by a caller who comes back before it")
+    func limitBeforeReturn() {
+        let call = self.transferring(
+            SessionDriver.plan {
+                $0.maximumDuration = .seconds(30)
+                $0.noInput = .init(patience: .zero)
+            })
+        call.advance(by: .seconds(5))
+        call.phone(.transferFailed(reason: "unanswered"))
+        call.houseSpeaks(1...1)
+        call.advance(by: .seconds(30) - call.now - .milliseconds(100))
+        #expect(!call.trace.contains("say maximum-duration"))
+        call.advance(by: .milliseconds(200))
+        #expect(call.trace.contains("say maximum-duration"))
+    }
+
+    @Test("A session whose time is over while it rings is not what the caller comes back to", arguments: [true, false])
+    func oldSession(isToldBefore: Bool) {
+        let call = SessionDriver()
+        call.startTalking()
+        call.assistant(.responseStarted)
+        call.audio(item: 2, .seconds(1))
+        if isToldBefore { call.assistant(.goingAway(in: .seconds(200))) }
+        call.assistant(.toolCalled(Self.toSales))
+        call.assistant(.agentAudioFinished(AgentItem(2)))
+        call.assistant(.responseFinished(.completed))
+        call.advance(by: .milliseconds(1200))
+        #expect(call.trace.last == "transfer to Sales")
+        if !isToldBefore { call.assistant(.goingAway(in: .seconds(12))) }
+        call.advance(by: .seconds(6))
+        #expect(call.trace.last == "transfer to Sales", "no session is opened for nobody")
+        call.phone(.transferFailed(reason: "unanswered"))
+        #expect(call.trace.suffix(2) == ["say transfer-failed", "open 0 as 2 after 0"])
+        call.ready()
+        #expect(call.trace.last == "inform", "the new one knows what became of the transfer")
+    }
+
     @Test("Where no assistant is left the caller who comes back goes to the human")
     func nobodyLeft() {
         let call = self.transferring(SessionDriver.plan { $0.assistants = ["only"] })

@@ -82,6 +82,7 @@ extension CallSession {
         self.responseSpoke = false
         self.isFollowedUp = false
         self.reopening = nil
+        self.isRecycleOwed = false
         self.arriving = nil
         self.cutBelow = 0
         self.pendingTools.removeAll()

@@ -201,8 +201,19 @@ extension CallSession {
 
     /// Moves to a fresh session of the same assistant before the provider cuts the old one: at a quiet moment.
     private mutating func recycle(at now: Duration, _ output: inout SessionOutput) {
-        guard self.phase == .talking else { return }
-        self.open(self.ladder.current, at: now, &output)
+        switch self.phase {
+        case .talking: self.open(self.ladder.current, at: now, &output)
+        // Needed only if the caller comes back.
+        case .leaving, .transferring: self.isRecycleOwed = true
+        case .opening, .ended: break
+        }
+    }
+
+    /// The session has less than some minutes left: a better moment may not come.
+    ///
+    /// Mutating in form only, as `nextWake` is: it is asked at every wake.
+    private mutating func isRecycleNear(at now: Duration) -> Bool {
+        self.isRecycleOwed || self.timers[Timer.recycle.rawValue].map { $0 - now < .seconds(240) } ?? false
     }
 
     /// After each event: is it quiet, is an end due, has the last word been heard?
@@ -221,8 +232,7 @@ extension CallSession {
                 self.noInput.busy()
                 break
             }
-            if let recycle = self.timers[Timer.recycle.rawValue], recycle - now < .seconds(240) {
-                // Quiet now, and the session has less than some minutes left: a better moment may not come.
+            if self.isRecycleNear(at: now) {
                 self.clear(.recycle)
                 self.recycle(at: now, &output)
                 return
@@ -332,7 +342,8 @@ extension CallSession {
         if !self.isMediaLost, !self.isHeld { self.playout.resume() }
         self.phase = .leaving(leaving)
         self.noInput.busy()
-        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .recycle, .doubt, .digits, .endpointing] {
+        // The assistant's session ages on: a caller whom nobody answers comes back to it.
+        for timer: Timer in [.assistantReady, .firstAudio, .stall, .tool, .doubt, .digits, .endpointing] {
             self.clear(timer)
         }
         self.set(.lastWords, now + self.plan.deadlines.lastWords)
@@ -380,12 +391,20 @@ extension CallSession {
         }
     }
 
+    /// What a caller who comes back has at least: to hear why, and to say a sentence.
+    private static let afterReturn: Duration = .seconds(10)
+
     /// Back to the assistant, or to the one that takes its place; false: there is none.
     private mutating func goOn(
         afterFailing destination: TransferDestination, at now: Duration, _ output: inout SessionOutput
     ) -> Bool {
         let news = Redacted("The transfer to \(destination.name) failed; the caller is still here.")
-        guard !self.isReady else {
+        if self.plan.maximumDuration > .zero {
+            // It may have been over while it rang, when nobody was to be cut off: not at once then.
+            self.set(.maximumDuration, max(self.startedAt + self.plan.maximumDuration, now + Self.afterReturn))
+        }
+        // An old session would be left in a moment, and the next not know of the transfer.
+        guard !self.isReady || self.isRecycleNear(at: now) && self.pendingTools.isEmpty else {
             self.phase = .talking
             // Its begin, or its end, fell into the time when the caller was not ours to hear.
             self.detectorHearsCaller = false
@@ -396,7 +415,7 @@ extension CallSession {
         switch self.reopening {
         case .human: return false
         case .again(let index), .next(let index): self.open(index, at: now, &output)
-        // It was still being opened when the call left.
+        // It was still being opened when the call left, or is too old to be gone back to.
         case nil: self.open(self.ladder.current, at: now, &output)
         }
         self.news = news

@@ -79,6 +79,8 @@ package struct CallSession: ~Copyable, Sendable {
     var lastWords: String?
     /// The assistant broke while the call was on its way out: what opens if the caller comes back.
     var reopening: Ladder.Step?
+    /// The session's time was over while the call was on its way out: another opens if the caller comes back.
+    var isRecycleOwed = false
     /// What the next assistant must know beside what was said.
     var news: Redacted<String>?
 
