@@ -62,12 +62,24 @@ package struct StandardAssistants: AssistantMaking {
         history: [ConversationEntry]
     ) throws -> any AssistantMachine {
         var configuration = self.openAI
-        if let (secret, _) = try self.ownAccount(.openAI, entry) {
-            if case .apiKey = configuration.credential {
-                configuration.credential = .apiKey(secret)
-            } else {
-                configuration.credential = .bearer(secret)
+        if let own = try self.ownAccount(.openAI, entry) {
+            // Whose they are our key says, and what else is sent is meant for our address.
+            if own.secret != nil || own.baseURL != nil {
+                (configuration.organisation, configuration.project) = (nil, nil)
             }
+            if let base = own.baseURL {
+                configuration.baseURL = base
+                configuration.extraHeaders = []
+                // OpenAI always echoes the session; servers that imitate it may not.
+                configuration.requiresFormatEcho = base.contains("api.openai.com")
+            }
+            switch (own.secret, configuration.credential) {
+            case (let secret?, .apiKey): configuration.credential = .apiKey(secret)
+            case (let secret?, _): configuration.credential = .bearer(secret)
+            case (nil, _): if own.baseURL != nil { configuration.credential = .none }
+            }
+            configuration.model = own.model ?? configuration.model
+            configuration.voice = own.voice ?? configuration.voice
         }
         if case .none = configuration.credential, configuration.baseURL.contains("api.openai.com") {
             throw AssistantFailure("no-key", .failOver)
@@ -87,10 +99,13 @@ package struct StandardAssistants: AssistantMaking {
         history: [ConversationEntry]
     ) throws -> any AssistantMachine {
         var configuration = self.elevenLabs
-        if let (secret, account) = try self.ownAccount(.elevenLabs, entry) {
-            configuration.key = secret
-            // Agents belong to an account: a tenant's key opens the tenant's agents.
-            if let agent = JSONValue(json: account.configuration)?["agent_id"]?.text { configuration.agent = agent }
+        if let own = try self.ownAccount(.elevenLabs, entry) {
+            if own.secret != nil || own.baseURL != nil { configuration.key = own.secret }
+            configuration.baseURL = own.baseURL ?? configuration.baseURL
+            // Agents belong to an account: a tenant's key opens the tenant's agents. They have the model; a session may
+            // only replace the voice.
+            configuration.agent = own.agent ?? configuration.agent
+            configuration.voice = own.voice ?? configuration.voice
         }
         let setup = self.setup(assistant, entry, for: .elevenLabs, legFormat: legFormat, history: history)
         do {
@@ -106,7 +121,16 @@ package struct StandardAssistants: AssistantMaking {
         history: [ConversationEntry]
     ) throws -> any AssistantMachine {
         var configuration = self.gemini
-        if let (secret, _) = try self.ownAccount(.gemini, entry) { configuration.credential = .apiKey(secret) }
+        if let own = try self.ownAccount(.gemini, entry) {
+            if let secret = own.secret {
+                configuration.credential = .apiKey(secret)
+            } else if own.baseURL != nil {
+                configuration.credential = .none
+            }
+            configuration.baseURL = own.baseURL ?? configuration.baseURL
+            configuration.model = own.model ?? configuration.model
+            configuration.voice = own.voice ?? configuration.voice
+        }
         if case .none = configuration.credential, configuration.baseURL.contains("googleapis.com") {
             throw AssistantFailure("no-key", .failOver)
         }
@@ -120,17 +144,32 @@ package struct StandardAssistants: AssistantMaking {
         return GeminiLiveMachine(configuration: configuration, setup: setup)
     }
 
-    /// The tenant's own key with that provider, if it has one.
-    private func ownAccount(
-        _ provider: ProviderName, _ entry: AssistantDirectory.Entry
-    ) throws -> (secret: Redacted<String>, account: ProviderAccount)? {
-        let account = entry.accounts.first {
-            $0.provider == provider && $0.kind == .realtime && $0.isEnabled && $0.hasSecret
+    /// What a tenant has of its own with a provider. What is nil is as the gateway is configured, but for the key: ours
+    /// goes to no address that a tenant has named.
+    private struct OwnAccount {
+        var secret: Redacted<String>?
+        /// Anywhere on the Internet, and into this network only where the installation lets it (`ProviderReach`, at each
+        /// connection).
+        var baseURL: String?
+        var model: String?
+        var voice: String?
+        var agent: String?
+    }
+
+    /// Of several the default one, then by their order, then one with a key.
+    private func ownAccount(_ provider: ProviderName, _ entry: AssistantDirectory.Entry) throws -> OwnAccount? {
+        let accounts = entry.accounts.filter { $0.provider == provider && $0.kind == .realtime && $0.isEnabled }
+        func rank(_ account: ProviderAccount) -> (Int, Int, Int) {
+            (account.isDefault ? 0 : 1, account.priority, account.hasSecret ? 0 : 1)
         }
-        guard let account else { return nil }
+        guard let account = accounts.min(by: { rank($0) < rank($1) }) else { return nil }
         // A tenant with a key of its own must never be billed to ours because its key could not be opened.
-        guard let secret = account.secret else { throw AssistantFailure("key-not-readable", .failOver) }
-        return (secret, account)
+        if account.hasSecret, account.secret == nil { throw AssistantFailure("key-not-readable", .failOver) }
+        let values = JSONValue(json: account.configuration)
+        func text(_ name: String) -> String? { values?[name]?.text.flatMap { $0.isEmpty ? nil : $0 } }
+        return OwnAccount(
+            secret: account.secret, baseURL: text("base_url"), model: text("model"), voice: text("voice"),
+            agent: text("agent_id"))
     }
 
     /// - Parameter provider: the back end that it is for. An assistant's model and voice are names of its first one's:
