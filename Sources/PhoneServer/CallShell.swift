@@ -175,9 +175,12 @@ final class CallShell {
         self.armTimer()
     }
 
-    /// Forgets effects of a machine that is being replaced.
+    /// Forgets effects of a machine that is being replaced, but not what it told of its use: what a back end tells in one
+    /// message (Gemini: the end of its reply, then what that cost) can end the call before all of it has been performed.
     func dropMachineEffects() {
+        let dropped = self.machineOutput.effects[self.performedEffects...]
         self.performedEffects = self.machineOutput.effects.count
+        for case .event(.usage(let usage)) in dropped { self.used(usage) }
     }
 
     private func armTimer() {
