@@ -18,7 +18,7 @@ package struct CallReport {
     private var providers: [ProviderName] = []
     private var usage = CallUsage()
     private var costs: CostAccount
-    private var tools: [ToolUse] = []
+    private var tools = ToolLog()
     private var transferredTo: String?
 
     init(identity: CallIdentity, plan: CallPlan, prices: PriceTable) {
@@ -47,27 +47,27 @@ package struct CallReport {
         return self.costs.add(usage, of: provider, at: now)
     }
 
-    mutating func add(_ note: SessionNote) {
+    /// - Parameter now: since the call began.
+    mutating func add(_ note: SessionNote, at now: Duration) {
         switch note {
         case .transferStarted(let name): self.transferredTo = name
-        case .transferFailed(let name): if self.transferredTo == name { self.transferredTo = nil }
-        case .tool(let name) where ["transfer_call", "request_handoff", "end_call"].contains(name):
-            // The conversation's own tools; the others are written down with their results by whoever runs them.
-            guard self.tools.count < 200 else { break }
-            self.tools.append(
-                ToolUse(
-                    number: self.tools.count + 1, name: name, arguments: "", outcome: .succeeded, startedAt: Date(),
-                    duration: .zero))
+        case .transferFailed(let name):
+            if self.transferredTo == name { self.transferredTo = nil }
+            self.tools.transferFailed(at: now)
+        case .tool(let call): self.tools.called(call, at: now)
+        case .toolAnswered(let id, let result, let isTaken):
+            self.tools.answered(id, result, isTaken: isTaken, at: now)
         default: break
         }
     }
 
-    mutating func add(tool call: ToolCall, result: Redacted<String>, outcome: ToolUse.Outcome) {
-        guard self.tools.count < 200 else { return }
-        self.tools.append(
-            ToolUse(
-                number: self.tools.count + 1, name: call.name, arguments: call.arguments.value, result: result.value,
-                outcome: outcome, startedAt: Date(), duration: .zero))
+    /// A tool that is not the conversation's own.
+    ///
+    /// - Parameter began: since the call began.
+    mutating func add(
+        tool call: ToolCall, result: Redacted<String>, outcome: ToolUse.Outcome, began: Duration, took: Duration
+    ) {
+        self.tools.add(call, result, outcome, began: began, took: took)
     }
 
     /// The records of the call, complete. `duration` is the loop's, which no clock change can bend.
@@ -97,8 +97,11 @@ package struct CallReport {
             startedAt: self.startedAt, endedAt: endedAt, finalAction: self.action(for: termination))
         conversation.assistant = self.identity.assistant
         conversation.language = self.plan.language
+        if self.providers.last?.text == "turn-based" { conversation.mode = .turnBased }
         return FinishedCall(
-            call: call, conversation: conversation, turns: self.turns(of: session, endedAt: endedAt), tools: self.tools)
+            call: call, conversation: conversation, turns: self.turns(of: session, endedAt: endedAt),
+            tools: self.tools.uses(
+                from: self.startedAt, endedAfter: duration, wasTransferred: self.wasTransferred(termination)))
     }
 
     private func quality(of session: borrowing CallSession) -> CallQuality {

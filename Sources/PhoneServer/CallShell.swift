@@ -321,12 +321,16 @@ final class CallShell {
     /// Tools that need the outside world come with later versions; an unknown one is answered at once, so that the
     /// assistant can say so instead of waiting.
     private func runTool(_ call: ToolCall) {
-        let result = self.gateway.tools.run(call, identity: self.identity, report: &self.report)
-        self.step { $0.toolFinished(id: call.id, result: result, at: $1, &$2) }
+        let asked = EventLoop.freshNow()
+        let answer = self.gateway.tools.run(call, identity: self.identity)
+        let duration = EventLoop.freshNow() - asked
+        self.report.add(
+            tool: call, result: answer.result, outcome: answer.outcome, began: asked - self.startedAt, took: duration)
+        self.step { $0.toolFinished(id: call.id, result: answer.result, at: $1, &$2) }
     }
 
     private func note(_ note: SessionNote) {
-        self.report.add(note)
+        self.report.add(note, at: self.loop.now - self.startedAt)
         if case .assistantFailed(let index, _) = note, index < self.report.plan.assistants.count {
             // By now the ladder may have moved on.
             self.gateway.metrics.note(note, provider: self.report.plan.assistants[index])

@@ -67,7 +67,17 @@ package struct TokenRefusal: Error, Sendable {
 
 /// Performs the tools that need more than the call itself.
 package protocol ToolRunning: Sendable {
-    func run(_ call: ToolCall, identity: CallIdentity, report: inout CallReport) -> Redacted<String>
+    func run(_ call: ToolCall, identity: CallIdentity) -> ToolAnswer
+}
+
+/// What came of a tool: what the assistant is told (JSON or text), and how that is written down.
+package struct ToolAnswer: Sendable, Equatable {
+    package var result: Redacted<String>
+    package var outcome: ToolUse.Outcome
+    package init(_ result: Redacted<String>, _ outcome: ToolUse.Outcome) {
+        self.result = result
+        self.outcome = outcome
+    }
 }
 
 /// The parts that calls share, and the register of the calls that live.
@@ -326,10 +336,8 @@ package final class Gateway: Sendable {
 /// No tool beside the conversation's own: each is answered at once, so that the assistant can say so.
 package struct NoTools: ToolRunning {
     package init() {}
-    package func run(_ call: ToolCall, identity: CallIdentity, report: inout CallReport) -> Redacted<String> {
-        let result = Redacted("{\"error\":\"this tool is not available\"}")
-        report.add(tool: call, result: result, outcome: .refused)
-        return result
+    package func run(_ call: ToolCall, identity: CallIdentity) -> ToolAnswer {
+        ToolAnswer(Redacted("{\"error\":\"this tool is not available\"}"), .refused)
     }
 }
 

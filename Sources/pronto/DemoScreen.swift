@@ -107,12 +107,12 @@ final class DemoScreen: CallObserver, Sendable {
             self.showUnfinished()
             self.line(
                 .gateway, "answer cut: \(Self.seconds(heard)) of \(Self.seconds(received)) were heard by the caller")
-        case .tool(let name): self.line(.agent, "uses the tool \(name)")
+        case .tool(let call): self.line(.agent, "uses the tool \(call.name)")
         case .houseSentence(let slug): self.line(.gateway, "says in its own voice: \(slug)")
         case .transferStarted(let name): self.line(.gateway, "hands the caller over to \(name)")
         case .transferFailed(let name): self.line(.gateway, "nobody took the caller at \(name)")
         case .underrun(let gap): self.line(.gateway, "underrun: \(gap.milliseconds) ms")
-        case .usage: break
+        case .usage, .toolAnswered: break
         }
     }
 

@@ -124,7 +124,10 @@ package enum SessionNote: Sendable, Equatable {
     case bargeIn(confirmed: Bool)
     case paused
     case cut(heard: Duration, received: Duration)
-    case tool(name: String)
+    case tool(ToolCall)
+    /// One of the conversation's own tools (a transfer, the end of the call) has been answered: taken, or refused for what
+    /// the result says. What is taken is done later, when the words before it were heard.
+    case toolAnswered(id: String, result: Redacted<String>, isTaken: Bool)
     case houseSentence(slug: String)
     case transferStarted(name: String)
     /// The transfer noted last did not happen: the caller is still with us, or was hung up.

@@ -427,11 +427,11 @@ extension CallSession {
 
     private mutating func toolCalled(_ call: ToolCall, at now: Duration, _ output: inout SessionOutput) {
         guard self.phase == .talking else { return }
-        output.commands.append(.note(.tool(name: call.name)))
+        output.commands.append(.note(.tool(call)))
         self.noInput.busy()
         switch call.name {
         case "end_call":
-            self.answer(call, "{\"status\":\"ending\"}", respond: false, &output)
+            self.answer(call, "{\"status\":\"ending\"}", isTaken: true, &output)
             self.decide(.hangUp(.farewell), at: now, &output)
         case "transfer_call", "request_handoff":
             self.transferCalled(call, at: now, &output)
@@ -451,18 +451,20 @@ extension CallSession {
         guard let destination else {
             let names = self.plan.destinations.map(\.name).joined(separator: ", ")
             self.answer(
-                call, "{\"error\":\"unknown destination\",\"destinations\":\(JSONText.quoted(names))}", &output)
+                call, "{\"error\":\"unknown destination\",\"destinations\":\(JSONText.quoted(names))}", isTaken: false,
+                &output)
             self.awaitFollowUp(at: now)
             return
         }
-        self.answer(call, "{\"status\":\"transferring\"}", respond: false, &output)
+        self.answer(call, "{\"status\":\"transferring\"}", isTaken: true, &output)
         self.decide(.transfer(destination, .transferred), at: now, &output)
     }
 
-    private mutating func answer(
-        _ call: ToolCall, _ text: String, respond: Bool = true, _ output: inout SessionOutput
-    ) {
-        output.commands.append(.assistant(.toolResult(id: call.id, output: Redacted(text), respond: respond)))
+    /// Of what is taken the assistant has nothing more to say.
+    private mutating func answer(_ call: ToolCall, _ text: String, isTaken: Bool, _ output: inout SessionOutput) {
+        let result = Redacted(text)
+        output.commands.append(.note(.toolAnswered(id: call.id, result: result, isTaken: isTaken)))
+        output.commands.append(.assistant(.toolResult(id: call.id, output: result, respond: !isTaken)))
     }
 
     /// A tool has its result: what the assistant makes of it is owed to the caller, by a response of its own.
