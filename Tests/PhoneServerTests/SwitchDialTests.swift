@@ -158,6 +158,8 @@ private func read(_ headers: [(String, String)]) -> SwitchDial? {
             ("4 2000 XML default", 4, "2000"), ("0 2000", 0, "2000"), ("2000", nil, nil), ("x 2000", nil, nil),
             ("", nil, nil), ("4", nil, nil), ("4 2000 XML default more", nil, nil),
             ("99999999999999999999 2000", nil, nil),
+            // The seconds are the setting's (PRONTO_DEAD_MAN_SECONDS).
+            ("- 2000 XML default", nil, "2000"), ("- 2000", nil, "2000"), ("-", nil, nil), ("-- 2000", nil, nil),
         ] as [(String, Int?, String?)])
     func fuses(text: String, seconds: Int?, number: String?) {
         let fuse = Fuse(text, context: "public", task: "no number")

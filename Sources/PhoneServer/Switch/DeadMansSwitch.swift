@@ -10,10 +10,12 @@ struct Fuse: Sendable {
     /// The task that the dialplan armed itself, before us.
     var task: Int?
 
-    /// `SECONDS EXTENSION [DIALPLAN [CONTEXT]]`.
+    /// `SECONDS EXTENSION [DIALPLAN [CONTEXT]]`; `-` in place of the seconds leaves them to the setting.
     init?(_ text: String, context: String?, task: String?) {
         var words = text.split(separator: " ").map(String.init)
-        guard let first = words.first, let seconds = Int(first) else { return nil }
+        guard let first = words.first else { return nil }
+        let seconds = Int(first)
+        guard seconds != nil || first == "-" else { return nil }
         words.removeFirst()
         guard let target = SwitchDial.target(words.joined(separator: " "), context: context) else { return nil }
         self.target = target
