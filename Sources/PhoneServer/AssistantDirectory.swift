@@ -181,10 +181,18 @@ extension AssistantDirectory {
     /// Which way an assistant was found; logged with the call.
     package enum Basis: String, Sendable { case stated, assistantPath, channel, number, onlyOne }
 
+    /// Who answers, and why it is they.
+    package struct Choice: Sendable {
+        package var entry: Entry
+        /// As its row has it: `overrides` are not applied yet.
+        package var assistant: Assistant
+        package var basis: Basis
+        /// Where an agent was named (`ai_agents`): what its row says about the calls that it answers.
+        package var overrides: AssistantOverrides?
+    }
+
     /// Decides who answers, in the documented order; otherwise says what was missing.
-    package func choose(
-        _ hints: AssistantHints
-    ) -> Result<(entry: Entry, assistant: Assistant, basis: Basis), AssistantChoiceError> {
+    package func choose(_ hints: AssistantHints) -> Result<Choice, AssistantChoiceError> {
         if self.age.isBeyondLimit { return .failure(.outdated) }
         // First id is an assistant: its owner is the tenant, and must not contradict a stated one.
         if let id = hints.assistant ?? hints.firstID.flatMap({ AssistantID($0) }),
@@ -196,11 +204,18 @@ extension AssistantDirectory {
         if hints.assistant != nil { return .failure(.unknownAssistant) }
         guard let tenant = hints.tenant ?? hints.firstID.flatMap({ TenantID($0) }), let entry = self.entry(of: tenant)
         else { return .failure(.unknownTenant) }
-        if let name = hints.assistantName {
-            guard let assistant = entry.assistants.first(where: { $0.name.lowercased() == name.lowercased() }) else {
+        if let name = hints.assistantName?.lowercased() {
+            if let assistant = entry.assistants.first(where: { $0.name.lowercased() == name }) {
+                return self.checked(entry, assistant, .stated)
+            }
+            guard let (agent, isEnabled) = self.routingTable.agent(named: name, of: tenant) else {
                 return .failure(.unknownAssistant)
             }
-            return self.checked(entry, assistant, .stated)
+            guard isEnabled else { return .failure(.disabled) }
+            guard let (owner, assistant) = self.assistant(agent.assistant), owner.tenant.id == tenant else {
+                return .failure(.unknownAssistant)
+            }
+            return self.checked(entry, assistant, .stated, AssistantOverrides(agent))
         }
         if let id = hints.channelAssistant, let assistant = entry.assistants.first(where: { $0.id == id }) {
             return self.checked(entry, assistant, .channel)
@@ -217,9 +232,9 @@ extension AssistantDirectory {
     }
 
     private func checked(
-        _ entry: Entry, _ assistant: Assistant, _ basis: Basis
-    ) -> Result<(entry: Entry, assistant: Assistant, basis: Basis), AssistantChoiceError> {
+        _ entry: Entry, _ assistant: Assistant, _ basis: Basis, _ overrides: AssistantOverrides? = nil
+    ) -> Result<Choice, AssistantChoiceError> {
         guard entry.tenant.isEnabled, assistant.isEnabled else { return .failure(.disabled) }
-        return .success((entry, assistant, basis))
+        return .success(Choice(entry: entry, assistant: assistant, basis: basis, overrides: overrides))
     }
 }

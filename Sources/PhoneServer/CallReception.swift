@@ -102,7 +102,7 @@ struct CallReception {
         }
     }
 
-    typealias Chosen = (entry: AssistantDirectory.Entry, assistant: Assistant, basis: AssistantDirectory.Basis)
+    typealias Chosen = AssistantDirectory.Choice
 
     private func recorder(of identity: CallIdentity, _ assistant: Assistant, _ leg: any PhoneLeg) -> CallRecorder? {
         let configuration = self.gateway.configuration

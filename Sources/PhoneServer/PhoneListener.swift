@@ -184,7 +184,7 @@ package final class PhoneListener {
         case .success(let chosen):
             var stream = stream
             stream.metadata.dialed = stream.metadata.dialed ?? hints.dialed.map { Redacted($0) }
-            self.admit(chosen.entry, chosen.assistant, chosen.basis, stream, request, responder)
+            self.admit(chosen, stream, request, responder)
         case .failure(.ambiguous) where mayAsk && self.canAsk(stream, hints):
             self.askChannel(hints, stream, request, responder)
         case .failure(.ambiguous):
@@ -241,7 +241,7 @@ package final class PhoneListener {
                 leg.close(.noAssistant)
                 return
             }
-            var identity = self.identity(chosen.entry, chosen.assistant, stream)
+            var identity = self.identity(chosen, stream)
             identity.caller = identity.caller ?? metadata?.caller
             let bound = LoopBound(CallSlot(), on: self.loop)
             guard case .admitted = self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, bound) else {
@@ -272,26 +272,23 @@ package final class PhoneListener {
         }
     }
 
-    private func identity(
-        _ entry: AssistantDirectory.Entry, _ assistant: Assistant, _ stream: StreamRequest
-    ) -> CallIdentity {
+    private func identity(_ chosen: AssistantDirectory.Choice, _ stream: StreamRequest) -> CallIdentity {
+        let tenant = chosen.entry.tenant.id
         let call = stream.metadata.call ?? CallID.random()
         var identity = CallIdentity(
-            call: call, tenant: entry.tenant.id, assistant: assistant.id, assistantName: assistant.name)
+            call: call, tenant: tenant, assistant: chosen.assistant.id, assistantName: chosen.assistant.name)
         identity.caller = stream.metadata.caller
         identity.dialed = stream.metadata.dialed
-        identity.overrides = stream.routing.flatMap {
-            self.gateway.directory.overrides(by: $0, of: entry.tenant.id)
-        }
+        identity.overrides =
+            stream.routing.flatMap { self.gateway.directory.overrides(by: $0, of: tenant) } ?? chosen.overrides
         if isUUID(call.text), stream.metadata.call != nil { identity.channel = call }
         return identity
     }
 
     private func admit(
-        _ entry: AssistantDirectory.Entry, _ assistant: Assistant, _ basis: AssistantDirectory.Basis,
-        _ stream: StreamRequest, _ request: HTTPRequest, _ responder: HTTPResponder
+        _ chosen: AssistantDirectory.Choice, _ stream: StreamRequest, _ request: HTTPRequest, _ responder: HTTPResponder
     ) {
-        let identity = self.identity(entry, assistant, stream)
+        let identity = self.identity(chosen, stream)
         let bound = LoopBound(CallSlot(), on: self.loop)
         switch self.gateway.admit(identity.call, of: identity.tenant, on: self.loop, bound) {
         case .draining:
@@ -321,7 +318,7 @@ package final class PhoneListener {
                     return
                 }
                 let leg = WebSocketLeg(socket: socket, dialect: dialect, now: self.loop.now)
-                self.reception.begin(identity, entry, assistant, basis, leg, bound)
+                self.reception.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, bound)
             }
         }
     }

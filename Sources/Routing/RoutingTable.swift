@@ -176,6 +176,18 @@ package final class RoutingTable: Sendable {
         return RoutedAgent(found, agent)
     }
 
+    /// A tenant's agent by its name, in any case, and whether it is switched on; nil: there is none that can be used.
+    ///
+    /// Of several with one name the first by id answers: an answer that stays the same. A row's own words (language, voice)
+    /// are a trunk's and not the agent's.
+    package func agent(named name: String, of tenant: TenantID) -> (agent: RoutedAgent, isEnabled: Bool)? {
+        let name = name.lowercased()
+        let found = self.contents.tenants[tenant]?.agents.values
+            .filter { $0.problem == nil && $0.row.name.lowercased() == name }
+            .min { $0.row.id.text < $1.row.id.text }
+        return found.map { (RoutedAgent($0), $0.row.isEnabled) }
+    }
+
     /// The SIP domain of a tenant.
     package func domain(of tenant: TenantID) -> String? { self.contents.tenants[tenant]?.domain }
 
@@ -193,6 +205,16 @@ package final class RoutingTable: Sendable {
 
 extension RoutedAgent {
     init(_ route: RoutingTable.Route, _ agent: RoutingTable.Agent) {
+        self.init(agent)
+        self.language = route.language
+        self.voice = route.voice
+        self.bargeIn = route.bargeIn
+        self.maximumMinutes = route.maximumMinutes
+        self.recording = route.recording
+    }
+
+    /// What the agent says, whatever brought the call to it.
+    init(_ agent: RoutingTable.Agent) {
         self.init(
             id: agent.row.id, name: agent.row.name, assistant: agent.row.assistant ?? agent.row.id,
             isAssistantItself: agent.row.assistant == nil)
@@ -200,10 +222,5 @@ extension RoutedAgent {
         self.model = agent.row.model
         self.tools = agent.tools
         self.context = agent.row.systemPrompt
-        self.language = route.language
-        self.voice = route.voice
-        self.bargeIn = route.bargeIn
-        self.maximumMinutes = route.maximumMinutes
-        self.recording = route.recording
     }
 }
