@@ -63,6 +63,10 @@ struct APIServerTests {
             for (body, field) in [
                 ([:], "body.name"), (["name": "a", "nothing": 1], "body.nothing"), (["name": 7], "body.name"),
                 (["name": "a", "turn_threshold": 2], "body.turn_threshold"),
+                // What the realtime services refuse.
+                (["name": "a", "turn_silence_ms": 99], "body.turn_silence_ms"),
+                (["name": "a", "turn_silence_ms": 5001], "body.turn_silence_ms"),
+                (["name": "a", "turn_prefix_ms": 2001], "body.turn_prefix_ms"),
                 (
                     ["name": "a", "topics": [["name": "b", "phrases": [""], "answer": "c"]]],
                     "body.topics[0].phrases[0]"

@@ -87,8 +87,10 @@ extension Assistant {
             open("max_output_tokens", .whole(1...1_000_000)),
             field("turn_detection", .word(TurnSettings.Detection.allCases.map(\.rawValue))),
             field("turn_eagerness", .word(TurnSettings.Eagerness.allCases.map(\.rawValue))),
-            open("turn_threshold", .number(0...1)), open("turn_silence_ms", .whole(0...60_000)),
-            open("turn_prefix_ms", .whole(0...60_000)), open("barge_in", .flag),
+            open("turn_threshold", .number(0...1)),
+            // What the realtime services take; rows that were written before may hold more, and no call is begun with them.
+            open("turn_silence_ms", .whole(isAnswer ? 0...60_000 : 100...5000)),
+            open("turn_prefix_ms", .whole(isAnswer ? 0...60_000 : 0...2000)), open("barge_in", .flag),
             open("barge_in_resume_ms", .whole(0...60_000)), field("no_input", .flag),
             field("no_input_ms", .whole(1000...600_000)),
             field("no_input_action", .word(NoInputSettings.Action.allCases.map(\.rawValue))),
