@@ -15,6 +15,9 @@ package struct CallIdentity: Sendable {
     package var dialed: Redacted<String>?
     /// The channel that can be controlled by Event Socket; nil: the call's id is not one.
     package var channel: CallID?
+    /// Neither address nor token said which call it is: the leg's metadata may say which channel. Else that was said, and
+    /// a token may hold for that one alone.
+    var isNamedByUs = false
     /// Where the caller's dialplan entered, so that a transfer that nobody answers can come back there.
     package var entry: DialplanTarget?
     /// What the trunk's row says about this call, where routing sent it.

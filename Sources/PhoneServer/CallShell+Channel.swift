@@ -16,6 +16,19 @@ extension CallShell {
         if self.isChannelChecked { self.armFuse() }
     }
 
+    /// The leg says only now which channel it belongs to (`/rt/{tenant}` has no call in its path). The call keeps the name
+    /// that it is registered by; what the channel is needed for is to be followed, handed over and hung up.
+    func learned(channel: CallID) {
+        guard self.identity.channel == nil, self.identity.isNamedByUs, isUUID(channel.text) else { return }
+        guard self.gateway.takeChannel(channel, for: self.identity.call) else {
+            self.logger.warning("The channel that the metadata names is another call's: it will not be controlled")
+            return
+        }
+        self.identity.channel = channel
+        self.report.learned(self.identity)
+        self.follow(channel)
+    }
+
     private func watch(_ channel: CallID, by control: any CallControl) {
         let loop = self.loop
         let slot = self.slot
@@ -99,7 +112,10 @@ extension CallShell {
         guard let channel = self.identity.channel else { return }
         self.logger.error("The channel of that id belongs to another tenant: it will not be controlled")
         self.stopWatching(channel)
+        self.gateway.giveBackChannel(of: self.identity.call)
         self.identity.channel = nil
+        // Once is enough: who names one that is another's is not asked again.
+        self.identity.isNamedByUs = false
     }
 
     /// An event of the channel. A digit that the module has just told by text is the same key press.

@@ -127,6 +127,7 @@ final class CallShell {
         self.identity.caller = self.identity.caller ?? metadata.caller
         self.identity.dialed = self.identity.dialed ?? metadata.dialed
         self.report.learned(self.identity)
+        if let call = metadata.call { self.learned(channel: call) }
         if let format = metadata.format, format != self.session.uplinkFormat {
             self.logger.warning(
                 "The metadata states another format than the address: the address counts",

@@ -106,6 +106,8 @@ package final class Gateway: Sendable {
         var tenant: TenantID
         var loop: EventLoop
         var call: LoopBound<CallSlot>
+        /// The channel that it has taken, where it is not registered by the channel's id.
+        var channel: CallID?
     }
     private struct State {
         var live: [CallID: Live] = [:]
@@ -114,6 +116,8 @@ package final class Gateway: Sendable {
         var isLeaving = false
         var departure = Departure.staying
         var offers: [CallID: Offer] = [:]
+        /// Channels of calls that have other ids.
+        var channels: Set<CallID> = []
     }
     private let state = Mutex(State())
 
@@ -231,6 +235,27 @@ package final class Gateway: Sendable {
     /// The call with this id, if it lives on this node.
     func live(_ call: CallID) -> Live? { self.state.withLock { $0.live[call] } }
 
+    /// Takes a channel for `call`, which is registered by another id. False: a call has that id, or has taken it, or its
+    /// own control waits for its media.
+    func takeChannel(_ channel: CallID, for call: CallID) -> Bool {
+        self.state.withLock { state in
+            guard state.live[call] != nil, state.live[call]?.channel == nil, state.live[channel] == nil,
+                state.offers[channel] == nil, state.channels.insert(channel).inserted
+            else { return false }
+            state.live[call]?.channel = channel
+            return true
+        }
+    }
+
+    /// It is not that call's.
+    func giveBackChannel(of call: CallID) {
+        self.state.withLock { state in
+            guard let channel = state.live[call]?.channel else { return }
+            state.channels.remove(channel)
+            state.live[call]?.channel = nil
+        }
+    }
+
     // MARK: The two halves of a call
 
     /// Control that came before its media: an outbound Event Socket whose call's WebSocket or SIP leg is still on its way.
@@ -268,6 +293,7 @@ package final class Gateway: Sendable {
     func dismiss(_ call: CallID) {
         self.state.withLock { state in
             guard let live = state.live.removeValue(forKey: call) else { return }
+            if let channel = live.channel { state.channels.remove(channel) }
             let left = state.perTenant[live.tenant, default: 1] - 1
             state.perTenant[live.tenant] = left > 0 ? left : nil
             self.metrics.activeSessions.set(state.live.count)

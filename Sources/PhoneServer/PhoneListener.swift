@@ -268,6 +268,7 @@ package final class PhoneListener {
                     return
                 }
                 self.reception.begin(identity, chosen.entry, chosen.assistant, chosen.basis, leg, bound)
+                if let metadata { bound.value.call?.learned(metadata) }
             }
         }
     }
@@ -282,6 +283,7 @@ package final class PhoneListener {
         identity.overrides =
             stream.routing.flatMap { self.gateway.directory.overrides(by: $0, of: tenant) } ?? chosen.overrides
         if isUUID(call.text), stream.metadata.call != nil { identity.channel = call }
+        identity.isNamedByUs = stream.metadata.call == nil
         return identity
     }
 

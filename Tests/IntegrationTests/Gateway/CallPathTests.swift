@@ -151,6 +151,63 @@ import Testing
         try await gateway.stop()
     }
 
+    private static func toSales() -> OpenAIRealtimeScript {
+        var script = OpenAIRealtimeScript()
+        script.answers = [
+            .init(
+                "One moment.", sound: .tone(hertz: 500, .milliseconds(400)),
+                tools: [.init("transfer_call", arguments: #"{"destination":"Sales"}"#)])
+        ]
+        return script
+    }
+
+    @Test("A leg whose path names no call says its channel later, and is handed over by it")
+    func channelByMetadata() async throws {
+        let gateway = try await TestGateway(scripts: [Self.toSales()])
+        let channel = try await gateway.makeChannel(variables: ["domain_uuid": TestGateway.tenant.text])
+        let phone = try await TestPhone.dial(
+            port: gateway.port, path: "/rt/\(TestGateway.tenant)", on: gateway.group.loops[0])
+        phone.send(#"{"event":"start","call_uuid":"\#(channel)"}"#)
+        try await eventually("a greeting") { phone.heard.value.audio > 3200 }
+        try await self.quiet(phone)
+        try await self.say(phone)
+        try await eventually("uuid_transfer") {
+            try await gateway.commands(about: channel).contains {
+                $0.contains("uuid_transfer \(channel) 200 XML internal")
+            }
+        }
+        try await eventually("a record") { !gateway.finished.value.isEmpty }
+        let finished = try #require(gateway.finished.value.first)
+        #expect(finished.call.termination.reason == "transferred")
+        #expect(finished.call.id != channel, "the name that it was registered by")
+        let tool = try #require(finished.tools.first)
+        #expect(tool.name == "transfer_call" && tool.outcome == .succeeded && tool.duration > .milliseconds(100))
+        #expect(tool.arguments.value == #"{"destination":"Sales"}"#)
+        try await gateway.stop()
+    }
+
+    @Test("A channel of another tenant, or of another call, is not taken from the metadata", arguments: [true, false])
+    func foreignMetadata(isOtherTenant: Bool) async throws {
+        let gateway = try await TestGateway(scripts: [Self.toSales()])
+        let channel = try await gateway.makeChannel(
+            variables: isOtherTenant ? ["domain_uuid": TestGateway.otherTenant.text] : [:])
+        let holder = isOtherTenant ? nil : try await self.greeted(gateway, channel)
+        let phone = try await TestPhone.dial(
+            port: gateway.port, path: "/rt/\(TestGateway.tenant)", on: gateway.group.loops[0])
+        phone.send(#"{"event":"start","call_uuid":"\#(channel)"}"#)
+        try await eventually("a greeting") { phone.heard.value.audio > 3200 }
+        try await self.quiet(phone)
+        try await self.say(phone)
+        try await eventually("the failed hand-over is told") { gateway.voice.spoken.value.contains("transfer-failed") }
+        #expect(try await gateway.commands(about: channel).allSatisfy { $0.contains("uuid_getvar") })
+        phone.hangUp()
+        holder?.hangUp()
+        try await eventually("the records") { gateway.finished.value.count == (holder == nil ? 1 : 2) }
+        let tool = gateway.finished.value.flatMap(\.tools).first
+        #expect(tool?.outcome == .failed)
+        try await gateway.stop()
+    }
+
     static let faults: [(String, OpenAIRealtimeScript.Mishap)] = [
         ("silent from the start", .init(.opened, .silence)),
         ("silent in place of the answer", .init(.response(1), .silence)),
