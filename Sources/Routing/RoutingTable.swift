@@ -173,7 +173,7 @@ package final class RoutingTable: Sendable {
         guard let entry = self.contents.tenants[tenant], let found = entry.route(route), found.problem == nil,
             let id = found.agent, let agent = entry.agents[id], agent.problem == nil
         else { return nil }
-        return RoutedAgent(found, agent)
+        return RoutedAgent(found, agent, in: entry)
     }
 
     /// The SIP domain of a tenant.
@@ -192,7 +192,7 @@ package final class RoutingTable: Sendable {
 }
 
 extension RoutedAgent {
-    init(_ route: RoutingTable.Route, _ agent: RoutingTable.Agent) {
+    init(_ route: RoutingTable.Route, _ agent: RoutingTable.Agent, in tenant: RoutingTable.Tenant) {
         self.init(
             id: agent.row.id, name: agent.row.name, assistant: agent.row.assistant ?? agent.row.id,
             isAssistantItself: agent.row.assistant == nil)
@@ -205,5 +205,6 @@ extension RoutedAgent {
         self.bargeIn = route.bargeIn
         self.maximumMinutes = route.maximumMinutes
         self.recording = route.recording
+        self.fallback = route.fallback ?? tenant.fallback
     }
 }
