@@ -89,7 +89,7 @@ package struct SettingKeys: Sendable {
         "PRONTO_PHONE_FLUSH", longest: 1024,
         "The text that empties the buffer of a binary-down build. Unset: it has none, and interruptions end late.")
     package let phoneWarmUp = Setting<Duration>.milliseconds(
-        "STREAM_PLAYBACK_WARMUP_MS", 0...2000, default: 400,
+        "STREAM_PLAYBACK_WARMUP_MS", 20...1500, default: 400,
         "What the fork's module buffers before it plays; as the dialplan sets the channel variable of that name.")
     package let allowedPeers = Setting<[AddressRange]>.list(
         "PRONTO_ALLOWED_PEERS", of: "addresses and CIDR ranges with commas between them",
@@ -170,7 +170,7 @@ package struct SettingKeys: Sendable {
     package let deadMansSwitch = Setting<Int>.integer(
         "PRONTO_DEAD_MAN_SECONDS", 0...60, unit: "s", default: 4,
         "After this long without a word from us FreeSWITCH sends the caller to the fallback, where the dialplan's "
-            + "pronto_fuse does not say. 0: never.")
+            + "pronto_fuse says - in place of seconds. 0: never.")
     package let ringTime = Setting<Duration>.seconds(
         "TRANSFER_DEFAULT_TIMEOUT", 0...300, default: 30,
         "How long a transfer rings before the caller comes back to the assistant, where its destination does not say "
@@ -187,7 +187,8 @@ package struct SettingKeys: Sendable {
     package let datagramFirst = Setting<Int>.integer(
         "RTP_PORT_MIN", 1024...65535, default: 10000, "First UDP port of our ends of RTP and unicast.")
     package let datagramLast = Setting<Int>.integer(
-        "RTP_PORT_MAX", 1024...65535, default: 10999, "Last of them. A call takes two.")
+        "RTP_PORT_MAX", 1024...65535, default: 10100,
+        "Last of them. A call takes two: the default is for some 50 calls, the start says how many the range holds.")
     package let unicastHost = Setting<String>.host(
         "UNICAST_ADDRESS", default: "127.0.0.1",
         "Address of both ends of unicast. That wire has no authentication: beyond loopback PRONTO_UNICAST_ANYWHERE is needed."
@@ -392,10 +393,11 @@ package struct SettingKeys: Sendable {
         "PRONTO_SILERO_MODEL", "The file silero_vad.onnx or silero_vad_16k_op15.onnx. Needed by PRONTO_VAD=silero.")
     package let idleTimeout = Setting<Duration>.seconds(
         "SESSION_IDLE_TIMEOUT_SECONDS", 5...3600, default: 30,
-        "Nobody speaks for this long: the call ends, where an assistant does not say.")
+        "Nobody speaks for this long: the call ends. For assistants whose no-input prompts are off (no_input of the API, "
+            + "silence_fallback_enabled), where they do not say.")
     package let maximumDuration = Setting<Duration>.seconds(
         "SESSION_MAX_DURATION_SECONDS", 10...86400, default: 600,
-        "The longest conversation, where an assistant does not say.")
+        "The longest conversation. An assistant may have a shorter one, never a longer one.")
 
     // What is kept.
     package let database = Setting<String>.path(

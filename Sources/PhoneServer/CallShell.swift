@@ -330,6 +330,9 @@ final class CallShell {
             // By now the ladder may have moved on.
             self.gateway.metrics.note(note, provider: self.report.plan.assistants[index])
         } else {
+            if case .turnLatency(let latency) = note {
+                self.logger.debug("Turn answered", ["turn.latency_ms": .integer(latency.milliseconds)])
+            }
             self.gateway.metrics.note(note, provider: self.currentProvider)
         }
         switch note {

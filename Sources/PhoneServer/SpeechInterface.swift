@@ -1,7 +1,5 @@
 import Assistants
 import Audio
-import Dispatch
-import Foundation
 import Networking
 import Observability
 import Records
@@ -39,17 +37,16 @@ package final class SpeechInterface: Sendable {
     private let http: ProviderHTTP
     private let speech: any SpeechServices
     private let logger: Logger
-    /// Files are read and written off the loops.
-    private let files = DispatchQueue(label: "pronto.speech-files")
+    private let files: SpeechFiles?
 
     private static let longestText = 4000
-    private static let largestFile = 8 * 1024 * 1024
 
     package init(
         _ configuration: Configuration, directory: AssistantDirectory, http: ProviderHTTP,
         speech: any SpeechServices, logger: Logger
     ) {
         self.configuration = configuration
+        self.files = configuration.folder.map { SpeechFiles(folder: $0) }
         self.directory = directory
         self.http = http
         self.speech = speech
@@ -112,7 +109,7 @@ package final class SpeechInterface: Sendable {
                 ]
                 Self.respond(body, responder)
             case "tts/voices": Self.respond(try self.voices(request), responder)
-            case "transcribe": try self.transcribe(try Self.body(request), responder)
+            case "transcribe": try self.transcribe(try Self.body(request), responder, bound: tenant)
             case "synthesize": try self.synthesize(try Self.body(request), responder)
             default: try self.chat(try Self.body(request), responder)
             }
@@ -181,18 +178,10 @@ package final class SpeechInterface: Sendable {
         }
     }
 
-    /// A path within the folder, whatever it says; nil: it is none.
-    private func path(_ name: String) -> String? {
-        guard let folder = self.configuration.folder else { return nil }
-        let root = URL(fileURLWithPath: folder).resolvingSymlinksInPath().path
-        let url = name.hasPrefix("/") ? URL(fileURLWithPath: name) : URL(fileURLWithPath: folder + "/" + name)
-        let path = url.resolvingSymlinksInPath().path
-        return path.hasPrefix(root + "/") ? path : nil
-    }
-
     // MARK: Transcribe
 
-    private func transcribe(_ body: JSONValue, _ responder: HTTPResponder) throws(Refusal) {
+    /// `bound`: the only tenant whose files the sender may name.
+    private func transcribe(_ body: JSONValue, _ responder: HTTPResponder, bound: TenantID?) throws(Refusal) {
         let entry = try self.tenant(body)
         let recogniser = try self.make { () throws(SpeechPipelineError) in
             try self.configuration.services.makeRecogniser(.turnBased, entry)
@@ -209,23 +198,26 @@ package final class SpeechInterface: Sendable {
             return
         }
         let name = try Self.text(body, "audio_file")
-        guard let path = self.path(name) else {
+        guard let files = self.files, let path = files.path(name, bound: bound) else {
             throw Refusal(
                 status: 422, slug: "file",
-                message: "audio_file: not within PRONTO_API_AUDIO; send audio_base64, or set that folder.")
+                message:
+                    "audio_file: not within PRONTO_API_AUDIO\(bound == nil ? "" : "/DOMAIN_UUID, the tenant's part of it"); "
+                    + "send audio_base64, or set that folder.")
         }
         let loop = responder.loop
         let held = LoopBound(responder, on: loop)
-        self.files.async {
-            let data = FileManager.default.contents(atPath: path)
+        files.read(path) { audio in
             loop.execute {
-                guard let data, data.count <= Self.largestFile else {
+                guard let audio else {
                     self.refuse(
-                        Refusal(status: 422, slug: "file", message: "audio_file: cannot be read, or is beyond 8 MiB."),
+                        Refusal(
+                            status: 422, slug: "file", message: "audio_file: no file that can be read, or beyond 8 MiB."
+                        ),
                         held.value)
                     return
                 }
-                self.transcribe(Array(data), recogniser, language, held.value)
+                self.transcribe(audio, recogniser, language, held.value)
             }
         }
     }
@@ -312,7 +304,7 @@ package final class SpeechInterface: Sendable {
             try self.configuration.services.makeSpeaker(entry)
         }
         if let voice = body["voice_id"]?.text, !voice.isEmpty { speaker.voice = voice }
-        let configured = speaker
+        let (configured, tenant) = (speaker, entry.tenant.id)
         try self.make { () throws(SpeechPipelineError) in try configured.check() }
         let format = configured.format(for: .l16(.wideband))
         let language = body["language"]?.text ?? "en"
@@ -328,7 +320,7 @@ package final class SpeechInterface: Sendable {
                     case .started: break
                     case .audio(let bytes): spoken.value.audio += bytes
                     case .ended(.finished):
-                        self.deliver(spoken.value.audio, format, configured, held.value)
+                        self.deliver(spoken.value.audio, format, configured, of: tenant, held.value)
                     case .ended: self.refuse(self.failed(AssistantFailure("speaker-engine", .failOver)), held.value)
                     }
                 }
@@ -344,7 +336,7 @@ package final class SpeechInterface: Sendable {
                 let slug = status == 200 || status == 0 ? "speaker-failed" : "speaker-refused-\(status)"
                 return self.refuse(self.failed(AssistantFailure(slug, .retry)), responder)
             }
-            self.deliver(answer, format, configured, responder)
+            self.deliver(answer, format, configured, of: tenant, responder)
         }
     }
 
@@ -354,14 +346,15 @@ package final class SpeechInterface: Sendable {
 
     /// As a file where there is a folder for it, as base64 where there is none.
     private func deliver(
-        _ audio: [UInt8], _ format: AudioFormat, _ speaker: SpeakerConfiguration, _ responder: HTTPResponder
+        _ audio: [UInt8], _ format: AudioFormat, _ speaker: SpeakerConfiguration, of tenant: TenantID,
+        _ responder: HTTPResponder
     ) {
         let wav = WAV(format: format, samples: audio).encoded()
         var body: [JSONValue.Member] = [
             .init("duration_ms", .integer(format.duration(ofBytes: audio.count).milliseconds)), .init("format", "wav"),
             .init("provider", .string(speaker.service.rawValue)),
         ]
-        guard let path = self.path("tts-\(UUID().uuidString.lowercased()).wav") else {
+        guard let files = self.files else {
             var text: [UInt8] = []
             wav.withUnsafeBytes { Base64.encode($0, into: &text) }
             body.append(.init("audio_base64", .string(String(decoding: text, as: UTF8.self))))
@@ -370,10 +363,9 @@ package final class SpeechInterface: Sendable {
         let loop = responder.loop
         let held = LoopBound(responder, on: loop)
         let members = body
-        self.files.async {
-            let isWritten = FileManager.default.createFile(atPath: path, contents: Data(wav))
+        files.write(wav, of: tenant) { path in
             loop.execute {
-                guard isWritten else {
+                guard let path else {
                     let message = "PRONTO_API_AUDIO: the file could not be written there."
                     return self.refuse(Refusal(status: 500, slug: "file", message: message), held.value)
                 }

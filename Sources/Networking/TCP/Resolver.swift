@@ -1,32 +1,22 @@
 import CLinux
-import Dispatch
 import Glibc
 import Synchronization
 import Telephony
 
-/// Host names to addresses, on a few threads of its own: `getaddrinfo` blocks, for minutes when a name server is dead,
-/// and nothing else may wait for it.
+/// Host names to addresses, each lookup on a thread of its own: `getaddrinfo` blocks, for minutes when a name server is
+/// dead, and nothing else may wait for it (`LookupTable` says who shares a lookup, and what is known already).
 package final class Resolver: Sendable {
-    /// The threads and the requests that may wait. Beyond: an immediate failure, not a queue that grows for ever.
-    private static let threadCount = 4
-    private static let queueLimit = 256
-
     package static let shared = Resolver()
 
-    private struct Request {
-        let host: String
-        let port: UInt16
-        let answered: @Sendable ([SocketAddress]) -> Void
-    }
+    private typealias Table = LookupTable<@Sendable ([SocketAddress]) -> Void>
 
-    private struct State {
-        var requests: [Request] = []
-        var threads = 0
-        var idle = 0
-    }
+    private let table = Mutex(Table())
+    private let look: @Sendable (String, UInt16) -> [SocketAddress]
 
-    private let state = Mutex(State())
-    private let available = DispatchSemaphore(value: 0)
+    /// - Parameter look: blocks until it knows; the tests have their own.
+    init(look: @escaping @Sendable (String, UInt16) -> [SocketAddress] = { Resolver.look(up: $0, port: $1) }) {
+        self.look = look
+    }
 
     /// Calls `answered` on `loop` with the addresses of `host`, best first; empty: none, or the resolver is overloaded.
     /// A caller that gave up ignores the answer.
@@ -36,50 +26,64 @@ package final class Resolver: Sendable {
         if let address = SocketAddress(host, port: Int(port)) {
             return loop.execute { answered([address]) }
         }
-        let request = Request(host: host, port: port) { addresses in loop.execute { answered(addresses) } }
-        let (accepted, mustStart) = self.state.withLock { state in
-            guard state.requests.count < Resolver.queueLimit else { return (false, false) }
-            state.requests.append(request)
-            let mustStart = state.idle < state.requests.count && state.threads < Resolver.threadCount
-            if mustStart { state.threads += 1 }
-            return (true, mustStart)
+        let waiter: @Sendable ([SocketAddress]) -> Void = { addresses in loop.execute { answered(addresses) } }
+        let name = Table.Name(host: host.lowercased(), port: port)
+        switch self.table.withLock({ $0.ask(name, by: waiter, at: Self.now) }) {
+        case .known(let addresses): waiter(addresses)
+        case .lookUp: self.begin(name)
+        case .waits: break
+        case .refused: waiter([])
         }
-        guard accepted else { return request.answered([]) }
-        if mustStart { self.startThread() }
-        self.available.signal()
     }
 
-    private func startThread() {
+    private static var now: Duration { .nanoseconds(pronto_monotonic_ns()) }
+
+    private final class Task {
+        let resolver: Resolver
+        let name: Table.Name
+        init(_ resolver: Resolver, _ name: Table.Name) {
+            self.resolver = resolver
+            self.name = name
+        }
+    }
+
+    private func begin(_ name: Table.Name) {
         var identity: UInt64 = 0
-        let box = Unmanaged.passRetained(self)
+        let box = Unmanaged.passRetained(Task(self, name))
         let failure = pronto_thread_start(
             { argument in
                 pronto_name_thread("resolver")
-                Unmanaged<Resolver>.fromOpaque(argument!).takeUnretainedValue().serve()
+                let task = Unmanaged<Task>.fromOpaque(argument!).takeRetainedValue()
+                task.resolver.run(task.name)
+                return nil
             }, box.toOpaque(), &identity)
         guard failure == 0 else {
             box.release()
-            let failed = self.state.withLock { state in
-                state.threads -= 1
-                defer { if state.threads == 0 { state.requests = [] } }
-                return state.threads == 0 ? state.requests : []
-            }
-            for request in failed { request.answered([]) }
-            return
+            return self.ended(name, [], began: Self.now)
         }
         _ = pronto_thread_detach(identity)
     }
 
-    private func serve() -> Never {
-        while true {
-            self.state.withLock { $0.idle += 1 }
-            self.available.wait()
-            let request = self.state.withLock { state in
-                state.idle -= 1
-                return state.requests.isEmpty ? nil : state.requests.removeFirst()
-            }
-            if let request { request.answered(Resolver.look(up: request.host, port: request.port)) }
+    /// On its thread: this name, then what waits for room.
+    private func run(_ name: Table.Name) {
+        var next: Table.Name? = name
+        while let name = next {
+            let began: Duration = Self.now
+            let addresses: [SocketAddress] = self.look(name.host, name.port)
+            next = self.finish(name, addresses, began)
         }
+    }
+
+    private func finish(_ name: Table.Name, _ addresses: [SocketAddress], _ began: Duration) -> Table.Name? {
+        let (waiters, next) = self.table.withLock { $0.done(name, addresses, began: began, at: Self.now) }
+        for waiter in waiters { waiter(addresses) }
+        return next
+    }
+
+    /// No thread could be had: nobody is left waiting.
+    private func ended(_ name: Table.Name, _ addresses: [SocketAddress], began: Duration) {
+        var next: Table.Name? = name
+        while let name = next { next = self.finish(name, addresses, began) }
     }
 
     private static func look(up host: String, port: UInt16) -> [SocketAddress] {

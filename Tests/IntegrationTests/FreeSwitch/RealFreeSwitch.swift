@@ -39,6 +39,8 @@ final class RealFreeSwitch: Sendable {
     struct Telephony {
         /// SIP on 127.0.0.1; its profile is `internal`.
         var sipPort: UInt16
+        /// Where callers by SIP begin.
+        var sipContext = "default"
         /// Dialplan contexts by name: lists of `<extension>`.
         var contexts: [String: String]
         /// Loaded beside the usual ones, without `mod_`.
@@ -133,7 +135,8 @@ final class RealFreeSwitch: Sendable {
         let sofia =
             telephony.map { telephony in
                 let settings = [
-                    ("context", "default"), ("dialplan", "XML"), ("sip-ip", "127.0.0.1"), ("rtp-ip", "127.0.0.1"),
+                    ("context", telephony.sipContext), ("dialplan", "XML"), ("sip-ip", "127.0.0.1"),
+                    ("rtp-ip", "127.0.0.1"),
                     ("sip-port", String(telephony.sipPort)), ("auth-calls", "false"),
                     ("inbound-codec-prefs", "PCMU,PCMA"), ("outbound-codec-prefs", "PCMU,PCMA"),
                 ].map { "<param name=\"\($0.0)\" value=\"\($0.1)\"/>" }.joined()

@@ -140,6 +140,32 @@ struct RealSwitchLegTests {
         }
     }
 
+    @Test(
+        "Headers that a caller forges never reach us; without the dialplan's line they would, and open nothing",
+        arguments: [true, false])
+    func forgedHeaders(isShipped: Bool) async throws {
+        let line = "<action application=\"set\" data=\"sip_copy_custom_headers=false\"/>"
+        try await RealCall.with(.rtp, without: isShipped ? nil : line) { call in
+            let caller = try call.sipp(headers: [
+                "X-Pronto-Token: pt1:k1:\(TestGateway.otherTenant):\(UUID().uuidString.lowercased()):-:1:2:Zm9yZ2Vk",
+                "X-Pronto-Tenant: \(TestGateway.otherTenant)", "X-A-UUID: \(UUID().uuidString.lowercased())",
+            ])
+            defer { caller.terminate() }
+            if isShipped {
+                try await eventually(within: .seconds(20), "the greeting") { call.notes.repliesHeard >= 1 }
+                let finished = try await call.finished()
+                #expect(finished.call.tenant == TestGateway.tenant)
+                #expect(finished.call.termination.reason == "caller-hung-up")
+            } else {
+                try await eventually(within: .seconds(20), "the dialplan's human") {
+                    try await call.api("show channels").contains(",2000,")
+                }
+                #expect(call.gateway.base.finished.value.isEmpty, "a token that is not good is no call")
+                _ = try await call.api("hupall")
+            }
+        }
+    }
+
     @Test("A gateway that is leaving takes no call: the dialplan's human has it", arguments: RealCall.Way.possible)
     func fallback(way: RealCall.Way) async throws {
         try await RealCall.with(way) { call in
@@ -187,27 +213,35 @@ final class RealCall {
     var notes: CallNotes { self.gateway.base.notes }
     private let way: Way
     private let switchFolder: String
+    private let switchSIP: UInt16
     private var tape: String { self.switchFolder + "/temp/heard.wav" }
 
-    private init(_ way: Way, _ gateway: LegGateway, _ folder: String) {
+    private init(_ way: Way, _ gateway: LegGateway, _ folder: String, _ switchSIP: UInt16) {
+        self.switchSIP = switchSIP
         self.way = way
         self.gateway = gateway
         self.switchFolder = folder
     }
 
-    /// Runs `body` with a fresh switch and gateway; afterwards no channel and no port may be left.
+    /// Runs `body` with a fresh switch and gateway; afterwards no channel and no port may be left. `without`: a part of the
+    /// dialplan that is left out.
     static func with(
         _ way: Way, _ script: OpenAIRealtimeScript = OpenAIRealtimeScript(), human: String = "answers",
-        _ body: (RealCall) async throws -> Void
+        without part: String? = nil, _ body: (RealCall) async throws -> Void
     ) async throws {
         let (socket, sip, switchSIP) = (try Self.freePort(), try Self.freePort(), try Self.freePort())
         let phones = try Self.freePort()
+        var dialplan = try Self.dialplan(way, socket: socket, sip: sip, phones: phones)
+        if let part {
+            #expect(dialplan.contains(part), "the shipped dialplan has changed")
+            dialplan = dialplan.replacing(part, with: "")
+        }
         let real = try RealFreeSwitch(
             program: try #require(RealFreeSwitch.program),
             telephony: .init(
-                sipPort: switchSIP,
+                sipPort: switchSIP, sipContext: "calls",
                 contexts: [
-                    "calls": try Self.dialplan(way, socket: socket, sip: sip, phones: phones),
+                    "calls": dialplan,
                     "internal": Self.extensions(human: human),
                 ],
                 modules: way.needsStream ? ["audio_stream", "lua"] : [],
@@ -217,7 +251,7 @@ final class RealCall {
         let gateway = try await LegGateway(
             script: script, real: (real.port, RealFreeSwitch.password, socket, sip, phones))
         if way == .parked { gateway.serveRealParkedCalls() }
-        let call = RealCall(way, gateway, real.folder)
+        let call = RealCall(way, gateway, real.folder, switchSIP)
         try await body(call)
         try await eventually(within: .seconds(20), "no leg is left") {
             try await call.api("show channels").contains("0 total.")
@@ -252,6 +286,47 @@ final class RealCall {
                 + "loopback/8000/calls '\(steps)' inline")
         #expect(answer.hasPrefix("+OK"), "\(answer)")
         _ = try await self.api("uuid_record \(self.caller) start \(self.tape)")
+    }
+
+    /// A stranger's phone (sipp) that calls 8000 with these headers, and hangs up after five seconds of conversation.
+    func sipp(headers: [String]) throws -> Process {
+        let scenario = self.switchFolder + "/temp/stranger.xml"
+        func request(_ line: String, _ number: String, _ rest: [String]) -> String {
+            ([
+                "\(line) SIP/2.0", "Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]",
+                "From: <sip:1000@[local_ip]:[local_port]>;tag=[pid]a[call_number]",
+                "To: <sip:8000@[remote_ip]:[remote_port]>\(number == "1 INVITE" ? "" : "[peer_tag_param]")",
+                "Call-ID: [call_id]", "CSeq: \(number)", "Max-Forwards: 70",
+                "Contact: <sip:1000@[local_ip]:[local_port]>",
+            ] + rest).joined(separator: "\n")
+        }
+        let offer = [
+            "Content-Type: application/sdp", "Content-Length: [len]", "", "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-",
+            "c=IN IP4 127.0.0.1", "t=0 0", "m=audio [media_port] RTP/AVP 0", "a=ptime:20",
+        ]
+        let steps = [
+            "<send retrans=\"500\"><![CDATA[\n"
+                + request("INVITE sip:8000@[remote_ip]:[remote_port]", "1 INVITE", headers + offer) + "\n]]></send>",
+            "<recv response=\"100\" optional=\"true\"/><recv response=\"180\" optional=\"true\"/>",
+            "<recv response=\"183\" optional=\"true\"/><recv response=\"200\" rrs=\"true\"/>",
+            "<send><![CDATA[\n" + request("ACK [next_url]", "1 ACK", ["Content-Length: 0", ""]) + "\n]]></send>",
+            "<pause milliseconds=\"5000\"/><send retrans=\"500\"><![CDATA[\n"
+                + request("BYE [next_url]", "2 BYE", ["Content-Length: 0", ""])
+                + "\n]]></send><recv response=\"200\"/>",
+        ]
+        try "<?xml version=\"1.0\"?>\n<scenario name=\"stranger\">\n\(steps.joined(separator: "\n"))\n</scenario>\n"
+            .write(
+                toFile: scenario, atomically: true, encoding: .utf8)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/sipp")
+        process.arguments = [
+            "127.0.0.1:\(self.switchSIP)", "-sf", scenario, "-m", "1", "-i", "127.0.0.1", "-nostdin", "-timeout", "40s",
+        ]
+        process.currentDirectoryURL = URL(fileURLWithPath: self.switchFolder + "/temp")
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
     }
 
     func hangUp() async throws { _ = try await self.api("uuid_kill \(self.caller)") }

@@ -169,6 +169,7 @@ import Testing
         let spoken = try await served.ask("POST", "synthesize", ["domain_uuid": Self.tenant, "text": "Good morning."])
         let path = try #require(spoken.body["audio_file"]?.text)
         #expect(FileManager.default.fileExists(atPath: path))
+        #expect(path.contains("/\(try #require(Self.tenant.text))/tts-"), "each tenant has its own part")
         let heard = try await served.ask(
             "POST", "transcribe", ["domain_uuid": Self.tenant, "audio_file": .string(path), "language": "en"])
         #expect(heard.body["text"]?.text == "Hello, who is there?")
