@@ -27,15 +27,19 @@ struct CallReception {
             identity.channel = offer.identity.channel
             identity.entry = identity.entry ?? offer.identity.entry
             identity.fuse = offer.identity.fuse
+            identity.failover = offer.identity.failover
             identity.caller = identity.caller ?? offer.identity.caller
             identity.dialed = identity.dialed ?? offer.identity.dialed
             identity.overrides = identity.overrides ?? offer.identity.overrides
         }
         let control = control ?? offer?.control
         let assistant = identity.overrides?.applied(to: assistant) ?? assistant
-        let plan = gateway.plans.plan(for: assistant, in: entry)
+        identity.home = entry.tenant.context
+        var plan = gateway.plans.plan(for: assistant, in: entry)
+        let own = plan.fallback
+        plan.fallback = identity.fallback(besides: own)
         let shell = CallShell(
-            identity: identity, plan: plan, leg: leg, control: control,
+            identity: identity, plan: plan, fallback: own, leg: leg, control: control,
             loop: self.loop, gateway: gateway, recorder: self.recorder(of: identity, assistant, leg), slot: slot)
         gateway.logger.info(
             "Call answered",

@@ -7,7 +7,7 @@ import Telephony
 /// Gathers what will be written down about a call while it lives, and makes the records at its end.
 package struct CallReport {
     private(set) var identity: CallIdentity
-    let plan: CallPlan
+    private(set) var plan: CallPlan
     var dialect: String?
     var framesIn = 0
     /// What the leg measured of the network.
@@ -28,6 +28,7 @@ package struct CallReport {
     }
 
     mutating func learned(_ identity: CallIdentity) { self.identity = identity }
+    mutating func learned(fallback: TransferDestination?) { self.plan.fallback = fallback }
 
     mutating func providerOpened(_ provider: String) {
         guard let name = ProviderName(provider), self.providers.last != name else { return }

@@ -24,6 +24,10 @@ package struct CallIdentity: Sendable {
     package var overrides: AssistantOverrides?
     /// The dead man's switch that the dialplan asks for.
     var fuse: Fuse?
+    /// Whom that switch's target rings, as the dialplan has set it (`pronto_failover_ext`).
+    var failover: String?
+    /// The dialplan context that is meant where a transfer's is not stated.
+    var home = Tenant.unstatedContext
 
     package init(call: CallID, tenant: TenantID, assistant: AssistantID, assistantName: String) {
         self.call = call
@@ -40,9 +44,39 @@ extension CallIdentity {
         if self.entry == nil, let number = variables["destination_number"]?.value, let context, !number.isEmpty {
             self.entry = DialplanTarget(extension: number, context: context)
         }
+        self.failover = self.failover ?? variables["pronto_failover_ext"]?.value
         if self.fuse == nil, let text = variables["pronto_fuse"]?.value {
             self.fuse = Fuse(text, context: context, task: variables["last_sched_id"]?.value)
         }
+    }
+}
+
+extension CallIdentity {
+    /// The one place where a transfer's context is made the tenant's, where none was stated.
+    func located(_ destination: TransferDestination) -> TransferDestination {
+        guard destination.context == Tenant.unstatedContext else { return destination }
+        var destination = destination
+        destination.context = self.home
+        return destination
+    }
+
+    /// Where the caller goes when nothing else works.
+    ///
+    /// Of a call that a trunk's row sent it is whom the row names, whatever the assistant says. The dialplan's own failover
+    /// rings the very same where it has the row's answer, and knows what kind of target it is: then it goes there. Where
+    /// nobody names anybody, the dialplan's failover is what is left.
+    ///
+    /// - Parameter own: the assistant's, or everybody's.
+    func fallback(besides own: TransferDestination?) -> TransferDestination? {
+        let dialplans = self.fuse.flatMap { fuse in
+            fuse.target.dialplan == "XML"
+                ? TransferDestination(
+                    name: "fallback", number: fuse.target.extension.value, context: fuse.target.context) : nil
+        }
+        guard let routed = self.overrides?.fallback else { return own.map(self.located) ?? dialplans }
+        if let dialplans, self.failover == routed.reference { return dialplans }
+        return self.located(
+            TransferDestination(name: "fallback", number: routed.reference, context: Tenant.unstatedContext))
     }
 }
 

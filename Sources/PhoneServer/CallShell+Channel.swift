@@ -61,7 +61,9 @@ extension CallShell {
         let loop = self.loop
         let slot = self.slot
         let tenant = self.identity.tenant.text
-        let names = ["domain_uuid", "destination_number", "context", "pronto_fuse", "last_sched_id"]
+        let names = [
+            "domain_uuid", "destination_number", "context", "pronto_fuse", "last_sched_id", "pronto_failover_ext",
+        ]
         control.variables(names, of: channel) { values in
             let domain = values["domain_uuid"]?.value.lowercased() ?? ""
             loop.execute {
@@ -71,11 +73,19 @@ extension CallShell {
                     call.disownChannel()
                 } else {
                     call.identity.learn(values)
+                    call.learnFallback()
                     call.armFuse()
                 }
                 done()
             }
         }
+    }
+
+    /// What the channel says may name another fallback.
+    private func learnFallback() {
+        let fallback = self.identity.fallback(besides: self.ownFallback)
+        self.session.setFallback(fallback)
+        self.report.learned(fallback: fallback)
     }
 
     /// The outbound socket of the caller's own channel has come (or come back): the best way to it.
@@ -87,6 +97,7 @@ extension CallShell {
         armed?.stop()
         self.fuse = nil
         self.identity.fuse = fuse ?? self.identity.fuse
+        self.learnFallback()
         self.stopWatching(channel)
         self.ownControl = control
         self.isChannelChecked = true

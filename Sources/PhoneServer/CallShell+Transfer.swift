@@ -22,6 +22,7 @@ extension CallShell {
     }
 
     func transfer(to destination: TransferDestination) {
+        let destination = self.identity.located(destination)
         guard let control = self.control, control.isAvailable, let channel = self.identity.channel else {
             // A SIP leg can ask the far side itself (REFER) and reports what came of it.
             if self.leg?.send(.blindTransfer(destination)) == true { return }

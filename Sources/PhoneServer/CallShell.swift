@@ -89,15 +89,19 @@ final class CallShell {
     private(set) var isFinished = false
     var houseJobs: [Int: any SpeechJob] = [:]
     var report: CallReport
+    /// The assistant's fallback, or everybody's: what the channel's variables may put another in the place of.
+    let ownFallback: TransferDestination?
 
     /// How callbacks from other threads find this call.
     let slot: LoopBound<CallSlot>
 
     init(
-        identity: CallIdentity, plan: CallPlan, leg: any PhoneLeg, control: (any CallControl)?, loop: EventLoop,
+        identity: CallIdentity, plan: CallPlan, fallback: TransferDestination?, leg: any PhoneLeg,
+        control: (any CallControl)?, loop: EventLoop,
         gateway: Gateway, recorder: CallRecorder?, slot: LoopBound<CallSlot>
     ) {
         self.identity = identity
+        self.ownFallback = fallback
         self.slot = slot
         self.loop = loop
         self.gateway = gateway

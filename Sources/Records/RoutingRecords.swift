@@ -20,6 +20,8 @@ package struct AssistantOverrides: Sendable, Equatable {
     package var tools: [String]?
     /// The brand's or store's context, said after the assistant's own instructions.
     package var context: Redacted<String>?
+    /// Who rings when no back end works, in place of the assistant's own (`CallIdentity.fallback`).
+    package var fallback: RoutingFallback?
 
     package init() {}
 
@@ -33,6 +35,7 @@ package struct AssistantOverrides: Sendable, Equatable {
         case .off?: self.isRecorded = false
         case .policy?, nil: self.isRecorded = nil
         }
+        self.fallback = agent.fallback
         // An agent that is an assistant itself has these in its own row already.
         guard !agent.isAssistantItself else { return }
         self.model = agent.model

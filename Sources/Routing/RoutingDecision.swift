@@ -127,6 +127,8 @@ package struct RoutedAgent: Sendable, Equatable {
     package var bargeIn: Bool?
     package var maximumMinutes: Int?
     package var recording: RecordingChoice?
+    /// Where the row's callers go when no back end works: the row's fallback, else the tenant's.
+    package var fallback: RoutingFallback?
 
     package init(id: AssistantID, name: String, assistant: AssistantID, isAssistantItself: Bool) {
         self.id = id

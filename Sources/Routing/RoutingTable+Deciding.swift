@@ -91,17 +91,17 @@ extension RoutingTable {
             return decided(.outOfHours)
         case .exceptionOpen(let name):
             step("exceptions", "open: \(name)")
-            decision.agent = RoutedAgent(route, agent)
+            decision.agent = RoutedAgent(route, agent, in: tenant)
             return decided(.exceptionOpen)
         case .window(let index):
             step("exceptions", "none applies")
             step("hours", "inside time_windows[\(index)]")
-            decision.agent = RoutedAgent(route, agent)
+            decision.agent = RoutedAgent(route, agent, in: tenant)
             return decided(.timeWindowMatch)
         case .always:
             step("exceptions", "none applies")
             step("hours", "no windows: always")
-            decision.agent = RoutedAgent(route, agent)
+            decision.agent = RoutedAgent(route, agent, in: tenant)
             return decided(.alwaysOn)
         }
     }

@@ -173,7 +173,7 @@ package final class RoutingTable: Sendable {
         guard let entry = self.contents.tenants[tenant], let found = entry.route(route), found.problem == nil,
             let id = found.agent, let agent = entry.agents[id], agent.problem == nil
         else { return nil }
-        return RoutedAgent(found, agent)
+        return RoutedAgent(found, agent, in: entry)
     }
 
     /// A tenant's agent by its name, in any case, and whether it is switched on; nil: there is none that can be used.
@@ -204,13 +204,14 @@ package final class RoutingTable: Sendable {
 }
 
 extension RoutedAgent {
-    init(_ route: RoutingTable.Route, _ agent: RoutingTable.Agent) {
+    init(_ route: RoutingTable.Route, _ agent: RoutingTable.Agent, in tenant: RoutingTable.Tenant) {
         self.init(agent)
         self.language = route.language
         self.voice = route.voice
         self.bargeIn = route.bargeIn
         self.maximumMinutes = route.maximumMinutes
         self.recording = route.recording
+        self.fallback = route.fallback ?? tenant.fallback
     }
 
     /// What the agent says, whatever brought the call to it.

@@ -15,7 +15,7 @@ enum DialplanCommand {
         MODE     realtime (mod_audio_stream), esl (stock, unicast), dual, rtp (stock, SIP), inbound (document 1)
         plain    --to FOLDER (/etc/freeswitch/dialplan/default or …/public)  --scripts FOLDER
         FusionPBX  --fusionpbx --domain NAME [--scripts FOLDER]; database from DB_HOST, DB_PORT, DB_NAME, DB_USER,
-                 DB_PASS or /etc/fusionpbx/config.conf
+                 DB_PASS or --fusionpbx-config FILE (/etc/fusionpbx/config.conf)
         both     --backups FOLDER (where the way back is kept: ./pronto-dialplan)
         dialplan --numbers 8XXX  --context C  --failover 2000  --failover-context C  --failover-by dialplan|user
                  --domain-name D  --domain-uuid U  --secretary U  --pronto-host 127.0.0.1  --pronto-port N
@@ -94,6 +94,8 @@ enum DialplanCommand {
                 else { throw ArgumentError.missing("--domain (the name in v_domains)") }
                 // FusionPBX's contexts are its domains' names; carriers arrive in `public`.
                 if arguments.all("--context").isEmpty { parameters.context = mode == .inbound ? "public" : domain }
+                // FusionPBX serves `public` without a look at whose a row is (its dialplan.lua).
+                if parameters.context != domain { parameters.owner = FusionPBXDialplan.domainPlaceholder }
                 if parameters.failoverContext == nil { parameters.failoverContext = domain }
                 if arguments.all("--domain-name").isEmpty { parameters.domainName = domain }
                 // A call from `public` has no domain yet; the row's own is the right one.
@@ -151,9 +153,11 @@ enum DialplanCommand {
             present = try FusionPBXDialplan.present(in: try await host.psql(fusion.query, environment: environment))
             lines += fusion.difference(from: present)
         }
+        let warnings = try await Self.warnings(order.fusion, host, environment)
         guard applies else {
             let text = lines.isEmpty ? "nothing to change" : lines.joined(separator: "\n")
-            return Outcome(text: text + "\n\nNothing was changed: that was a dry run. Add --apply to do it.")
+            let parts = [text] + warnings + ["Nothing was changed: that was a dry run. Add --apply to do it."]
+            return Outcome(text: parts.joined(separator: "\n\n"))
         }
         // The cache may be stale even where database and files are right.
         if !lines.isEmpty {
@@ -171,7 +175,20 @@ enum DialplanCommand {
             lines.append("nothing to change")
         }
         lines += await Self.reload(order.fusion?.context, host, settings)
-        return Outcome(text: lines.joined(separator: "\n"))
+        return Outcome(text: (lines + warnings).joined(separator: "\n"))
+    }
+
+    /// What keeps rows that are right from being served.
+    private static func warnings(
+        _ fusion: FusionPBXDialplan?, _ host: FusionPBXHost, _ environment: [String: String]
+    ) async throws -> [String] {
+        guard let fusion, fusion.context == "public",
+            try await host.servedByDestination(environment: environment) != nil
+        else { return [] }
+        return [
+            "WARNING: FusionPBX's default setting destinations/dialplan_mode is single: of `public` it serves only what a "
+                + "destination names, so these rows never run. \(FusionPBXHost.singleModeRepair)"
+        ]
     }
 
     private static func rollback(

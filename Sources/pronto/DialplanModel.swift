@@ -2,7 +2,7 @@
 /// FusionPBX (`v_dialplans.dialplan_xml`, which runs, and `v_dialplan_details`, which its web interface shows) are made.
 struct DialplanExtension: Sendable, Equatable {
     var name: String
-    /// FusionPBX's `app_uuid`: by it and the domain a row is found again. Never changes.
+    /// FusionPBX's `app_uuid`: by it, the domain and the context a row is found again. Never changes.
     var identity: String
     /// What is shown as the number of the extension.
     var number: String
@@ -11,14 +11,20 @@ struct DialplanExtension: Sendable, Equatable {
     var summary: String
     /// Whether the search goes on behind it.
     var continues = false
+    /// Several modes hand their calls there.
+    var isShared = false
     var conditions: [DialplanCondition]
 }
 
 /// A test and what follows from it. Conditions of an extension are matched before any of its actions runs, except
 /// those that are `inline`.
 struct DialplanCondition: Sendable, Equatable {
+    /// When the extension's further conditions are not looked at. FreeSWITCH's own default is `on-false`.
+    enum Break: String, Sendable { case onTrue = "on-true" }
+
     var field: String
     var expression: String
+    var breaks: Break?
     var actions: [DialplanAction] = []
 }
 
@@ -52,8 +58,9 @@ extension DialplanExtension {
         let identity = uuid.map { " uuid=\"\(Self.escaped($0))\"" } ?? ""
         var lines = ["<extension name=\"\(Self.escaped(self.name))\" continue=\"\(self.continues)\"\(identity)>"]
         for condition in self.conditions {
-            let opening =
+            var opening =
                 "  <condition field=\"\(Self.escaped(condition.field))\" expression=\"\(Self.escaped(condition.expression))\""
+            if let breaks = condition.breaks { opening += " break=\"\(breaks.rawValue)\"" }
             guard !condition.actions.isEmpty else {
                 lines.append(opening + "/>")
                 continue
@@ -91,6 +98,7 @@ extension DialplanExtension {
         var tag: String
         var type: String
         var data: String
+        var breaks: DialplanCondition.Break?
         var isInline: Bool
         /// Each condition with its actions is a group.
         var group: Int
@@ -100,12 +108,19 @@ extension DialplanExtension {
     /// The rows that FusionPBX's Dialplan Manager shows, in steps of five as it numbers them itself.
     var details: [Detail] {
         var details: [Detail] = []
-        func add(_ tag: String, _ type: String, _ data: String, inline: Bool, group: Int) {
+        func add(
+            _ tag: String, _ type: String, _ data: String, breaks: DialplanCondition.Break? = nil, inline: Bool,
+            group: Int
+        ) {
             details.append(
-                Detail(tag: tag, type: type, data: data, isInline: inline, group: group, order: details.count * 5))
+                Detail(
+                    tag: tag, type: type, data: data, breaks: breaks, isInline: inline, group: group,
+                    order: details.count * 5))
         }
         for (group, condition) in self.conditions.enumerated() {
-            add("condition", condition.field, condition.expression, inline: false, group: group)
+            add(
+                "condition", condition.field, condition.expression, breaks: condition.breaks, inline: false,
+                group: group)
             for action in condition.actions {
                 let tag = action.isAnti ? "anti-action" : "action"
                 add(tag, action.application, action.data, inline: action.isInline, group: group)

@@ -7,6 +7,27 @@ enum DialplanModes {
     static let failover = "pronto_failover"
     static let after = "pronto_after"
     static let afterSIP = "pronto_after_sip"
+
+    /// The identities of the extensions that bring calls, by mode.
+    private static let entries: [DialplanMode: [String]] = [
+        .realtime: ["70726f6e-746f-4000-8000-000000000001"], .esl: ["70726f6e-746f-4000-8000-000000000002"],
+        .dual: ["70726f6e-746f-4000-8000-000000000003"], .rtp: ["70726f6e-746f-4000-8000-000000000004"],
+        .inbound: ["70726f6e-746f-4000-8000-000000000005", "70726f6e-746f-4000-8000-000000000006"],
+    ]
+
+    /// The identities of what may hand its calls to a shared extension.
+    static func users(of shared: DialplanExtension) -> [String] {
+        DialplanMode.allCases.filter { mode in
+            switch shared.identity {
+            case self.afterIdentity: mode == .esl || mode == .dual || mode == .inbound
+            case self.afterSIPIdentity: mode == .rtp
+            default: true
+            }
+        }.flatMap { self.entries[$0] ?? [] }
+    }
+
+    private static let afterIdentity = "70726f6e-746f-4000-8000-000000000007"
+    private static let afterSIPIdentity = "70726f6e-746f-4000-8000-000000000008"
     /// Seconds of the first arming, before `socket`: Pronto has two at least to take it over.
     static let firstFuse = 3
 
@@ -29,12 +50,13 @@ enum DialplanModes {
     private static func realtime(_ parameters: DialplanParameters) -> DialplanExtension {
         var actions = self.prelude(parameters) + self.stream(parameters)
         actions.append(.set("pronto_ws_base", "ws://\(parameters.host):\(parameters.port)"))
-        actions.append(.set("pronto_failover", self.failover))
+        actions.append(.set("pronto_failover", parameters.name(self.failover)))
         actions.append(.set("pronto_failover_context", parameters.context))
         // Pronto arms and re-arms the dead man's switch itself: without an Event Socket it could not put it off.
-        actions.append(.set("pronto_fuse", "\(parameters.fuse) \(self.failover) XML \(parameters.context)"))
+        actions.append(
+            .set("pronto_fuse", "\(parameters.fuse) \(parameters.name(self.failover)) XML \(parameters.context)"))
         actions.append(DialplanAction("lua", "voice_secretary.lua"))
-        actions.append(.transfer(self.failover, parameters.context))
+        actions.append(.transfer(parameters.name(self.failover), parameters.context))
         return DialplanExtension(
             name: "voice_ai_realtime", identity: "70726f6e-746f-4000-8000-000000000001", number: parameters.numbers,
             order: 5, summary: "Pronto: audio by mod_audio_stream", conditions: [self.called(parameters, actions)])
@@ -62,14 +84,14 @@ enum DialplanModes {
     private static func bySocket(
         _ parameters: DialplanParameters, mode: DialplanMode, port: Int
     ) -> [DialplanAction] {
-        let target = "\(self.failover) XML \(parameters.context)"
+        let target = "\(parameters.name(self.failover)) XML \(parameters.context)"
         return [
             .set("VOICE_AI_AUDIO_MODE", mode.rawValue), .set("pronto_fuse", "\(parameters.fuse) \(target)"),
             DialplanAction("answer"),
             // FreeSWITCH has no timeout for a silent peer of `socket`; Pronto puts this off as long as it lives.
             DialplanAction("sched_transfer", "+\(self.firstFuse) \(target)"),
             DialplanAction("socket", "\(parameters.host):\(port) async full"),
-            .transfer(self.after, parameters.context),
+            .transfer(parameters.name(self.after), parameters.context),
         ]
     }
 
@@ -87,7 +109,7 @@ enum DialplanModes {
         let variables = "{originate_timeout=2,media_timeout=1500,absolute_codec_string=^^:PCMU:PCMA}"
         let address = "$1@\(parameters.host):\(parameters.port)\(ids)"
         actions.append(DialplanAction("bridge", "\(variables)sofia/\(parameters.profile)/\(address)"))
-        actions.append(.transfer(self.afterSIP, parameters.context))
+        actions.append(.transfer(parameters.name(self.afterSIP), parameters.context))
         return DialplanExtension(
             name: "voice_ai_rtp", identity: "70726f6e-746f-4000-8000-000000000004", number: parameters.numbers,
             order: 5, summary: "Pronto: stock FreeSWITCH, a SIP leg with RTP",
@@ -113,6 +135,7 @@ enum DialplanModes {
                         .set("call_direction", "inbound", inline: true),
                         .set("pronto_ai_enabled", "false", inline: true),
                         .set("pronto_failover_ext", parameters.failover, inline: true),
+                        .set("pronto_failover_type", "ext", inline: true),
                         // One second, then the human: nobody waits for a routing service that is away. The application
                         // reads the time from variables; `timeout 1` as a word is heard by the API only (measured: a
                         // silent server then held calls for ever).
@@ -125,22 +148,23 @@ enum DialplanModes {
 
     private static func inbound(_ parameters: DialplanParameters) -> DialplanExtension {
         let numbers = DialplanParameters.expression(of: parameters.numbers) ?? "^$"
-        // pronto_failover_ext is what the answer said; the prelude's value would undo it.
-        var actions = self.prelude(parameters).filter { !$0.data.hasPrefix("pronto_failover_ext=") }
-        let target = "\(self.failover) XML \(parameters.context)"
+        // pronto_failover_ext and _type are what the answer said; the prelude's values would undo it.
+        var actions = self.prelude(parameters).filter { !$0.data.hasPrefix("pronto_failover_") }
+        let target = "\(parameters.name(self.failover)) XML \(parameters.context)"
         switch parameters.inboundAudio {
         case .stream:
             actions += self.stream(parameters)
             actions.append(.set("pronto_fuse", "\(parameters.fuse) \(target)"))
             actions.append(
                 DialplanAction(
-                    "lua", "ai_websocket_bridge.lua ${pronto_ws_url} \(self.failover) \(parameters.context)"))
-            actions.append(.transfer(self.failover, parameters.context))
+                    "lua",
+                    "ai_websocket_bridge.lua ${pronto_ws_url} \(parameters.name(self.failover)) \(parameters.context)"))
+            actions.append(.transfer(parameters.name(self.failover), parameters.context))
         case .esl:
             // pronto_route, which ai_routing.lua has set, goes along as a variable of the channel.
             actions += self.bySocket(parameters, mode: .esl, port: parameters.socketPort)
         }
-        actions.append(.transfer(self.failover, parameters.context, anti: true))
+        actions.append(.transfer(parameters.name(self.failover), parameters.context, anti: true))
         return DialplanExtension(
             name: "inbound_ai_dynamic", identity: "70726f6e-746f-4000-8000-000000000006", number: parameters.numbers,
             order: 4, summary: "Pronto: the AI, else the extension, else voicemail",
@@ -155,15 +179,15 @@ enum DialplanModes {
     /// Behind `socket`: Pronto said that the call is done, or it is away.
     private static func after(_ parameters: DialplanParameters) -> DialplanExtension {
         DialplanExtension(
-            name: self.after, identity: "70726f6e-746f-4000-8000-000000000007", number: self.after, order: 6,
-            summary: "Pronto: what comes after the outbound Event Socket",
+            name: parameters.name(self.after), identity: self.afterIdentity, number: parameters.name(self.after),
+            order: 6, summary: "Pronto: what comes after the outbound Event Socket", isShared: true,
             conditions: [
-                DialplanCondition(field: "destination_number", expression: "^\(self.after)$"),
+                DialplanCondition(field: "destination_number", expression: "^\(parameters.name(self.after))$"),
                 DialplanCondition(
                     field: "${ai_done}", expression: "^true$",
                     actions: [
                         DialplanAction("hangup", "NORMAL_CLEARING"),
-                        .transfer(self.failover, parameters.context, anti: true),
+                        .transfer(parameters.name(self.failover), parameters.context, anti: true),
                     ]),
             ])
     }
@@ -171,39 +195,56 @@ enum DialplanModes {
     /// Behind `bridge`: Pronto hung up on purpose, or did not answer, or its RTP ended.
     private static func afterSIP(_ parameters: DialplanParameters) -> DialplanExtension {
         DialplanExtension(
-            name: self.afterSIP, identity: "70726f6e-746f-4000-8000-000000000008", number: self.afterSIP, order: 6,
-            summary: "Pronto: what comes after the SIP leg",
+            name: parameters.name(self.afterSIP), identity: self.afterSIPIdentity,
+            number: parameters.name(self.afterSIP), order: 6, summary: "Pronto: what comes after the SIP leg",
+            isShared: true,
             conditions: [
-                DialplanCondition(field: "destination_number", expression: "^\(self.afterSIP)$"),
+                DialplanCondition(field: "destination_number", expression: "^\(parameters.name(self.afterSIP))$"),
                 DialplanCondition(
                     field: "${last_bridge_hangup_cause}", expression: "^NORMAL_CLEARING$",
                     actions: [
                         DialplanAction("hangup", "NORMAL_CLEARING"),
-                        .transfer(self.failover, parameters.context, anti: true),
+                        .transfer(parameters.name(self.failover), parameters.context, anti: true),
                     ]),
             ])
     }
 
-    /// The human. `pronto_failover_ext` says who; its first action takes the dead man's switch away.
+    /// The human. `pronto_failover_ext` says who and `pronto_failover_type` what that is (document 2 §3: ext, ring, queue,
+    /// vm; unset is ext); its first action takes the dead man's switch away.
+    ///
+    /// Only an extension may be rung as `user/…`: ring groups and queues are what the dialplan makes of their number. A
+    /// mailbox that is written as a feature code (FusionPBX's `*99…`) is the dialplan's too.
     private static func failover(_ parameters: DialplanParameters) -> DialplanExtension {
-        let context = parameters.failoverContext ?? parameters.context
-        var actions = [DialplanAction("sched_cancel")]
+        let name = parameters.name(self.failover)
+        let elsewhere = DialplanAction.transfer("${pronto_failover_ext}", parameters.dialledFailoverContext)
+        let voicemail = DialplanAction("voicemail", "default \(parameters.domainName) ${pronto_failover_ext}")
+        let target = "${pronto_failover_type}/${pronto_failover_ext}"
+        var conditions = [
+            DialplanCondition(
+                field: "destination_number", expression: "^\(name)$", actions: [DialplanAction("sched_cancel")]),
+            DialplanCondition(
+                field: target, expression: "^vm/[^*]", breaks: .onTrue,
+                actions: [DialplanAction("answer"), DialplanAction("sleep", "1000"), voicemail]),
+        ]
         if parameters.failoverRingsUser {
-            actions += [
-                .set("continue_on_fail", "true"), .set("hangup_after_bridge", "true"), .set("call_timeout", "30"),
-                DialplanAction("bridge", "user/${pronto_failover_ext}@\(parameters.domainName)"),
-                DialplanAction("answer"), DialplanAction("sleep", "1000"),
-                DialplanAction("voicemail", "default \(parameters.domainName) ${pronto_failover_ext}"),
-            ]
-        } else {
-            actions.append(.transfer("${pronto_failover_ext}", context))
+            conditions.append(
+                DialplanCondition(
+                    field: target, expression: "^(ring|queue|vm)/", breaks: .onTrue, actions: [elsewhere]))
         }
+        // Always true: what is left over.
+        conditions.append(
+            DialplanCondition(
+                field: "destination_number", expression: "^\(name)$",
+                actions: parameters.failoverRingsUser
+                    ? [
+                        .set("continue_on_fail", "true"), .set("hangup_after_bridge", "true"),
+                        .set("call_timeout", "30"),
+                        DialplanAction("bridge", "user/${pronto_failover_ext}@\(parameters.domainName)"),
+                        DialplanAction("answer"), DialplanAction("sleep", "1000"), voicemail,
+                    ] : [elsewhere]))
         return DialplanExtension(
-            name: self.failover, identity: "70726f6e-746f-4000-8000-000000000009", number: self.failover, order: 6,
-            summary: "Pronto: the human who answers when it does not",
-            conditions: [
-                DialplanCondition(field: "destination_number", expression: "^\(self.failover)$", actions: actions)
-            ])
+            name: name, identity: "70726f6e-746f-4000-8000-000000000009", number: name, order: 6,
+            summary: "Pronto: the human who answers when it does not", isShared: true, conditions: conditions)
     }
 
     // MARK: Shared lines
@@ -219,6 +260,8 @@ enum DialplanModes {
     private static func prelude(_ parameters: DialplanParameters) -> [DialplanAction] {
         var actions: [DialplanAction] = [
             .set("sip_copy_custom_headers", "false"), .set("pronto_failover_ext", parameters.failover),
+            // What an answer of routing left on a channel that was here before belongs to the extension before.
+            .set("pronto_failover_type", "ext"),
         ]
         if let tenant = parameters.tenant { actions.append(.set("domain_uuid", tenant)) }
         if let secretary = parameters.secretary { actions.append(.set("secretary_uuid", secretary)) }

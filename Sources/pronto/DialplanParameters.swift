@@ -71,6 +71,9 @@ struct DialplanParameters: Sendable, Equatable {
     /// Bridge `user/…`, then voicemail, in place of a transfer to the extension in the dialplan.
     var failoverRingsUser = false
     var domainName = "${domain_name}"
+    /// Set apart from those of other tenants: in a context that several share, the first extension of a name would serve
+    /// everybody's callers.
+    var owner: String?
     var tenant: String?
     var secretary: String?
     var host = "127.0.0.1"
@@ -91,6 +94,15 @@ struct DialplanParameters: Sendable, Equatable {
         self.mode = mode
         self.port = mode.port
         if mode == .inbound { self.failoverRingsUser = true }
+    }
+
+    /// What an extension that calls are transferred to is called here.
+    func name(_ name: String) -> String { self.owner.map { "\(name)_\($0)" } ?? name }
+
+    /// Where the human's number is dialed. Calls of `inbound` come in by a carriers' context, which has no extensions:
+    /// theirs are in FreeSWITCH's `default`.
+    var dialledFailoverContext: String {
+        self.failoverContext ?? (self.mode == .inbound ? "default" : self.context)
     }
 
     static let options: Set<String> = [

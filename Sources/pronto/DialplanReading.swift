@@ -201,3 +201,33 @@ enum DialplanFaults {
         }
     }
 }
+
+/// The mistakes of document 3 in Lua scripts that are not ours: what starts a stream is put together there.
+enum ScriptFaults {
+    static func faults(in text: String) -> [DialplanFault] {
+        // A comment may say what not to do.
+        let code = text.split(whereSeparator: \.isNewline).map { line in
+            line.range(of: "--").map { line[..<$0.lowerBound] } ?? line
+        }.joined(separator: "\n")
+        guard code.contains("audio_stream") || code.contains("ws://") || code.contains("wss://") else { return [] }
+        var faults: [DialplanFault] = []
+        // As words of an API line, or alone in quotes where the line is put together of them.
+        for mix in ["both", "mixed", "stereo"]
+        where [" \(mix) ", "\"\(mix)\"", "'\(mix)'", " \(mix)\"", "\"\(mix) "].contains(where: { code.contains($0) }) {
+            faults.append(
+                DialplanFault(
+                    slug: "mix-\(mix)", isFatal: true,
+                    found: mix == "both"
+                        ? "mix type both does not exist: the stream never starts"
+                        : "mix type \(mix) sends nothing on a silent channel",
+                    repair: "use mono"))
+        }
+        if code.contains("/ws/") {
+            faults.append(
+                DialplanFault(
+                    slug: "path-ws", isFatal: true, found: "a stream address with /ws/",
+                    repair: "the path is /stream/{domain_uuid}/{call_uuid}"))
+        }
+        return faults
+    }
+}

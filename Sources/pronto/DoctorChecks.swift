@@ -234,11 +234,14 @@ enum DoctorChecks {
                 findings += Self.finding(item, "dialplan-\(name)", facts.ports)
             }
             let names = Set(items.map(\.name))
-            let ours = items.filter { $0.actions.contains { $0.data.contains(DialplanModes.failover + " XML") } }
-            if !ours.isEmpty, !names.contains(DialplanModes.failover) {
+            // In a context that tenants share each has a failover of its own name.
+            let named = items.flatMap(\.actions).flatMap { action in
+                action.data.matches(of: /(pronto_failover(?:_[0-9a-f-]{36})?) XML/).map { String($0.output.1) }
+            }
+            for missing in Set(named).subtracting(names).sorted() {
                 findings.append(
                     .failed(
-                        "dialplan-\(name)", "pronto_failover is named and not there: callers would be hung up",
+                        "dialplan-\(name)", "\(missing) is named and not there: callers would be hung up",
                         "pronto dialplan install, once more"))
             }
         }
@@ -272,10 +275,18 @@ enum DoctorChecks {
         let folder = facts.scriptFolder ?? ""
         let isNeeded = facts.settings.audioMode == .websocket
         let missing = facts.scripts.filter { !$0.isThere }.map(\.name)
-        if missing.count == facts.scripts.count, !isNeeded {
-            return [.skipped("scripts", "none in \(folder), and not needed")]
+        // Somebody else's are looked at whatever the mode: a dialplan may still name them.
+        let faulty = facts.foreignScripts.flatMap { script in
+            script.faults.map { fault in
+                DoctorFinding.warning(
+                    "scripts/\(fault.slug)", "\(folder)/\(script.name): \(fault.found)",
+                    "\(fault.repair); or voice_secretary.lua of pronto dialplan install realtime in its place")
+            }
         }
-        var findings: [DoctorFinding] = []
+        if missing.count == facts.scripts.count, !isNeeded {
+            return faulty + [.skipped("scripts", "none in \(folder), and not needed")]
+        }
+        var findings = faulty
         if !missing.isEmpty {
             findings.append(
                 .failed(
@@ -293,6 +304,12 @@ enum DoctorChecks {
                     .warning(
                         "scripts", "\(folder)/\(script.name) differs from this version's",
                         "pronto dialplan diff realtime --scripts \(folder) shows it; install replaces it"))
+            }
+            for fault in script.faults {
+                findings.append(
+                    .failed(
+                        "scripts/\(fault.slug)", "\(folder)/\(script.name): \(fault.found)",
+                        "\(fault.repair); or pronto dialplan install realtime --scripts \(folder) --apply"))
             }
         }
         return findings.isEmpty
@@ -334,6 +351,13 @@ enum DoctorChecks {
                 guard row.isEnabled else {
                     findings.append(.warning(id, "\(row.domain): disabled", "enable it in the Dialplan Manager"))
                     continue
+                }
+                if !row.isServed {
+                    findings.append(
+                        .failed(
+                            id,
+                            "\(row.domain): FusionPBX's default setting destinations/dialplan_mode is single, and no destination names this row of public: it never runs",
+                            FusionPBXHost.singleModeRepair))
                 }
                 guard let items = ServedExtension.all(in: row.xml) else {
                     findings.append(

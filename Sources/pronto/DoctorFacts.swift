@@ -11,6 +11,8 @@ struct DoctorFacts: Sendable {
         var isAsOurs = false
         /// Whether every user of the machine may read it.
         var isReadable = false
+        /// What its text does wrong, where it is not ours.
+        var faults: [DialplanFault] = []
     }
 
     /// FusionPBX's rows and cache, where this machine can see them.
@@ -30,6 +32,8 @@ struct DoctorFacts: Sendable {
             var xml: String
             /// `action APPLICATION DATA` of the details, in order.
             var details: [String]
+            /// False: FusionPBX serves `public` by destinations, and none names this row.
+            var isServed = true
         }
     }
 
@@ -45,6 +49,8 @@ struct DoctorFacts: Sendable {
     var scriptFolder: String?
     /// Empty: the folder is not on this machine.
     var scripts: [Script] = []
+    /// Somebody else's scripts in that folder that do what costs calls.
+    var foreignScripts: [Script] = []
     /// By port name: whether something listens where Pronto should.
     var listening: [(name: String, address: String, isOpen: Bool, isWanted: Bool)] = []
     var health: String?
@@ -138,9 +144,22 @@ enum DoctorGathering {
             }
             let attributes = try? FileManager.default.attributesOfItem(atPath: path)
             let mode = (attributes?[.posixPermissions] as? NSNumber)?.intValue ?? 0
+            let isAsOurs = data == Data(script.text.utf8)
             return DoctorFacts.Script(
-                name: script.name, isThere: true, isAsOurs: data == Data(script.text.utf8),
-                isReadable: mode & 0o004 != 0)
+                name: script.name, isThere: true, isAsOurs: isAsOurs, isReadable: mode & 0o004 != 0,
+                faults: isAsOurs ? [] : ScriptFaults.faults(in: String(decoding: data, as: UTF8.self)))
+        }
+        let ours = Set(FreeSwitchScripts.all.map(\.name))
+        let others = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
+            $0.hasSuffix(".lua") && !ours.contains($0)
+        }
+        // More than a script can have is none that somebody wrote by hand.
+        facts.foreignScripts = others.sorted().prefix(1000).compactMap { name in
+            guard let data = FileManager.default.contents(atPath: "\(folder)/\(name)"), data.count <= 262_144 else {
+                return nil
+            }
+            let faults = ScriptFaults.faults(in: String(decoding: data, as: UTF8.self))
+            return faults.isEmpty ? nil : DoctorFacts.Script(name: name, isThere: true, faults: faults)
         }
     }
 
@@ -187,7 +206,8 @@ enum DoctorGathering {
 
             """
         do {
-            let rows = try Self.rows(in: try await host.psql(sql, environment: environment))
+            let destined = try await host.servedByDestination(environment: environment)
+            let rows = try Self.rows(in: try await host.psql(sql, environment: environment), destined)
             var cache: [(file: String, isStale: Bool)] = []
             for context in Set(rows.filter(\.isEnabled).map(\.context)).sorted() {
                 for file in host.cacheFiles(of: context) {
@@ -206,19 +226,23 @@ enum DoctorGathering {
         }
     }
 
-    private static func rows(in answer: String) throws -> [DoctorFacts.FusionPBX.Row] {
+    private static func rows(in answer: String, _ destined: Set<String>?) throws -> [DoctorFacts.FusionPBX.Row] {
         try answer.split(separator: "\n").map { line in
             guard let value = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
                 let row = value["row"] as? [String: Any]
             else { throw CommandFailure("psql answered with something else than rows of v_dialplans") }
             // Text in older versions of FusionPBX, booleans in newer ones.
             func isTrue(_ name: String) -> Bool { (row[name] as? Bool) ?? ((row[name] as? String) == "true") }
+            let context = row["dialplan_context"] as? String ?? ""
+            // A row of no domain is everybody's, in either mode.
+            let isDestined =
+                row["domain_uuid"] is NSNull || destined?.contains(row["dialplan_uuid"] as? String ?? "") ?? true
             return DoctorFacts.FusionPBX.Row(
                 name: row["dialplan_name"] as? String ?? "", domain: value["domain"] as? String ?? "",
-                context: row["dialplan_context"] as? String ?? "", isEnabled: isTrue("dialplan_enabled"),
+                context: context, isEnabled: isTrue("dialplan_enabled"),
                 continues: isTrue("dialplan_continue"),
                 order: (row["dialplan_order"] as? NSNumber)?.intValue ?? 0, xml: row["dialplan_xml"] as? String ?? "",
-                details: value["details"] as? [String] ?? [])
+                details: value["details"] as? [String] ?? [], isServed: context != "public" || isDestined)
         }
     }
 }

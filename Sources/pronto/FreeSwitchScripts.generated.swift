@@ -15,7 +15,8 @@ extension FreeSwitchScripts {
 -- too late to choose anything. (The application `curl` takes its timeout from the variable; the words `timeout 1` are
 -- the API's.) An answer of "0" is curl's for none at all. Sets pronto_ai_enabled (true or false), pronto_ws_url, pronto_token, pronto_ai_reason,
 -- pronto_route (the row that decided; `socket` and `park` read it), domain_uuid where the channel has none,
--- and pronto_failover_ext where the answer has a valid one. Everything that is missing, late or odd means: no AI.
+-- and pronto_failover_ext with pronto_failover_type (ext, ring, queue or vm: what the dialplan's pronto_failover does with
+-- it) where the answer has a valid one. Everything that is missing, late or odd means: no AI.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
 local stream = dofile(here .. "/pronto_stream.lua")
@@ -36,12 +37,18 @@ local function is_uuid(text)
     return text ~= nil and #text == 36 and text:match("^%x+%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x+$") ~= nil
 end
 
+-- What the number of a failover is; another word is an extension, as an answer without one.
+local kinds = { ext = true, ring = true, queue = true, vm = true }
+
 local function decide()
     local code = stream.variable(session, "curl_response_code")
     if code == "0" then return false, "no-answer" end
     if code ~= "200" then return false, code and ("http-" .. code:gsub("%W", "")) or "no-answer" end
     local answer = parsed(stream.variable(session, "curl_response_data") or "")
-    if stream.is_extension(answer.FAILOVER_EXT) then session:setVariable("pronto_failover_ext", answer.FAILOVER_EXT) end
+    if stream.is_extension(answer.FAILOVER_EXT) then
+        session:setVariable("pronto_failover_ext", answer.FAILOVER_EXT)
+        session:setVariable("pronto_failover_type", kinds[answer.FAILOVER_TYPE] and answer.FAILOVER_TYPE or "ext")
+    end
     if answer.AI_ENABLED ~= "true" then
         return false, (answer.REASON or "not-enabled"):gsub("[^%w%-_]", "-"):sub(1, 64)
     end
@@ -76,7 +83,7 @@ end
 -- The call is connected within 5 s, as the event ::connect says, or goes to `failover_ext` in the context `domain`
 -- (FusionPBX names contexts after domains; on a plain FreeSWITCH give the context's name). It goes there too when the
 -- stream drops in mid-call. Channel variables as in voice_secretary.lua: pronto_ws_mix, pronto_ws_rate, pronto_ws_dialect
--- (both stated in the address where it does not say), pronto_token.
+-- (both stated in the address where it does not say, and the encoding with them), pronto_token.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
 local stream = dofile(here .. "/pronto_stream.lua")
@@ -99,12 +106,13 @@ local function main()
         return
     end
     if not stream.is_stream_url(url) then return failover("stream-url") end
-    local rate = url:match("[?&]rate=(%d+k?)") or stream.variable(session, "pronto_ws_rate")
+    local rate = url:match("[?&]rate=(%d+k?)") or stream.variable(session, "pronto_ws_rate") or stream.default_rate
     url = stated(stated(url, "dialect", stream.variable(session, "pronto_ws_dialect")), "rate", rate)
+    url = stated(url, "encoding", stream.encoding)
     local outcome, reason = stream.run(session, {
         url = url,
         mix = stream.variable(session, "pronto_ws_mix") or "mono",
-        rate = rate or "8k",
+        rate = rate,
         token = stream.variable(session, "pronto_token"),
     })
     if outcome == "failover" then failover(reason) end
@@ -248,6 +256,11 @@ function M.encoded(text)
     return (text:gsub("[^%w%-%._~]", function(c) return string.format("%%%02X", string.byte(c)) end))
 end
 
+-- What the module sends where nobody says otherwise: both its own names for a rate and Pronto's take `8k`.
+M.default_rate = "8k"
+-- Every build of the module sends signed 16-bit samples.
+M.encoding = "l16"
+
 -- The channel's variable, or nil where it is unset or empty.
 function M.variable(session, name)
     local value = session:getVariable(name)
@@ -321,7 +334,7 @@ function M.run(session, options)
     end
 
     local line = "uuid_audio_stream " .. uuid .. " start " .. options.url .. " " .. (options.mix or "mono") .. " "
-        .. (options.rate or "8k")
+        .. (options.rate or M.default_rate)
     if options.metadata then line = line .. " " .. options.metadata end
     local began = now(api)
     local reply = tostring(api:executeString(line) or "")
@@ -429,8 +442,9 @@ local function failover(reason)
     stream.fail_over(session, reason, stream.variable(session, "pronto_failover") or "pronto_failover", context)
 end
 
--- The address, or nil and what is wrong with what it would be made of.
-local function address()
+-- The address, or nil and what is wrong with what it would be made of. The format is stated: what the gateway would
+-- otherwise take is its own default, and the sound noise where the two differ.
+local function address(rate)
     local tenant, secretary = stream.variable(session, "domain_uuid"), stream.variable(session, "secretary_uuid")
     if tenant and not stream.is_uuid(tenant) then return nil, "domain_uuid-is-no-uuid" end
     if secretary and not stream.is_uuid(secretary) then return nil, "secretary_uuid-is-no-uuid" end
@@ -447,18 +461,20 @@ local function address()
     add("did", dialed and dialed:sub(1, 64))
     if tenant then add("aiAgentRef", secretary) end
     add("dialect", stream.variable(session, "pronto_ws_dialect"))
-    add("rate", stream.variable(session, "pronto_ws_rate"))
-    return url .. (#query > 0 and "?" .. table.concat(query, "&") or "")
+    add("rate", rate)
+    add("encoding", stream.encoding)
+    return url .. "?" .. table.concat(query, "&")
 end
 
 local function main()
     if not session or not session:ready() then return end
-    local url, wrong = address()
+    local rate = stream.variable(session, "pronto_ws_rate") or stream.default_rate
+    local url, wrong = address(rate)
     if not url then return failover(wrong) end
     local outcome, reason = stream.run(session, {
         url = url,
         mix = stream.variable(session, "pronto_ws_mix") or "mono",
-        rate = stream.variable(session, "pronto_ws_rate") or "8k",
+        rate = rate,
         token = stream.variable(session, "pronto_token"),
     })
     if outcome == "failover" then failover(reason) end

@@ -73,6 +73,31 @@ struct FusionPBXHost: Sendable, CustomStringConvertible, CustomReflectable {
         return result.output
     }
 
+    /// The dialplans of `public` that FusionPBX serves; nil: all of them.
+    ///
+    /// Its dialplan.lua reads the default setting destinations/dialplan_mode, whether or not it is enabled. With `single`
+    /// it serves, of a domain's rows in `public`, those alone that a row of v_destinations names; otherwise every row of the
+    /// context, of whatever domain, in their order (source, FusionPBX of 2026).
+    func servedByDestination(environment: [String: String]) async throws -> Set<String>? {
+        let sql = """
+            SELECT to_regclass('v_default_settings') IS NOT NULL AND to_regclass('v_destinations') IS NOT NULL AS there \\gset
+            \\if :there
+              SELECT count(*) > 0 AS single FROM v_default_settings WHERE default_setting_category = 'destinations'
+                AND default_setting_subcategory = 'dialplan_mode' AND default_setting_value = 'single' \\gset
+              \\if :single
+                SELECT 'single';
+                SELECT dialplan_uuid FROM v_destinations WHERE dialplan_uuid IS NOT NULL;
+              \\endif
+            \\endif
+
+            """
+        let lines = try await self.psql(sql, environment: environment).split(separator: "\n").map(String.init)
+        return lines.first == "single" ? Set(lines.dropFirst()) : nil
+    }
+
+    static let singleModeRepair =
+        "Advanced > Default Settings > destinations, dialplan_mode: multiple; then clear the cache and reloadxml"
+
     /// The cached dialplan files of a context: FusionPBX writes key `dialplan:<context>` as `dialplan.<context>`, and in
     /// its mode `single` one for each number of `public`.
     func cacheFiles(of context: String) -> [String] {

@@ -95,10 +95,12 @@ enum Pronto {
           pronto migrate up|down|status    the database's schema
           pronto token issue|jwt           a signed token for a stream, or for the API
           pronto api-token create|list|revoke   tokens of the HTTP API
+          pronto signing-key add|list|remove    keys that a tenant signs its own tokens with
+          pronto secrets rotate|new-key    the key that secrets are kept with: another one, or a first
           pronto forget --caller NUMBER    erases what one caller left behind
           pronto nodes                     the nodes of this installation that live (REDIS_HOST)
           pronto doctor [--call NUMBER]    what is wrong with FreeSWITCH, FusionPBX and this, and the repair
-          pronto dialplan print|install    what FreeSWITCH or FusionPBX needs, with difference and rollback
+          pronto dialplan print|diff|install   what FreeSWITCH or FusionPBX needs, with difference and rollback
           pronto config [--markdown]       every setting, with its value and where it comes from
           pronto simulate NAME             openai, elevenlabs, gemini, deepgram or chat on loopback, for tests
         """

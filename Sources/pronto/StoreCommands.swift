@@ -22,8 +22,17 @@ enum StoreCommands {
     static let usage = """
         pronto tenant add NAME [--id UUID] [--disabled] [--audio M|default] [--esl-host H …] | list
         pronto tenant set NAME [--audio M|default] [--esl-host H] [--esl-port P] [--esl-password-file FILE|-] … | --no-esl | --adopt-esl
-        pronto assistant add NAME [--tenant T] [--number N] [--language L] [--provider P]… [--replace] [--unchecked] … | list | remove NAME
-        pronto destination add NAME NUMBER [--tenant T] [--context C] [--alias A]… … | list | remove NAME
+        pronto assistant add NAME [--tenant T] [--id UUID] [--number N] [--language L] [--mode realtime|turn_based|auto]
+                        [--instructions TEXT | --instructions-file FILE] [--greeting TEXT] [--farewell TEXT] [--caller-first]
+                        [--provider P]… [--model M] [--voice V] [--tool NAME]… [--topic NAME=PHRASE|PHRASE=ANSWER]…
+                        [--vad server_vad|semantic_vad|none] [--threshold 0…1] [--silence-ms N] [--prefix-ms N]
+                        [--no-barge-in] [--resume-ms N] [--no-input-ms N] [--no-input-prompt TEXT]… [--no-input-retries N]
+                        [--idle-seconds N] [--maximum-seconds N] [--record | --no-record] [--fallback NUMBER[@CONTEXT]]
+                        [--disabled] [--replace] [--unchecked] | list | remove NAME
+        pronto destination add NAME NUMBER [--tenant T] [--id UUID] [--context C] [--alias A]… [--assistant NAME|UUID]
+                        [--kind extension|ring_group|queue|external|voicemail] [--department TEXT] [--summary TEXT]
+                        [--priority N] [--ring-seconds N] [--default] [--disabled] [--replace]
+                        | list [--reveal] | remove NAME
         pronto provider set-key PROVIDER [--kind realtime|stt|llm|tts]… [--base-url URL] [--model M] [--voice V] [--tenant T]
                         (the key on standard input) | list | rotate | new-key
         pronto provider voices NAME [--language L] [--tenant T] (voices and models, asked of the provider where it tells)
@@ -31,7 +40,7 @@ enum StoreCommands {
         pronto calls [list] [--tenant T] [--limit N] | show ID [--reveal]
         pronto costs [--tenant T] [--from DAY] [--to DAY] [--json]
         pronto migrate up | down [--to N] --yes | status
-        pronto secrets rotate | new-key
+        pronto secrets rotate | new-key [--id ID]
         pronto token issue --call ID [--tenant T] [--assistant UUID] [--lifetime SECONDS] | new-key
         pronto token jwt [--tenant T] [--role R] [--audience A] [--trunk ID] [--key KID] | new-jwk [--algorithm A] [--id KID] | jwks
         pronto api-token create NAME [--role viewer|operator|admin] [--days N] [--tenant T | --installation] | list | revoke ID
@@ -42,7 +51,7 @@ enum StoreCommands {
         Every setting may be given as an option, as in --database FILE; --config FILE names the file of settings.
         """
 
-    private static let options: [String: Set<String>] = [
+    static let options: [String: Set<String>] = [
         "tenant": Set(["--id", TenantAudio.option]).union(TenantSwitch.options),
         "assistant": [
             "--tenant", "--id", "--number", "--language", "--instructions", "--instructions-file", "--greeting",
@@ -67,7 +76,7 @@ enum StoreCommands {
         "forget": ["--tenant", "--caller"],
     ]
 
-    private static let flags: [String: Set<String>] = [
+    static let flags: [String: Set<String>] = [
         "tenant": ["--disabled", TenantSwitch.none, TenantSwitch.adopt],
         "assistant": [
             "--replace", "--disabled", "--caller-first", "--no-barge-in", "--record", "--no-record", "--unchecked",

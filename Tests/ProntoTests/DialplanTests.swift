@@ -24,6 +24,26 @@ private func root() throws -> URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 }
 
+/// What an extension does for a channel with these variables, as mod_dialplan_xml has it: conditions in their order, the
+/// end at the first that is false, or that is true and breaks on it.
+private func matched(_ item: DialplanExtension, _ variables: [String: String]) -> [String] {
+    func expanded(_ text: String) -> String {
+        variables.reduce(text) { $0.replacing("${\($1.key)}", with: $1.value) }
+    }
+    var lines: [String] = []
+    for condition in item.conditions {
+        let value = condition.field.contains("$") ? expanded(condition.field) : variables[condition.field] ?? ""
+        guard value.range(of: condition.expression, options: .regularExpression) != nil else {
+            lines += condition.actions.filter(\.isAnti).map { expanded("\($0.application) \($0.data)") }
+            if condition.breaks == nil { break }
+            continue
+        }
+        lines += condition.actions.filter { !$0.isAnti }.map { expanded("\($0.application) \($0.data)") }
+        if condition.breaks == .onTrue { break }
+    }
+    return lines
+}
+
 @Suite("The dialplan that Pronto writes")
 struct DialplanTests {
     @Test("Every mode is sound by the doctor's own rules, in any form", arguments: DialplanMode.allCases)
@@ -100,6 +120,43 @@ struct DialplanTests {
         ])
     func refusals(_ line: String) {
         #expect(throws: (any Error).self) { try parameters(line) }
+    }
+
+    @Test(
+        "What kind of failover an answer names decides what the human's extension does",
+        arguments: DialplanMode.allCases)
+    func failoverTypes(_ mode: DialplanMode) throws {
+        for (line, kind, number, expected) in [
+            ("user", "", "2000", "bridge user/2000@demo.example"),
+            ("user", "ext", "2000", "bridge user/2000@demo.example"),
+            ("user", "ring", "ring_store01", "transfer ring_store01 XML tenant"),
+            ("user", "queue", "support", "transfer support XML tenant"),
+            ("user", "vm", "*991001", "transfer *991001 XML tenant"),
+            ("user", "vm", "1001", "voicemail default demo.example 1001"),
+            ("dialplan", "", "2000", "transfer 2000 XML tenant"), ("dialplan", "ring", "r", "transfer r XML tenant"),
+            ("dialplan", "vm", "1001", "voicemail default demo.example 1001"),
+            ("dialplan", "vm", "*991001", "transfer *991001 XML tenant"),
+        ] {
+            let made = try parameters(
+                "\(mode.rawValue) --numbers 8000 --failover-context tenant --domain-name demo.example --failover-by \(line)"
+            )
+            let failover = try #require(
+                DialplanModes.extensions(made).first { $0.name == DialplanModes.failover })
+            let run = matched(
+                failover,
+                [
+                    "destination_number": "pronto_failover", "pronto_failover_type": kind,
+                    "pronto_failover_ext": number,
+                ])
+            #expect(run.first == "sched_cancel ", "\(mode) \(line) \(kind)")
+            #expect(run.contains(expected), "\(mode) \(line) \(kind): \(run)")
+            let ways = run.filter { $0.hasPrefix("bridge") || $0.hasPrefix("transfer") }
+            #expect(ways.count == (expected.hasPrefix("voicemail") ? 0 : 1), "\(run)")
+        }
+        // Carriers' calls come in by a context without extensions.
+        let plain = DialplanModes.extensions(try parameters("\(mode.rawValue) --numbers 8000 --failover-by dialplan"))
+        let context = mode == .inbound ? "default" : "${context}"
+        #expect(plain.last?.conditions.last?.actions.map(\.data) == ["${pronto_failover_ext} XML \(context)"])
     }
 
     @Test("Attributes and literals hold what is in them")

@@ -53,6 +53,40 @@ struct DoctorTests {
         #expect((json["checks"] as? [Any])?.count == report.checks.count && json["verdict"] as? String != nil)
     }
 
+    @Test("Document 3's faults are found in scripts that are not ours")
+    func foreignScripts() async throws {
+        let documentThree = """
+            -- never "both"
+            local ws_url = "ws://127.0.0.1:8085/ws/" .. domain_uuid .. "/" .. call_uuid
+            local cmd = "uuid_audio_stream " .. call_uuid .. " start " .. ws_url .. " mixed 16000"
+            """
+        #expect(ScriptFaults.faults(in: documentThree).map(\.slug) == ["mix-mixed", "path-ws"])
+        #expect(
+            ScriptFaults.faults(in: "api:execute('uuid_audio_stream', id .. ' start ' .. url .. ' both 8000')").map(
+                \.slug)
+                == ["mix-both"])
+        #expect(ScriptFaults.faults(in: "x = \"uuid_audio_stream\"; mix = 'stereo'").map(\.slug) == ["mix-stereo"])
+        // Words and paths of scripts that have nothing to do with streams are their own.
+        #expect(ScriptFaults.faults(in: "log(\" both legs \"); path = '/ws/'").isEmpty)
+        for script in FreeSwitchScripts.all { #expect(ScriptFaults.faults(in: script.text).isEmpty, "\(script.name)") }
+
+        try await withFolder { folder in
+            for name in ["voice_secretary.lua", "own.lua"] {
+                try documentThree.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
+            }
+            try "print(1)".write(toFile: "\(folder)/fine.lua", atomically: true, encoding: .utf8)
+            let text = try await DoctorCommand.run(
+                ["--scripts", folder], folder: folder, environment: ["ESL_PORT": "1", "ESL_PASSWORD": "x"]
+            ).text
+            for name in ["voice_secretary.lua", "own.lua"] {
+                #expect(text.contains("\(folder)/\(name): mix type mixed sends nothing"))
+                #expect(text.contains("\(folder)/\(name): a stream address with /ws/"))
+            }
+            #expect(text.contains("use mono") && text.contains("/stream/{domain_uuid}/{call_uuid}"))
+            #expect(!text.contains("fine.lua"))
+        }
+    }
+
     @Test("Each thing that breaks an installation is found")
     func broken() throws {
         func expect(_ id: String, _ change: (inout DoctorFacts) -> Void, _ line: Int = #line) throws {

@@ -30,6 +30,33 @@ private let everything = """
     SELECT to_jsonb(x) FROM v_dialplan_details x ORDER BY x.dialplan_detail_uuid;
     """
 
+/// A database of FusionPBX's, and `pronto dialplan WORDS --fusionpbx` on it.
+private func withDatabase(
+    _ body: (Database, (String) async throws -> DialplanCommand.Outcome) async throws -> Void
+) async throws {
+    try await PostgresCluster.with { cluster in
+        try await withFolder { folder in
+            _ = try await cluster.sql(schema(flags: "boolean"))
+            for name in ["cache", "scripts"] {
+                try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: false)
+            }
+            let access = cluster.access.merging(["FUSIONPBX_CACHE": "\(folder)/cache"]) { $1 }
+            try await body(Database(cluster: cluster, access: access, folder: folder)) { line in
+                var words = line.split(separator: " ").map(String.init)
+                if words[0] != "rollback" { words += ["--fusionpbx", "--scripts", "scripts"] }
+                return try await DialplanCommand.run(words, folder: folder, environment: access)
+            }
+        }
+    }
+}
+
+private struct Database {
+    var cluster: PostgresCluster
+    var access: [String: String]
+    var folder: String
+    func sql(_ text: String) async throws -> String { try await self.cluster.sql(text) }
+}
+
 @Suite("FusionPBX's database", .serialized)
 struct FusionPBXTests {
     @Test(
@@ -98,6 +125,125 @@ struct FusionPBXTests {
                 for name in kept.reversed() { _ = try await run("rollback pronto-dialplan/\(name) --apply") }
                 #expect(try await cluster.sql(everything) == before)
             }
+        }
+    }
+
+    @Test("Two modes on one domain, in two contexts: each has its own failover, and either goes without the other")
+    func twoModes() async throws {
+        try await withDatabase { cluster, run in
+            let before = try await cluster.sql(everything)
+            _ = try await run("install esl --domain demo.example --failover 3000 --apply")
+            _ = try await run("install inbound --domain demo.example --numbers 5406594427 --apply")
+            let rows = """
+                SELECT dialplan_context || ' ' || dialplan_name FROM v_dialplans WHERE app_uuid IS NOT NULL
+                ORDER BY dialplan_context, dialplan_name
+                """
+            let tenant = "96f6142d-02b1-49fa-8bcb-f98658bb831f"
+            let esl = ["demo.example pronto_after", "demo.example pronto_failover", "demo.example voice_ai_esl"]
+            let inbound = [
+                "public inbound_ai_ask", "public inbound_ai_dynamic", "public pronto_failover_\(tenant)",
+            ]
+            func there() async throws -> [String] {
+                try await cluster.sql(rows).split(separator: "\n").map(String.init)
+            }
+            #expect(try await there().sorted() == (esl + inbound).sorted())
+            #expect(try await run("diff esl --domain demo.example --failover 3000").status == 0)
+            #expect(try await run("diff inbound --domain demo.example --numbers 5406594427").status == 0)
+
+            let kept = try FileManager.default.contentsOfDirectory(atPath: "\(cluster.folder)/pronto-dialplan").sorted()
+            let first = try #require(kept.first { $0.hasSuffix("-esl") })
+            let second = try #require(kept.first { $0.hasSuffix("-inbound") })
+            _ = try await run("rollback pronto-dialplan/\(first) --apply")
+            #expect(try await there().sorted() == inbound.sorted())
+            _ = try await run("rollback pronto-dialplan/\(second) --apply")
+            #expect(try await cluster.sql(everything) == before)
+        }
+    }
+
+    @Test("Two modes in one context share their failover, which goes with the last of them")
+    func sharedFailover() async throws {
+        try await withDatabase { cluster, run in
+            let before = try await cluster.sql(everything)
+            _ = try await run("install esl --domain demo.example --numbers 8XXX --apply")
+            _ = try await run("install rtp --domain demo.example --numbers 7XXX --apply")
+            let kept = try FileManager.default.contentsOfDirectory(atPath: "\(cluster.folder)/pronto-dialplan")
+            let first = try #require(kept.first { $0.hasSuffix("-esl") })
+            let second = try #require(kept.first { $0.hasSuffix("-rtp") })
+            // The older one first: its failover is the other's too by now.
+            _ = try await run("rollback pronto-dialplan/\(first) --apply")
+            let names = try await cluster.sql(
+                "SELECT dialplan_name FROM v_dialplans WHERE app_uuid IS NOT NULL ORDER BY dialplan_name")
+            #expect(names == "pronto_after_sip\npronto_failover\nvoice_ai_rtp\n")
+            #expect(try await run("diff rtp --domain demo.example --numbers 7XXX").status == 0)
+            // And the rows are the backup's of rtp, which had found a failover: taken back it stays as it was found.
+            _ = try await run("rollback pronto-dialplan/\(second) --apply")
+            let rest = try await cluster.sql("SELECT dialplan_name FROM v_dialplans WHERE app_uuid IS NOT NULL")
+            #expect(rest == "pronto_failover\n")
+            _ = try await run("rollback pronto-dialplan/\(first) --apply")
+            #expect(try await cluster.sql(everything) == before)
+        }
+    }
+
+    @Test("With inbound for two tenants each caller's failover is the own tenant's")
+    func twoTenants() async throws {
+        try await withDatabase { cluster, run in
+            _ = try await run("install inbound --domain demo.example --numbers 5406594427 --apply")
+            _ = try await run("install inbound --domain other.example --audio esl --numbers 5406594428 --apply")
+            // As FusionPBX serves it: all of the context's rows, in their order.
+            let context = try await cluster.sql(
+                "SELECT dialplan_xml FROM v_dialplans WHERE dialplan_context = 'public' ORDER BY dialplan_order")
+            let items = try #require(ServedExtension.all(in: context))
+            for (tenant, domain, count) in [
+                ("96f6142d-02b1-49fa-8bcb-f98658bb831f", "demo.example", 3),
+                ("dc923a2f-b88a-4a2f-8029-d6e0c06893c5", "other.example", 4),
+            ] {
+                let theirs = items.filter { item in
+                    item.actions.contains { $0.data.contains(tenant) } || item.name.hasSuffix(tenant)
+                }
+                #expect(theirs.count == count)
+                // Every way on from the tenant's own extensions (transfer, fuse, script) ends at its own phone.
+                let targets = theirs.flatMap(\.actions).flatMap { action in
+                    action.data.matches(of: /pronto_(?:failover|after)[a-z0-9_-]*(?= )/).map { String($0.output) }
+                }
+                #expect(!targets.isEmpty)
+                for target in Set(targets) {
+                    let found = items.first { $0.expressions.contains("^\(target)$") }
+                    #expect(found.map { theirs.contains($0) } == true, "\(domain): \(target)")
+                }
+                let failover = try #require(theirs.first { $0.name == "pronto_failover_\(tenant)" })
+                #expect(failover.actions.contains { $0.data == "user/${pronto_failover_ext}@\(domain)" })
+                #expect(failover.actions.contains { $0.data == "${pronto_failover_ext} XML \(domain)" })
+            }
+        }
+    }
+
+    @Test("Where FusionPBX serves public by destinations only, the installation and the doctor say that nothing runs")
+    func servedByDestination() async throws {
+        try await withDatabase { cluster, run in
+            let line = "install inbound --domain demo.example --numbers 5406594427"
+            #expect(try await !run(line).text.contains("dialplan_mode"))
+            _ = try await cluster.sql(
+                """
+                CREATE TABLE v_default_settings (default_setting_category text, default_setting_subcategory text,
+                  default_setting_value text);
+                CREATE TABLE v_destinations (destination_uuid uuid, dialplan_uuid uuid);
+                INSERT INTO v_default_settings VALUES ('destinations', 'dialplan_mode', 'multiple');
+                """)
+            #expect(try await !run("\(line) --apply").text.contains("dialplan_mode"))
+            let environment = cluster.access.merging(["ESL_PORT": "1", "ESL_PASSWORD": "x"]) { $1 }
+            func doctor() async throws -> String {
+                try await DoctorCommand.run([], folder: cluster.folder, environment: environment).text
+            }
+            #expect(try await !doctor().contains("dialplan_mode"))
+            _ = try await cluster.sql("UPDATE v_default_settings SET default_setting_value = 'single'")
+            #expect(try await run(line).text.contains("dialplan_mode: multiple"))
+            #expect(try await run("\(line) --failover 3000 --apply").text.contains("dialplan_mode: multiple"))
+            // A domain's own context is served whole in either mode.
+            #expect(try await !run("install esl --domain demo.example").text.contains("dialplan_mode"))
+            #expect(try await doctor().contains("it never runs"))
+            _ = try await cluster.sql(
+                "INSERT INTO v_destinations SELECT gen_random_uuid(), dialplan_uuid FROM v_dialplans")
+            #expect(try await !doctor().contains("it never runs"))
         }
     }
 

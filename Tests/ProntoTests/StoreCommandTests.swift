@@ -60,6 +60,21 @@ func withDesk(_ environment: [String: String] = [:], _ body: (Desk) async throws
 
 @Suite("The commands of the store")
 struct StoreCommandTests {
+    @Test("The help names every command, and the usage every option of an assistant and a destination")
+    func helpIsWhole() {
+        for name in StoreCommands.names { #expect(Pronto.help.contains("pronto \(name) "), "\(name)") }
+        // A command's part of the usage reaches to the next command.
+        let parts = StoreCommands.usage.components(separatedBy: "pronto ")
+        for word in ["assistant", "destination"] {
+            let part = parts.first { $0.hasPrefix("\(word) add") } ?? ""
+            for option in (StoreCommands.options[word] ?? []).union(StoreCommands.flags[word] ?? []) {
+                #expect(part.contains(option), "\(word) \(option)")
+            }
+            #expect(!part.contains("] … "))
+        }
+        #expect(DialplanCommand.usage.contains("--fusionpbx-config FILE"))
+    }
+
     @Test("A tenant is added once, keeps its id, is listed and disabled")
     func tenants() async throws {
         try await withDesk { desk in

@@ -131,6 +131,19 @@ struct DecisionTests {
         #expect(try other.decide(Rows.question()).reason == .alwaysOn)
     }
 
+    @Test("The agent that a row sends a call to knows whom the row, or else the tenant, lets ring")
+    func agentsFallback() throws {
+        let table = Rows.table([Rows.trunk(1), Rows.trunk(2) { ($0.fallbackType, $0.fallbackRef) = (nil, nil) }])
+        #expect(
+            table.agent(of: Rows.route(1), tenant: Rows.rome)?.fallback
+                == RoutingFallback(kind: .ring, reference: "ring_store_roma01"))
+        #expect(
+            table.agent(of: Rows.route(2), tenant: Rows.rome)?.fallback
+                == RoutingFallback(kind: .extension, reference: "1001"))
+        let decision = Rows.table([Rows.trunk(1)]).decide(try Rows.question())
+        #expect(decision.agent?.fallback == decision.fallback && decision.fallback != nil)
+    }
+
     @Test("What no row takes goes to the fallback of the trunk's most specific row")
     func notAllowed() throws {
         let table = Rows.table([Rows.trunk(1) { $0.didAllow = #"["+39061234567"]"# }])

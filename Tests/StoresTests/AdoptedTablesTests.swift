@@ -15,6 +15,25 @@ struct AdoptedTablesTests {
             })
     }
 
+    @Test("Beside FusionPBX's dialplans a transfer whose context nobody stated is in the context of the domain's name")
+    func contexts() async throws {
+        try await withPostgres { options in
+            let database = try PostgresDatabase(options: options.database)
+            try database.execute(OlderTables.fusionPBX(flag: "boolean") + OlderTables.voice)
+            let store = try await SQLStore(postgres: options, migrates: true)
+            let tenant = try #require(TenantID(OlderTables.tenant))
+            for asked in [nil, [tenant]] as [Set<TenantID>?] {
+                let reading = try await store.configuration(of: asked)
+                #expect(reading.tenants.first { $0.tenant.id == tenant }?.tenant.context == "demo.example")
+            }
+            // A database of Pronto's own says nothing about the switch: FreeSWITCH's own context stands.
+            try database.execute("DROP TABLE v_dialplans")
+            let reading = try await store.configuration(of: nil)
+            #expect(reading.tenants.first { $0.tenant.id == tenant }?.tenant.context == "default")
+            await store.close()
+        }
+    }
+
     @Test("Words that are neither true nor false in a switch of another system's", arguments: ["", "yes", "0", "Off"])
     func switches(word: String) async throws {
         try await withPostgres { options in

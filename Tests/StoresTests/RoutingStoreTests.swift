@@ -282,6 +282,8 @@ struct RoutingStoreTests {
         #expect(changed.id == assistant.id && changed.tenant == assistant.tenant)
         assistant.maximumDuration = .seconds(60)
         #expect(AssistantOverrides(agent).applied(to: assistant).maximumDuration == .seconds(60))
+        agent.fallback = RoutingFallback(kind: .queue, reference: "support")
+        #expect(AssistantOverrides(agent).fallback?.reference == "support")
         agent.recording = .policy
         #expect(AssistantOverrides(agent).applied(to: house.assistant).isRecorded == house.assistant.isRecorded)
         agent.isAssistantItself = true

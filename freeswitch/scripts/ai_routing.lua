@@ -9,7 +9,8 @@
 -- too late to choose anything. (The application `curl` takes its timeout from the variable; the words `timeout 1` are
 -- the API's.) An answer of "0" is curl's for none at all. Sets pronto_ai_enabled (true or false), pronto_ws_url, pronto_token, pronto_ai_reason,
 -- pronto_route (the row that decided; `socket` and `park` read it), domain_uuid where the channel has none,
--- and pronto_failover_ext where the answer has a valid one. Everything that is missing, late or odd means: no AI.
+-- and pronto_failover_ext with pronto_failover_type (ext, ring, queue or vm: what the dialplan's pronto_failover does with
+-- it) where the answer has a valid one. Everything that is missing, late or odd means: no AI.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
 local stream = dofile(here .. "/pronto_stream.lua")
@@ -30,12 +31,18 @@ local function is_uuid(text)
     return text ~= nil and #text == 36 and text:match("^%x+%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x+$") ~= nil
 end
 
+-- What the number of a failover is; another word is an extension, as an answer without one.
+local kinds = { ext = true, ring = true, queue = true, vm = true }
+
 local function decide()
     local code = stream.variable(session, "curl_response_code")
     if code == "0" then return false, "no-answer" end
     if code ~= "200" then return false, code and ("http-" .. code:gsub("%W", "")) or "no-answer" end
     local answer = parsed(stream.variable(session, "curl_response_data") or "")
-    if stream.is_extension(answer.FAILOVER_EXT) then session:setVariable("pronto_failover_ext", answer.FAILOVER_EXT) end
+    if stream.is_extension(answer.FAILOVER_EXT) then
+        session:setVariable("pronto_failover_ext", answer.FAILOVER_EXT)
+        session:setVariable("pronto_failover_type", kinds[answer.FAILOVER_TYPE] and answer.FAILOVER_TYPE or "ext")
+    end
     if answer.AI_ENABLED ~= "true" then
         return false, (answer.REASON or "not-enabled"):gsub("[^%w%-_]", "-"):sub(1, 64)
     end

@@ -5,7 +5,7 @@
 -- The call is connected within 5 s, as the event ::connect says, or goes to `failover_ext` in the context `domain`
 -- (FusionPBX names contexts after domains; on a plain FreeSWITCH give the context's name). It goes there too when the
 -- stream drops in mid-call. Channel variables as in voice_secretary.lua: pronto_ws_mix, pronto_ws_rate, pronto_ws_dialect
--- (both stated in the address where it does not say), pronto_token.
+-- (both stated in the address where it does not say, and the encoding with them), pronto_token.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
 local stream = dofile(here .. "/pronto_stream.lua")
@@ -28,12 +28,13 @@ local function main()
         return
     end
     if not stream.is_stream_url(url) then return failover("stream-url") end
-    local rate = url:match("[?&]rate=(%d+k?)") or stream.variable(session, "pronto_ws_rate")
+    local rate = url:match("[?&]rate=(%d+k?)") or stream.variable(session, "pronto_ws_rate") or stream.default_rate
     url = stated(stated(url, "dialect", stream.variable(session, "pronto_ws_dialect")), "rate", rate)
+    url = stated(url, "encoding", stream.encoding)
     local outcome, reason = stream.run(session, {
         url = url,
         mix = stream.variable(session, "pronto_ws_mix") or "mono",
-        rate = rate or "8k",
+        rate = rate,
         token = stream.variable(session, "pronto_token"),
     })
     if outcome == "failover" then failover(reason) end

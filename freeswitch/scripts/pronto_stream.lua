@@ -68,6 +68,11 @@ function M.encoded(text)
     return (text:gsub("[^%w%-%._~]", function(c) return string.format("%%%02X", string.byte(c)) end))
 end
 
+-- What the module sends where nobody says otherwise: both its own names for a rate and Pronto's take `8k`.
+M.default_rate = "8k"
+-- Every build of the module sends signed 16-bit samples.
+M.encoding = "l16"
+
 -- The channel's variable, or nil where it is unset or empty.
 function M.variable(session, name)
     local value = session:getVariable(name)
@@ -141,7 +146,7 @@ function M.run(session, options)
     end
 
     local line = "uuid_audio_stream " .. uuid .. " start " .. options.url .. " " .. (options.mix or "mono") .. " "
-        .. (options.rate or "8k")
+        .. (options.rate or M.default_rate)
     if options.metadata then line = line .. " " .. options.metadata end
     local began = now(api)
     local reply = tostring(api:executeString(line) or "")

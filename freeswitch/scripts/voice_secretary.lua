@@ -22,8 +22,9 @@ local function failover(reason)
     stream.fail_over(session, reason, stream.variable(session, "pronto_failover") or "pronto_failover", context)
 end
 
--- The address, or nil and what is wrong with what it would be made of.
-local function address()
+-- The address, or nil and what is wrong with what it would be made of. The format is stated: what the gateway would
+-- otherwise take is its own default, and the sound noise where the two differ.
+local function address(rate)
     local tenant, secretary = stream.variable(session, "domain_uuid"), stream.variable(session, "secretary_uuid")
     if tenant and not stream.is_uuid(tenant) then return nil, "domain_uuid-is-no-uuid" end
     if secretary and not stream.is_uuid(secretary) then return nil, "secretary_uuid-is-no-uuid" end
@@ -40,18 +41,20 @@ local function address()
     add("did", dialed and dialed:sub(1, 64))
     if tenant then add("aiAgentRef", secretary) end
     add("dialect", stream.variable(session, "pronto_ws_dialect"))
-    add("rate", stream.variable(session, "pronto_ws_rate"))
-    return url .. (#query > 0 and "?" .. table.concat(query, "&") or "")
+    add("rate", rate)
+    add("encoding", stream.encoding)
+    return url .. "?" .. table.concat(query, "&")
 end
 
 local function main()
     if not session or not session:ready() then return end
-    local url, wrong = address()
+    local rate = stream.variable(session, "pronto_ws_rate") or stream.default_rate
+    local url, wrong = address(rate)
     if not url then return failover(wrong) end
     local outcome, reason = stream.run(session, {
         url = url,
         mix = stream.variable(session, "pronto_ws_mix") or "mono",
-        rate = stream.variable(session, "pronto_ws_rate") or "8k",
+        rate = rate,
         token = stream.variable(session, "pronto_token"),
     })
     if outcome == "failover" then failover(reason) end

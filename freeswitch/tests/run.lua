@@ -59,7 +59,8 @@ test("voice_secretary streams mono to /stream/{domain}/{call} and stays until th
     local run = secretary_call { events = { { at = 40, name = "connect", body = "{}" } }, hangup_at = 60000 }
     expect(run.log, "api uuid_audio_stream " .. uuid .. " start ws://127.0.0.1:8085/stream/" .. tenant .. "/" .. uuid)
     expect(run.lines, " mono 8k")
-    expect(run.lines, "?caller=1000&did=8000 ")
+    -- What is started and what is stated are the same, without a word from the dialplan too.
+    expect(run.lines, "?caller=1000&did=8000&rate=8k&encoding=l16 mono 8k")
     assert(#transfers(run.log) == 0 and run.now >= 60000 and run.consumers == 0)
 end)
 
@@ -71,7 +72,7 @@ test("the dialect, rate and secretary of the dialplan are stated, and a base end
         }, events = { { at = 0, name = "connect" } }, hangup_at = 200,
     }
     expect(run.lines, "start wss://pronto.example/stream/" .. tenant .. "/" .. uuid
-        .. "?caller=1000&did=8000&aiAgentRef=" .. secretary .. "&dialect=mod-audio-stream&rate=16k mono 16k")
+        .. "?caller=1000&did=8000&aiAgentRef=" .. secretary .. "&dialect=mod-audio-stream&rate=16k&encoding=l16 mono 16k")
 end)
 
 test("+OK proves nothing: without ::connect within 5 s the caller goes to the failover", function()
@@ -125,9 +126,12 @@ end)
 
 test("the bridge states the dialplan's format where the address does not, and only there", function()
     local variables = { pronto_ws_dialect = "mod-audio-stream", pronto_ws_rate = "16k" }
-    expect(bridge_call(url, { variables = variables, hangup_at = 100 }).lines, url .. "&dialect=mod-audio-stream&rate=16k mono 16k")
-    expect(bridge_call("ws://h/x", { variables = variables, hangup_at = 100 }).lines, "ws://h/x?dialect=mod-audio-stream&rate=16k mono 16k")
-    expect(bridge_call(url .. "&rate=8k&dialect=x", { variables = variables, hangup_at = 100 }).lines, url .. "&rate=8k&dialect=x mono 8k")
+    local function line(address, set) return bridge_call(address, { variables = set or variables, hangup_at = 100 }).lines end
+    expect(line(url), url .. "&dialect=mod-audio-stream&rate=16k&encoding=l16 mono 16k")
+    expect(line("ws://h/x"), "ws://h/x?dialect=mod-audio-stream&rate=16k&encoding=l16 mono 16k")
+    expect(line(url .. "&rate=8k&dialect=x&encoding=l16"), url .. "&rate=8k&dialect=x&encoding=l16 mono 8k")
+    -- Without a word from the dialplan what is started is stated all the same.
+    expect(line(url, {}), url .. "&rate=8k&encoding=l16 mono 8k")
 end)
 
 local closed = '{"status":"disconnected","message":{"code":1000,"reason":"call ended"}}'
@@ -247,6 +251,18 @@ end
 test("ai_routing: AI with everything", function()
     local v = routed("AI_ENABLED=true\r\nFAILOVER_EXT=2001\nWS_URL=" .. url .. "\nREASON=AI active\nTOKEN=pt1:k:x\n")
     assert(v.pronto_ai_enabled == "true" and v.pronto_ws_url == url and v.pronto_failover_ext == "2001" and v.pronto_token == "pt1:k:x")
+end)
+
+test("ai_routing: what kind of failover it is, where it is known and its number is one", function()
+    for _, kind in ipairs { "ext", "ring", "queue", "vm" } do
+        local v = routed("AI_ENABLED=false\nFAILOVER_EXT=ring_store01\nFAILOVER_TYPE=" .. kind .. "\nREASON=out_of_hours")
+        assert(v.pronto_failover_ext == "ring_store01" and v.pronto_failover_type == kind, tostring(v.pronto_failover_type))
+    end
+    assert(routed("AI_ENABLED=false\nFAILOVER_EXT=2001\nFAILOVER_TYPE=${system(x)}").pronto_failover_type == "ext")
+    assert(routed("AI_ENABLED=false\nFAILOVER_EXT=2001").pronto_failover_type == "ext")
+    -- A kind without its number would make another number into it.
+    local v = routed("AI_ENABLED=false\nFAILOVER_EXT=a b\nFAILOVER_TYPE=vm")
+    assert(v.pronto_failover_ext == "2000" and v.pronto_failover_type == nil)
 end)
 
 test("ai_routing: the row and the tenant reach the channel, and nothing that is no id", function()

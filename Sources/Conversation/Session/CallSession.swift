@@ -35,7 +35,7 @@ package struct CallSession: ~Copyable, Sendable {
         case digits, endpointing
     }
 
-    let plan: CallPlan
+    private(set) var plan: CallPlan
     let uplink: AudioFormat
     let downlink: AudioFormat
     let frameLength: Duration = .milliseconds(20)
@@ -137,6 +137,9 @@ package struct CallSession: ~Copyable, Sendable {
     package var currentAssistant: Int { self.ladder.current }
 
     // MARK: The call begins
+
+    /// Where the caller goes when nothing else works: the phone's side may learn it after the call began.
+    package mutating func setFallback(_ fallback: TransferDestination?) { self.plan.fallback = fallback }
 
     package mutating func start(at now: Duration, _ output: inout SessionOutput) {
         self.startedAt = now

@@ -23,8 +23,9 @@ package struct SwitchDial: Sendable {
     var entry: DialplanTarget?
     /// The row of routing that sent the call: what it says about the call holds here as on any other leg.
     var route: RouteID?
-    /// The dead man's switch, as the dialplan asks for it (and has armed it).
+    /// The dead man's switch, as the dialplan asks for it (and has armed it), and whom its target rings.
     var fuse: Fuse?
+    var failover: String?
 
     /// The names that the requirements and existing installations use, the newest first.
     private static let tenantNames = ["VOICE_AI_DOMAIN_UUID", "domain_uuid", "voiceai_domain_uuid"]
@@ -50,6 +51,7 @@ package struct SwitchDial: Sendable {
         if let number = self.dialed?.value, let context = data.headers["Caller-Context"], !context.isEmpty {
             self.entry = DialplanTarget(extension: number, context: context)
         }
+        self.failover = Self.first(["pronto_failover_ext"], of: data)
         if let text = Self.first(["pronto_fuse"], of: data) {
             self.fuse = Fuse(
                 text, context: data.headers["Caller-Context"], task: data.variable("last_sched_id")?.value)
@@ -77,6 +79,7 @@ package struct SwitchDial: Sendable {
         identity.channel = self.channel
         identity.entry = self.entry
         identity.fuse = self.fuse
+        identity.failover = self.failover
         identity.overrides = self.route.flatMap { directory.overrides(by: $0, of: chosen.entry.tenant.id) }
         return identity
     }

@@ -17,7 +17,11 @@ extension Tenant {
         self.init(
             id: try row.value("domain_uuid") { TenantID($0) }, name: try row.text("domain_name"),
             isEnabled: try row.boolIfAny("domain_enabled") ?? true)
+        // Not a column, but what the reading of the configuration adds (`ConfigurationTable.select`).
+        if row[column: Self.isFusionPBX] == .integer(1) { self.context = self.name }
     }
+
+    static let isFusionPBX = "is_fusionpbx"
 }
 
 extension Assistant {

@@ -16,7 +16,7 @@ extension SQLStore: ConfigurationStore {
             var gathering = ConfigurationGathering(secrets: secrets)
             for table in ConfigurationTable.allCases {
                 try database.each(
-                    "SELECT * FROM \(table.name) \(asked.condition("domain_uuid"))", asked.ids
+                    "\(table.select(database.dialect)) \(asked.condition("domain_uuid"))", asked.ids
                 ) { row throws(StoreError) in gathering.take(row, of: table) }
             }
             try OlderTable.each(asked, in: database) { table, row throws(StoreError) in
@@ -58,7 +58,7 @@ extension SQLStore: ConfigurationStore {
     ) async throws(StoreError) {
         try await self.perform(within: Self.loadingTime) { database throws(StoreError) in
             for table in ConfigurationTable.allCases {
-                try database.each("SELECT * FROM \(table.name)", []) { row throws(StoreError) in
+                try database.each(table.select(database.dialect), []) { row throws(StoreError) in
                     try body(table.name, row)
                 }
             }
@@ -87,6 +87,18 @@ enum ConfigurationTable: String, CaseIterable, Sendable {
     case switches = "v_voice_event_sockets"
 
     var name: String { self.rawValue }
+
+    /// Reads all columns; of tenants also whether the database is FusionPBX's, which has dialplans beside them. It is part
+    /// of the row, so that the copy of the configuration knows it too.
+    func select(_ dialect: SQLDialect) -> String {
+        guard self == .tenants else { return "SELECT * FROM \(self.name)" }
+        let test =
+            switch dialect {
+            case .postgres: "to_regclass('v_dialplans') IS NOT NULL"
+            case .sqlite: "EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'v_dialplans')"
+            }
+        return "SELECT v_domains.*, \(test) AS \(Tenant.isFusionPBX) FROM \(self.name)"
+    }
 
     /// The column of a row's id.
     var key: String {
