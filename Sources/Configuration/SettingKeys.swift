@@ -183,7 +183,9 @@ package struct SettingKeys: Sendable {
 
     // Datagrams.
     package let datagramHost = Setting<String>.host(
-        "RTP_BIND_ADDRESS", default: "127.0.0.1", "Address of our ends of RTP.")
+        "RTP_BIND_ADDRESS", default: "127.0.0.1",
+        "Address of our ends of RTP: an IP address of this machine. With 0.0.0.0 or :: the switch is told PRONTO_SIP_HOST's."
+    )
     package let datagramFirst = Setting<Int>.integer(
         "RTP_PORT_MIN", 1024...65535, default: 10000, "First UDP port of our ends of RTP and unicast.")
     package let datagramLast = Setting<Int>.integer(

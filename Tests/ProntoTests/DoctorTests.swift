@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Glibc
 import Networking
 import Simulators
 import Testing
@@ -211,6 +212,32 @@ struct DoctorTests {
         let answer = await error(simulator.port, "pineapple")
         #expect(answer.contains("answers") && !answer.contains("pineapple"))
         try await simulator.stop()
-        #expect(await error(simulator.port, "pineapple").contains("nothing listens there"))
+        // Bound and not listening: a port that was let go could be another test's by now.
+        let holder = try HeldPort()
+        #expect(await error(holder.port, "pineapple").contains("nothing listens there"))
+    }
+
+    /// A port of loopback that is taken, and answers nobody.
+    private final class HeldPort {
+        let port: UInt16
+        private let descriptor: Int32
+
+        init() throws {
+            let descriptor: Int32 = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            self.descriptor = descriptor
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
+                    bind(descriptor, raw, length) == 0 && getsockname(descriptor, raw, &length) == 0
+                }
+            }
+            self.port = UInt16(bigEndian: address.sin_port)
+            try #require(isBound)
+        }
+
+        deinit { close(self.descriptor) }
     }
 }

@@ -82,6 +82,7 @@ import Testing
         // Another test's child may hold the script open for an instant (ETXTBSY).
         for _ in 0..<50 where events.first != .started {
             events = await Voices.speak("hello", language: "en", format: .pcmu, with: speaker).events
+            if events.first != .started { try await Task.sleep(for: .milliseconds(50)) }
         }
         #expect(events == [.started, .failed(slug: "timeout")])
         speaker.stop()
