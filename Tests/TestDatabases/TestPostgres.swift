@@ -13,6 +13,7 @@ package final class TestPostgres: Sendable {
 
     package struct Failure: Error, CustomStringConvertible {
         package var description: String
+        var isPortTaken = false
     }
 
     package let port: Int
@@ -46,7 +47,16 @@ package final class TestPostgres: Sendable {
     deinit { close(self.watch) }
 
     /// A server of its own, for a test that stops it.
+    ///
+    /// A port that was free can be somebody else's a second later, when the server takes it: then another is tried.
     package static func start() async throws -> TestPostgres {
+        for _ in 0..<4 {
+            do { return try await self.startOnce() } catch let failure as Failure where failure.isPortTaken { continue }
+        }
+        return try await self.startOnce()
+    }
+
+    private static func startOnce() async throws -> TestPostgres {
         guard let programs = Self.programs else {
             throw Failure(description: "PostgreSQL is missing: scripts/install installs postgresql-15")
         }
@@ -75,7 +85,11 @@ package final class TestPostgres: Sendable {
             try await Self.unprivileged(start)
         } catch {
             let log = (try? String(contentsOfFile: "\(folder)/log", encoding: .utf8)) ?? ""
-            throw Failure(description: "PostgreSQL does not start: \(error) \(log.suffix(2000))")
+            // Its words where no address could be had.
+            let isPortTaken: Bool = log.contains("could not create any TCP/IP sockets")
+            if isPortTaken { try? FileManager.default.removeItem(atPath: folder) }
+            throw Failure(
+                description: "PostgreSQL does not start: \(error) \(log.suffix(2000))", isPortTaken: isPortTaken)
         }
         return TestPostgres(
             port: port, folder: folder, programs: programs, watch: try Self.watchman(folder, programs))
