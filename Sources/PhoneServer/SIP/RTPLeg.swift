@@ -98,6 +98,8 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     }
 
     func detach() {
+        self.call?.logger.debug(
+            "RTP ended", ["rtp.depth_ms": .integer(self.stream.statistics.depthMean.milliseconds)])
         self.call = nil
         self.relay.onEvent = nil
     }
@@ -240,8 +242,6 @@ final class RTPLeg: PhoneLeg, FrameClockMember {
     func close(_ reason: LegClosing) {
         guard !self.isClosed else { return }
         self.isClosed = true
-        self.call?.logger.debug(
-            "RTP ended", ["rtp.depth_ms": .integer(self.stream.statistics.depthMean.milliseconds)])
         self.detach()
         self.report(at: self.loop.now, isLast: true)
         switch reason {
